@@ -1,0 +1,121 @@
+"""What `apigw.yaml` and the stage files may hold. Strict: an unknown key is an error.
+
+Structs that are `Policies` take, beside their own fields, the name of any registered policy as a key; its value is
+that policy's model, or `off` to switch an inherited policy off. The same shape is read from `x-apigw` in a
+specification: at the root it means every route of the API, at a path item its operations, at an operation that one.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct, field
+
+from apigw_cli.config.values import Duration
+
+
+class Off:
+    """The value of a policy that is switched off."""
+
+    def __repr__(self) -> str:
+        return "off"
+
+
+OFF = Off()
+
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+
+
+class Policies(Struct, frozen=True, forbid_unknown_fields=True):
+    """Policies by name, and what answers."""
+
+    upstream: Annotated[str | None, Meta(description="Name of the upstream that answers.")] = None
+    mock: Annotated[bool | None, Meta(description="Answer from the specification's examples.")] = None
+    policies: dict[str, Any] = {}  # filled from the remaining keys
+
+
+class ApiConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """One API behind the gateway."""
+
+    spec: Annotated[str, Meta(description="OpenAPI 2.0 to 3.2: a file beside this one, or a URL.")]
+    kind: Annotated[Literal["http"], Meta(description="The kind of API.")] = "http"
+    hosts: Annotated[list[str], Meta(description="Host names it answers for; none: any host.")] = []
+    base_path: Annotated[str | None, Meta(description="Default: the path of the first server.")] = None
+    strip_base_path: Annotated[bool, Meta(description="Leave the base path out of what goes upstream.")] = False
+    upstream: Annotated[str | None, Meta(description="Default integration of every route.")] = None
+    mock: Annotated[bool, Meta(description="Answer every route from the specification.")] = False
+    security: Annotated[
+        Literal["spec", "off"],
+        Meta(description="spec: `security` in the specification decides who may call. off: anyone may."),
+    ] = "spec"
+    defaults: Annotated[Policies, Meta(description="Policies of every route of this API.")] = field(
+        default_factory=Policies
+    )
+    routes: Annotated[
+        dict[str, Policies], Meta(description="Policies of single routes, by operationId or `METHOD /path`.")
+    ] = {}
+
+
+class TimeoutConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """How long an upstream may take."""
+
+    connect: Annotated[Duration, Meta(description="To connect.")] = Duration(1)
+    first_byte: Annotated[Duration, Meta(description="From the request's end to the answer's head.")] = Duration(15)
+    total: Annotated[Duration, Meta(description="For the whole exchange.")] = Duration(60)
+
+
+class UpstreamConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """Servers that answer for routes."""
+
+    targets: Annotated[list[str], Meta(description="Base URLs: http://host:port", min_length=1)]
+    balance: Annotated[Literal["round_robin", "least_outstanding"], Meta(description="How a target is picked.")] = (
+        "round_robin"
+    )
+    timeout: TimeoutConfig = field(default_factory=TimeoutConfig)
+
+
+class SecretReference(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where a secret is: exactly one of the two. A secret itself never stands in the configuration."""
+
+    file: Annotated[str | None, Meta(description="A file beside this one.")] = None
+    env: Annotated[str | None, Meta(description="An environment variable.")] = None
+
+
+class AuthConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """How the credentials of one of the specification's security schemes are checked."""
+
+    keys: Annotated[SecretReference, Meta(description="The list of API keys (their SHA-256).")]
+
+
+class StagesConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which stage may be promoted to which."""
+
+    promote: Annotated[dict[str, list[str]], Meta(description="From each stage to the stages after it.")] = {}
+
+
+class Config(Struct, frozen=True, forbid_unknown_fields=True):
+    """`apigw.yaml`."""
+
+    version: Literal[1]
+    apis: Annotated[dict[Name, ApiConfig], Meta(description="The APIs by name.")]
+    upstreams: Annotated[dict[Name, UpstreamConfig], Meta(description="The upstreams by name.")] = {}
+    auth: Annotated[dict[str, AuthConfig], Meta(description="By name of the security scheme.")] = {}
+    defaults: Annotated[Policies, Meta(description="Policies of every route of every API.")] = field(
+        default_factory=Policies
+    )
+    stages: StagesConfig = field(default_factory=StagesConfig)
+
+
+class StageFile(Struct, frozen=True, forbid_unknown_fields=True):
+    """`stages/NAME.yaml`: what is different in one stage."""
+
+    variables: Annotated[
+        dict[str, str | int | float | bool], Meta(description="Values for `${name}` in apigw.yaml.")
+    ] = {}
+    overrides: Annotated[
+        dict[str, Any], Meta(description="Dotted path in apigw.yaml → the value that it has in this stage.")
+    ] = {}
+    expect_different: Annotated[
+        list[str],
+        Meta(description="What is meant to differ from other stages: `variables.NAME` or a dotted path."),
+    ] = []

@@ -1,0 +1,523 @@
+"""The compiler: configuration, documents and a stage file in; a Snapshot and its provenance out.
+
+A policy of a route comes from the most specific place that names it, whole (nothing is merged inside a policy):
+
+    routes.X in apigw.yaml › x-apigw at the operation › x-apigw at the path item
+    › defaults of the API › x-apigw at the document's root › defaults of the gateway
+
+Every error in the configuration is found in one pass and raised as one InputError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import msgspec
+import orjson
+
+from apigw_cli.config import located
+from apigw_cli.config.decode import Decoder, PolicyModel, Wrong, raise_problems
+from apigw_cli.config.decode import decode as decode_strictly
+from apigw_cli.config.located import Located
+from apigw_cli.config.model import ApiConfig, Config, Off, Policies, StageFile
+from apigw_cli.config.project import Project, secret_files
+from apigw_cli.errors import InputError, Place
+from apigw_cli.openapi import operations as openapi
+from apigw_cli.openapi.document import Document, Library
+from apigw_cli.openapi.operations import Operation
+from apigw_cli.openapi.yaml import Steps
+from apigw_cli.snapshot import model
+from apigw_cli.snapshot.provenance import Origin, Provenance
+from apigw_cli.snapshot.release import Release, raw
+
+
+class RegisteredPolicy(PolicyModel, Protocol):
+    def describe(self, value: Any) -> str: ...
+
+
+Registry = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A Snapshot, where its values came from, and the files that a change must be watched for."""
+
+    snapshot: model.Snapshot
+    provenance: Provenance
+    files: tuple[Path, ...] = ()
+    root: Path = field(default_factory=Path)
+
+
+def compile_project(project: Project, stage: str | None, registry: Registry) -> Compiled:
+    """Compile the working files with a stage (None: the default one)."""
+    name, stage_file = project.stage(stage)
+    compiler = _Compiler(project.config.copy(), project.library, name, stage_file, registry)
+    snapshot = compiler.run()
+    files = tuple(dict.fromkeys((*project.files, *secret_files(compiler.config.data, project.root))))
+    return Compiled(snapshot, compiler.provenance, files, project.root)
+
+
+def compile_release(release: Release, stage: str, stage_data: dict[str, Any], registry: Registry) -> Compiled:
+    """Compile a release with a stage's data. Places are those of the release: names without lines."""
+    label = f"release {release.digest[:7]}"
+    config = Located(label, release.config, {}, {})
+    library = Library.of({name: orjson.loads(document) for name, document in release.documents.items()})
+    stage_file = Located(f"stage {stage}", stage_data, {}, {})
+    compiler = _Compiler(config.copy(), library, stage, stage_file, registry)
+    return Compiled(compiler.run(), compiler.provenance)
+
+
+@dataclass(slots=True)
+class _Layer:
+    """One source of policies for a route: what it says, what kind of source it is, and where it stands."""
+
+    note: str
+    policies: Policies
+    place: Callable[[str], Place]  # of one of its keys
+
+
+class _Compiler:
+    def __init__(self, config: Located, library: Library, stage: str, stage_file: Located, registry: Registry) -> None:
+        self.config = config
+        self.library = library
+        self.stage = stage
+        self.stage_file = stage_file
+        self.registry = registry
+        self.by_name = {policy.name: policy for policy in registry}
+        self.provenance = Provenance()
+        self.problems: list[InputError] = []
+        self.reported: set[tuple[str, str]] = set()
+
+    def run(self) -> model.Snapshot:
+        self._apply_stage()
+        decoded: Config = decode_strictly(self.config.data, Config, self.config.place, self.registry)
+        routes: list[model.Route] = []
+        apis: list[model.Api] = []
+        for name, api in decoded.apis.items():
+            try:
+                self._compile_api(name, api, decoded, apis, routes)
+            except InputError as error:
+                self.problems += [error, *error.others]
+        self._check_conflicts(routes)
+        upstreams = self._upstreams(decoded)
+        auth = self._auth(decoded, apis)
+        raise_problems(self.problems)
+        documents = {name: raw(document.data) for name, document in self.library.documents.items()}
+        return model.Snapshot(model.FORMAT, self.stage, tuple(apis), tuple(routes), upstreams, auth, documents)
+
+    # --- the stage: overrides first, then variables, both with their places
+
+    def _apply_stage(self) -> None:
+        empty = self.stage_file.data is None
+        stage: StageFile = decode_strictly({} if empty else self.stage_file.data, StageFile, self.stage_file.place)
+        for dotted in stage.overrides:
+            steps = located.override_steps(dotted)
+            at: Steps = ("overrides", dotted)
+            problem = self._override_problem(dotted, steps, at)
+            if problem:
+                self.problems.append(problem)
+            else:
+                self.config.graft(steps, self.stage_file, at)
+        self.problems += located.substitute(self.config, stage.variables)
+        raise_problems(self.problems)
+
+    def _override_problem(self, dotted: str, steps: tuple[str, ...], at: Steps) -> InputError | None:
+        place = partial(self.stage_file.place, at, key=True)
+        if not steps:
+            return InputError("an override needs a dotted path", place=place())
+        if steps[0] in ("version", "stages"):
+            return InputError(f"{steps[0]} is the same in every stage", place=place())
+        if steps[0] not in Config.__struct_fields__:
+            return InputError(
+                f'override "{dotted}" names nothing in apigw.yaml',
+                place=place(),
+                hint=located.nearest(steps[0], list(Config.__struct_fields__)),
+            )
+        if len(steps) > 1 and steps[0] in ("apis", "upstreams"):
+            known = openapi.mapping(self.config.data.get(steps[0]))
+            if steps[1] not in known:
+                return InputError(
+                    f'override "{dotted}": there is no "{steps[1]}" under {steps[0]}',
+                    place=place(),
+                    hint=located.nearest(steps[1], known),
+                )
+        return None
+
+    # --- one API
+
+    def _compile_api(
+        self, name: str, api: ApiConfig, config: Config, apis: list[model.Api], routes: list[model.Route]
+    ) -> None:
+        at: Steps = ("apis", name)
+        spec_place = self.config.place((*at, "spec")) if self.config.values else None
+        document = self.library.read(api.spec, asked_at=spec_place)
+        self.library.load_references(document)
+        openapi.version(document)
+        base = self._base_path(api, document, at)
+        hosts = tuple(self._host(host, (*at, "hosts", i)) for i, host in enumerate(api.hosts))
+        title = openapi.mapping(document.data.get("info")).get("title")
+        apis.append(model.Api(name, api.kind, api.spec, hosts, base, str(title or name)))
+        compile_route = partial(self._route, name, api, config, document, base, hosts)
+        known: set[str] = set()
+        used: set[str] = set()
+        for operation in openapi.operations(document, self.library):
+            named = _config_name(operation, api.routes)
+            used |= {named} if named else set()
+            known |= {operation.name, f"{operation.method} {operation.path}"}
+            try:
+                routes.append(compile_route(operation, named))
+            except Wrong:
+                continue
+        for key in api.routes:
+            if key not in used:
+                self.problems.append(
+                    InputError(
+                        f'no operation "{key}" in {document.label}',
+                        place=self.config.place((*at, "routes", key), key=True),
+                        hint=located.nearest(key, known) or 'name an operationId or "METHOD /path"',
+                    )
+                )
+
+    def _base_path(self, api: ApiConfig, document: Document, at: Steps) -> str:
+        base = openapi.base_path(document) if api.base_path is None else api.base_path.rstrip("/")
+        if base and (not base.startswith("/") or "{" in base or "?" in base):
+            raise InputError(
+                f'base path "{base}" must begin with "/" and hold no variable',
+                place=self.config.place((*at, "base_path")) if api.base_path else document.place(("servers",)),
+                hint="set base_path in apigw.yaml",
+            )
+        return base
+
+    def _host(self, host: str, at: Steps) -> str:
+        name = host.lower().rstrip(".")
+        labels = name.removeprefix("*.").split(".")
+        if not all(label and all(c.isalnum() or c in "-_" for c in label) for label in labels):
+            self.problems.append(
+                InputError(
+                    f'"{host}" is not a host name',
+                    place=self.config.place(at),
+                    hint="write a name without scheme and port: api.example.com or *.example.com",
+                )
+            )
+        return name
+
+    def _route(
+        self,
+        api_name: str,
+        api: ApiConfig,
+        config: Config,
+        document: Document,
+        base: str,
+        hosts: tuple[str, ...],
+        operation: Operation,
+        named: str | None,
+    ) -> model.Route:
+        layers = list(self._layers(api_name, api, config, document, operation, named))
+        owner = f"{api_name}:{operation.name}"
+        node = operation.node
+        self.provenance.add(
+            owner, "operation", Origin("specification", partial(node.document.place, node.path, key=True))
+        )
+        policies = self._policies(owner, layers)
+        if api.security == "spec" and "auth" in self.by_name:
+            self._security(owner, api_name, document, operation, config, policies)
+        integration = self._integration(owner, api_name, api, config, operation, layers, base)
+        self._check_path(operation)
+        return model.Route(
+            api_name, operation.name, operation.method, base + operation.path, hosts, integration, policies
+        )
+
+    def _check_path(self, operation: Operation) -> None:
+        path = operation.path
+        rest = path
+        for variable in openapi.path_variables(path):
+            rest = rest.replace("{" + variable + "}", "", 1)
+        wrong = (
+            'must begin with "/"'
+            if not path.startswith("/")
+            else 'has a "{" or "}" without its partner'
+            if "{" in rest or "}" in rest
+            else "holds a query or fragment, which is no part of a path"
+            if "?" in rest or "#" in rest
+            else None
+        )
+        if wrong:
+            place = operation.item.document.place(operation.item.path, key=True)
+            self._report_once("path", path, InputError(f'path "{path}" {wrong}', place=place))
+
+    # --- policies by layer
+
+    def _layers(
+        self,
+        api_name: str,
+        api: ApiConfig,
+        config: Config,
+        document: Document,
+        operation: Operation,
+        named: str | None,
+    ) -> Iterator[_Layer]:
+        at: Steps = ("apis", api_name)
+        if named is not None:
+            yield self._config_layer("route", api.routes[named], (*at, "routes", named))
+        yield from self._extension("x-apigw of the operation", operation.node.document, operation.node.path)
+        yield from self._extension("x-apigw of the path", operation.item.document, operation.item.path)
+        yield self._config_layer("API default", api.defaults, (*at, "defaults"))
+        yield from self._extension("x-apigw of the specification", document, ())
+        yield self._config_layer("gateway default", config.defaults, ("defaults",))
+
+    def _config_layer(self, note: str, policies: Policies, at: Steps) -> _Layer:
+        return _Layer(note, policies, lambda key: self.config.place((*at, key)))
+
+    def _extension(self, note: str, document: Document, steps: Steps) -> Iterator[_Layer]:
+        try:
+            data = document.get((*steps, "x-apigw"))
+        except KeyError:
+            return
+        base: Steps = (*steps, "x-apigw")
+
+        def place(steps: Steps, *, key: bool = False) -> Place:
+            return document.place(base + steps, key=key)
+
+        decoder = Decoder(place, self.registry)
+        try:
+            policies = decoder.decode(data, Policies)
+        except Wrong:
+            for problem in decoder.problems:
+                self._report_once("x-apigw", f"{problem.place}{problem.message}", problem)
+            return
+        yield _Layer(note, policies, lambda key: place((key,)))
+
+    def _policies(self, owner: str, layers: list[_Layer]) -> dict[str, Any]:
+        resolved: dict[str, Any] = {}
+        for name, policy in self.by_name.items():
+            named = [layer for layer in layers if name in layer.policies.policies]
+            for layer in named:
+                value = layer.policies.policies[name]
+                text = "off" if isinstance(value, Off) else policy.describe(value)
+                self.provenance.add(owner, f"policies.{name}", Origin(layer.note, partial(layer.place, name), text))
+            if named and not isinstance(named[0].policies.policies[name], Off):
+                resolved[name] = msgspec.to_builtins(named[0].policies.policies[name])
+        return resolved
+
+    # --- who may call
+
+    def _security(
+        self,
+        owner: str,
+        api_name: str,
+        document: Document,
+        operation: Operation,
+        config: Config,
+        policies: dict[str, Any],
+    ) -> None:
+        requirements, steps = openapi.security(document, operation)
+        if not requirements:
+            return
+        source = operation.node.document if steps != ("security",) else document
+        for requirement in requirements:
+            for scheme in requirement:
+                self._check_scheme(api_name, scheme, document, source, steps, config)
+        self.provenance.add(owner, "policies.auth", Origin("specification", partial(source.place, steps)))
+        policies["auth"] = {"alternatives": [sorted(requirement) for requirement in requirements]}
+
+    def _check_scheme(
+        self, api_name: str, scheme: str, document: Document, source: Document, steps: Steps, config: Config
+    ) -> None:
+        declared = openapi.security_schemes(document, self.library)
+        if scheme not in declared:
+            problem = InputError(
+                f'security scheme "{scheme}" is not declared in {document.label}',
+                place=source.place(steps),
+                hint=located.nearest(scheme, list(declared)),
+            )
+        elif openapi.mapping(declared[scheme].data).get("type") != "apiKey":
+            problem = InputError(
+                f'security scheme "{scheme}" has type {openapi.mapping(declared[scheme].data).get("type")!r}; '
+                "this version checks apiKey",
+                place=declared[scheme].place,
+                hint=f"check it upstream instead: apis.{api_name}.security: off lets every request through",
+            )
+        elif scheme not in config.auth:
+            problem = InputError(
+                f'routes of "{api_name}" need {scheme}, which has no configuration',
+                place=declared[scheme].place,
+                hint=f"add to apigw.yaml: auth: {{{scheme}: {{keys: {{file: keys.yaml}}}}}}",
+            )
+        else:
+            return
+        self._report_once("scheme", f"{api_name}:{scheme}", problem)
+
+    def _report_once(self, kind: str, what: str, problem: InputError) -> None:
+        if (kind, what) not in self.reported:
+            self.reported.add((kind, what))
+            self.problems.append(problem)
+
+    # --- what answers
+
+    def _integration(
+        self,
+        owner: str,
+        api_name: str,
+        api: ApiConfig,
+        config: Config,
+        operation: Operation,
+        layers: list[_Layer],
+        base: str,
+    ) -> model.HttpIntegration | model.MockIntegration:
+        mock = model.MockIntegration(operation.node.document.name, operation.node.path)
+        strip = base if api.strip_base_path else ""
+        for layer in layers:
+            if layer.policies.mock:
+                self.provenance.add(owner, "integration", Origin(layer.note, partial(layer.place, "mock"), "mock"))
+                return mock
+            if layer.policies.upstream is not None:
+                self._note_upstream(
+                    owner, layer.note, layer.policies.upstream, partial(layer.place, "upstream"), config
+                )
+                return model.HttpIntegration(layer.policies.upstream, strip)
+        at: Steps = ("apis", api_name)
+        if api.mock:
+            self.provenance.add(owner, "integration", Origin("API", partial(self.config.place, (*at, "mock")), "mock"))
+            return mock
+        if api.upstream is not None:
+            self._note_upstream(owner, "API", api.upstream, partial(self.config.place, (*at, "upstream")), config)
+            return model.HttpIntegration(api.upstream, strip)
+        problem = InputError(
+            f'nothing answers the routes of "{api_name}"',
+            place=self.config.place(at, key=True),
+            hint="name an upstream (upstream: NAME) or answer from the specification (mock: true)",
+        )
+        self._report_once("integration", api_name, problem)
+        raise Wrong
+
+    def _note_upstream(self, owner: str, note: str, upstream: str, place: Callable[[], Place], config: Config) -> None:
+        self.provenance.add(owner, "integration", Origin(note, place, f"upstream {upstream}"))
+        if upstream not in config.upstreams:
+            problem = InputError(
+                f'there is no upstream "{upstream}"',
+                place=place(),
+                hint=located.nearest(upstream, list(config.upstreams)) or "declare it under upstreams",
+            )
+            self._report_once("upstream", f"{upstream}{problem.place}", problem)
+
+    def _upstreams(self, config: Config) -> dict[str, model.Upstream]:
+        found = {}
+        for name, upstream in config.upstreams.items():
+            at: Steps = ("upstreams", name)
+            targets = tuple(self._target(target, (*at, "targets", i)) for i, target in enumerate(upstream.targets))
+            times = upstream.timeout
+            timeout = model.Timeout(float(times.connect), float(times.first_byte), float(times.total))
+            found[name] = model.Upstream(name, targets, upstream.balance, timeout)
+            self.provenance.add(
+                f"upstream:{name}",
+                "targets",
+                Origin("upstream", partial(self.config.place, (*at, "targets"))),
+            )
+        return found
+
+    def _target(self, target: str, at: Steps) -> str:
+        problem = _target_problem(target)
+        if problem:
+            self.problems.append(
+                InputError(
+                    f'target "{redact(target)}" {problem}',
+                    place=self.config.place(at),
+                    hint="write scheme, host and port only: http://127.0.0.1:9001",
+                )
+            )
+        return target.rstrip("/")
+
+    def _auth(self, config: Config, apis: list[model.Api]) -> dict[str, model.AuthScheme]:
+        """The configured schemes as the APIs' specifications declare them.
+
+        Two APIs that declare one name differently need two names: a key for one must not open the other.
+        """
+        found: dict[str, model.AuthScheme] = {}
+        for api in apis:
+            declared = openapi.security_schemes(self.library.read(api.spec), self.library)
+            for name, entry in config.auth.items():
+                if name not in declared or openapi.mapping(declared[name].data).get("type") != "apiKey":
+                    continue
+                scheme = self._auth_scheme(name, declared[name].data, entry.keys.file, entry.keys.env)
+                if found.setdefault(name, scheme) != scheme:
+                    place = declared[name].place
+                    message = f'two APIs declare the security scheme "{name}" differently'
+                    self.problems.append(InputError(message, place=place, hint="give one of them another name"))
+        for name, entry in config.auth.items():
+            at: Steps = ("auth", name)
+            if (entry.keys.file is None) == (entry.keys.env is None):
+                message = "keys needs exactly one of file and env"
+                self.problems.append(InputError(message, place=self.config.place((*at, "keys"))))
+            if name not in found:
+                message = f'no specification declares an apiKey scheme called "{name}"'
+                self.problems.append(InputError(message, place=self.config.place(at, key=True)))
+        return found
+
+    def _auth_scheme(self, name: str, data: dict[str, Any], file: str | None, env: str | None) -> model.AuthScheme:
+        location, parameter = str(data.get("in")), str(data.get("name"))
+        keys = f"file:{file}" if file is not None else f"env:{env}"
+        return model.AuthScheme(name, "api_key", location, parameter, keys)
+
+    # --- across APIs
+
+    def _check_conflicts(self, routes: list[model.Route]) -> None:
+        """Two routes that the same request would reach, and two operations of one name, are errors."""
+        shapes: dict[tuple[str, str], list[model.Route]] = {}
+        ids: dict[str, model.Route] = {}
+        for route in routes:
+            blank = route.path
+            for variable in openapi.path_variables(route.path):
+                blank = blank.replace("{" + variable + "}", "{+}" if variable.endswith("+") else "{}", 1)
+            for other in shapes.setdefault((route.method, blank), []):
+                if not other.hosts or not route.hosts or set(other.hosts) & set(route.hosts):
+                    self._conflict(
+                        other,
+                        route,
+                        f"{route.method} {route.path} and {other.method} {other.path} are one route",
+                    )
+            shapes[(route.method, blank)].append(route)
+            if ids.setdefault(route.id, route) is not route:
+                self._conflict(ids[route.id], route, f'two operations are called "{route.operation}"')
+
+    def _conflict(self, first: model.Route, second: model.Route, message: str) -> None:
+        origins = self.provenance.of(second.id, "operation")
+        other = self.provenance.of(first.id, "operation")
+        index = -1 if first.id == second.id else 0
+        place = origins[index].place if origins else None
+        self.problems.append(InputError(f"{message}: see also {other[0].place if other else first.id}", place=place))
+
+
+def _config_name(operation: Operation, routes: dict[str, Policies]) -> str | None:
+    """The key under `routes` that means this operation."""
+    for name in (operation.operation_id, f"{operation.method} {operation.path}"):
+        if name is not None and name in routes:
+            return name
+    return None
+
+
+def _target_problem(target: str) -> str | None:
+    try:
+        parts = urlsplit(target)
+        port = parts.port
+    except ValueError as error:
+        return f"is not a URL: {error}"
+    if parts.scheme != "http":
+        return "is not an http:// URL (TLS to upstreams is not in this version)"
+    if not parts.hostname:
+        return "names no host"
+    if parts.username or parts.password:
+        return "holds credentials, which belong in a header by reference"
+    if parts.path not in ("", "/") or parts.query or parts.fragment:
+        return "holds a path or query"
+    return "has port 0" if port == 0 else None
+
+
+def redact(target: str) -> str:
+    """A URL without what stands before its `@`."""
+    scheme, separator, rest = target.partition("://")
+    return f"{scheme}{separator}…@{rest.rpartition('@')[2]}" if "@" in rest else target

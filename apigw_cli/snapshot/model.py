@@ -1,0 +1,126 @@
+"""The Snapshot: everything that one stage of the gateway is, resolved, immutable, with a digest.
+
+Every command turns around it (docs/architecture.md). It holds no secret, only references to them, and no
+place in a file: those are in the `Provenance` beside it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import msgspec
+
+FORMAT = 1
+
+
+class Integration(msgspec.Struct, frozen=True, tag_field="type"):
+    """What answers a request of a route."""
+
+
+class HttpIntegration(Integration, frozen=True, tag="http"):
+    """Forward to an upstream. The path the client sent goes on unchanged, less `strip` at its front."""
+
+    upstream: str
+    strip: str = ""
+
+
+class MockIntegration(Integration, frozen=True, tag="mock"):
+    """Answer from the examples and schemas of the operation's responses.
+
+    `document` and `pointer` say where the operation stands, so that a worker makes an answer when first asked.
+    """
+
+    document: str
+    pointer: tuple[str | int, ...]
+
+
+class Route(msgspec.Struct, frozen=True):
+    """One method and path template of one API, with all that happens to its requests.
+
+    `path` is complete (base path included): literal segments, `{name}` anywhere in a segment, and a last
+    `{name+}` that takes the rest. `hosts` empty: any host; a host may be `*.example.com`. `policies` maps a
+    policy's name to its resolved value (plain JSON as the policy's model encodes it); only what is on stands
+    there.
+    """
+
+    api: str
+    operation: str
+    method: str
+    path: str
+    hosts: tuple[str, ...]
+    integration: HttpIntegration | MockIntegration
+    policies: dict[str, Any]
+
+    @property
+    def id(self) -> str:
+        """Names the route in logs, metrics and messages: unique within a Snapshot."""
+        return f"{self.api}:{self.operation}"
+
+
+class Api(msgspec.Struct, frozen=True):
+    """One API: its specification (a key of `Snapshot.documents`), kind, hosts and base path ('' for the root)."""
+
+    name: str
+    kind: str
+    spec: str
+    hosts: tuple[str, ...]
+    base_path: str
+    title: str
+
+
+class Timeout(msgspec.Struct, frozen=True):
+    """Seconds: to connect, until the answer's head, for the whole exchange."""
+
+    connect: float
+    first_byte: float
+    total: float
+
+
+class Upstream(msgspec.Struct, frozen=True):
+    """Servers that answer for routes. `targets` are base URLs (scheme://host:port); `balance` picks among them."""
+
+    name: str
+    targets: tuple[str, ...]
+    balance: str
+    timeout: Timeout
+
+
+class AuthScheme(msgspec.Struct, frozen=True):
+    """How credentials of one `components.securitySchemes` entry are checked.
+
+    `type` 'api_key': `location` (header, query, cookie) and `name` as the spec says; `keys` is a reference
+    (`file:NAME`, relative to the configuration's folder, or `env:NAME`) to the key list.
+    """
+
+    name: str
+    type: str
+    location: str
+    parameter: str
+    keys: str
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """One stage, compiled. `documents` holds each specification as canonical JSON, decoded only when needed."""
+
+    format: int
+    stage: str
+    apis: tuple[Api, ...]
+    routes: tuple[Route, ...]
+    upstreams: dict[str, Upstream]
+    auth: dict[str, AuthScheme]
+    documents: dict[str, msgspec.Raw]
+
+    def encode(self) -> bytes:
+        """The canonical bytes: the same Snapshot gives the same bytes on every machine."""
+        return msgspec.json.encode(self, order="deterministic")
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the canonical bytes, in hex."""
+        return hashlib.sha256(self.encode()).hexdigest()
+
+
+def decode(data: bytes) -> Snapshot:
+    """A Snapshot from its canonical bytes. Raises msgspec.DecodeError for anything else."""
+    return msgspec.json.decode(data, type=Snapshot)
