@@ -18,7 +18,6 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import msgspec
-import orjson
 
 from apigw_cli.config import located
 from apigw_cli.config.decode import Decoder, PolicyModel, Wrong, raise_problems
@@ -66,7 +65,7 @@ def compile_release(release: Release, stage: str, stage_data: dict[str, Any], re
     """Compile a release with a stage's data. Places are those of the release: names without lines."""
     label = f"release {release.digest[:7]}"
     config = Located(label, release.config, {}, {})
-    library = Library.of({name: orjson.loads(document) for name, document in release.documents.items()})
+    library = Library.of({name: msgspec.json.decode(document) for name, document in release.documents.items()})
     stage_file = Located(f"stage {stage}", stage_data, {}, {})
     compiler = _Compiler(config.copy(), library, stage, stage_file, registry)
     return Compiled(compiler.run(), compiler.provenance)
