@@ -61,13 +61,17 @@ def compile_project(project: Project, stage: str | None, registry: Registry) -> 
     return Compiled(snapshot, compiler.provenance, files, project.root)
 
 
-def compile_release(release: Release, stage: str, stage_data: dict[str, Any], registry: Registry) -> Compiled:
-    """Compile a release with a stage's data. Places are those of the release: names without lines."""
+def compile_release(release: Release, stage: str, stage_data: dict[str, Any] | Located, registry: Registry) -> Compiled:
+    """Compile a release with a stage's data. Places are those of the release: names without lines.
+
+    A stage's data that is `Located` keeps its own places.
+    """
     label = f"release {release.digest[:7]}"
     config = Located(label, release.config, {}, {})
     library = Library.of({name: msgspec.json.decode(document) for name, document in release.documents.items()})
-    stage_file = Located(f"stage {stage}", stage_data, {}, {})
-    compiler = _Compiler(config.copy(), library, stage, stage_file, registry)
+    if not isinstance(stage_data, Located):
+        stage_data = Located(f"stage {stage}", stage_data, {}, {})
+    compiler = _Compiler(config.copy(), library, stage, stage_data, registry)
     return Compiled(compiler.run(), compiler.provenance)
 
 
@@ -232,22 +236,10 @@ class _Compiler:
         )
 
     def _check_path(self, operation: Operation) -> None:
-        path = operation.path
-        rest = path
-        for variable in openapi.path_variables(path):
-            rest = rest.replace("{" + variable + "}", "", 1)
-        wrong = (
-            'must begin with "/"'
-            if not path.startswith("/")
-            else 'has a "{" or "}" without its partner'
-            if "{" in rest or "}" in rest
-            else "holds a query or fragment, which is no part of a path"
-            if "?" in rest or "#" in rest
-            else None
-        )
+        wrong = _path_problem(operation.path)
         if wrong:
             place = operation.item.document.place(operation.item.path, key=True)
-            self._report_once("path", path, InputError(f'path "{path}" {wrong}', place=place))
+            self._report_once("path", operation.path, InputError(f'path "{operation.path}" {wrong}', place=place))
 
     # --- policies by layer
 
@@ -473,7 +465,8 @@ class _Compiler:
             for variable in openapi.path_variables(route.path):
                 blank = blank.replace("{" + variable + "}", "{+}" if variable.endswith("+") else "{}", 1)
             for other in shapes.setdefault((route.method, blank), []):
-                if not other.hosts or not route.hosts or set(other.hosts) & set(route.hosts):
+                # Exact hosts come before any host: only a host that both name, or neither, makes them one.
+                if set(other.hosts) & set(route.hosts) or other.hosts == route.hosts:
                     self._conflict(
                         other,
                         route,
@@ -496,6 +489,28 @@ def _config_name(operation: Operation, routes: dict[str, Policies]) -> str | Non
     for name in (operation.operation_id, f"{operation.method} {operation.path}"):
         if name is not None and name in routes:
             return name
+    return None
+
+
+def _path_problem(path: str) -> str | None:
+    """Why no request can match a path template, or None."""
+    variables = openapi.path_variables(path)
+    rest = path
+    for variable in variables:
+        rest = rest.replace("{" + variable + "}", "", 1)
+    greedy = [variable for variable in variables if variable.endswith("+")]
+    if not path.startswith("/"):
+        return 'must begin with "/"'
+    if "{" in rest or "}" in rest:
+        return 'has a "{" or "}" without its partner'
+    if "?" in rest or "#" in rest:
+        return "holds a query or fragment, which is no part of a path"
+    if "" in variables or "+" in variables:
+        return "has a variable without a name"
+    if len(set(variables)) != len(variables):
+        return "names a variable twice"
+    if greedy and not path.endswith("/{" + greedy[0] + "}"):
+        return f"has {{{greedy[0]}}}, which must be the whole last segment"
     return None
 
 

@@ -210,6 +210,12 @@ def test_the_same_template_with_other_methods_merges(build: Compile) -> None:
     assert len(build(CONFIG, spec).snapshot.routes) == 4
 
 
+def test_a_named_host_and_any_host_are_two_routes(build: Compile) -> None:
+    named = CONFIG.replace("    upstream: pets\n", "    upstream: pets\n    hosts: [a.localhost]\n", 1)
+    both = named.replace("upstreams:", "  twin: {spec: shop.yaml, upstream: pets}\nupstreams:")
+    assert len(build(both).snapshot.routes) == 6
+
+
 def test_the_same_route_on_other_hosts_is_none(build: Compile) -> None:
     text = CONFIG.replace("    upstream: pets\n", "    upstream: pets\n    hosts: [a.localhost]\n", 1)
     two = text.replace("upstreams:", "  twin: {spec: shop.yaml, upstream: pets, hosts: [b.localhost]}\nupstreams:")
@@ -218,7 +224,7 @@ def test_the_same_route_on_other_hosts_is_none(build: Compile) -> None:
     assert len(errors(build, overlapping)) == 3
 
 
-@pytest.mark.parametrize("path", ["pets", "/a/{b", "/a/b}", "/a?x=1"])
+@pytest.mark.parametrize("path", ["pets", "/a/{b", "/a/b}", "/a?x=1", "/{}", "/{a}/{a}", "/{a+}/b", "/b{a+}"])
 def test_a_path_that_can_never_match_is_an_error(build: Compile, path: str) -> None:
     spec = SPEC + f"  {path!r}:\n    get: {{operationId: other, responses: {{}}}}\n"
     ((place, message),) = errors(build, CONFIG, spec)
