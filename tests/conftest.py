@@ -1,0 +1,16 @@
+"""What tests of several rooms share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def corpus() -> Path:
+    """The folder of large public specifications, which lies beside the checkout where there is one."""
+    folder = (Path(__file__).parents[1] / ".." / "shared" / "corpus").resolve()
+    if not folder.is_dir():
+        pytest.skip("the folder of public specifications (../shared/corpus) is not there")
+    return folder
