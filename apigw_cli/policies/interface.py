@@ -1,0 +1,122 @@
+"""What a policy is: one file that supplies its model, `compile` and `compare`.
+
+    model     what the user may write, a frozen msgspec Struct; unknown keys are refused when it is read
+    compile   the resolved value -> a step, or None where it needs nothing at run time
+    compare   old value, new value -> strengthen, neutral or weaken (None stands for "not there")
+    describe  one line for people: `apigw explain`, plans, findings
+
+`Route.policies` holds each value as plain JSON, `msgspec.to_builtins` of the model. Whoever calls `compile`,
+`compare` or `describe` hands over the model's instance, made with `instance(policy, value)`.
+
+A step is a plain function called for every request of its route: it looks at the `Exchange` and returns None to
+go on, or the `Refusal` that ends the request. It must not block. What can be decided when the Snapshot is
+loaded is decided in `compile`: a policy that is off costs nothing.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import msgspec
+
+from apigw_cli.errors import InputError
+from apigw_cli.limits.store import Store
+from apigw_cli.snapshot.model import Route, Snapshot
+
+
+class Exchange(Protocol):
+    """What a step sees of a request. The gateway's own request object has these.
+
+    `headers` are the client's, names in lower case, in order of arrival; a trailer is never among them.
+    `extra` collects header lines for the upstream request, `remove` names (lower case) that are not to be
+    forwarded. `answer_extra` are header lines for the client's answer, whoever gives it. An entry is one or
+    more complete lines, each `b"Name: value\\r\\n"`, so that the gateway only joins them.
+    """
+
+    method: bytes
+    path: str
+    query: bytes
+    headers: list[tuple[bytes, bytes]]
+    client_ip: str
+    principal: str | None
+    extra: list[bytes]
+    remove: set[bytes]
+    answer_extra: list[bytes]
+
+    def header(self, name: bytes) -> bytes | None:
+        """The first value of a header (name in lower case)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The gateway's own answer: status, message (becomes `{"message": …}`) and extra header lines.
+
+    `headers` are written as in `Exchange.extra`; what the steps before put into `answer_extra` is sent too.
+    """
+
+    status: int
+    message: str
+    headers: tuple[bytes, ...] = ()
+    reason: str = ""  # for the log and the metrics, e.g. "rate_limited"
+
+
+Step = Callable[[Any], Refusal | None]
+
+
+class Change(enum.StrEnum):
+    """What a change does to the protection of a route."""
+
+    STRENGTHEN = "strengthen"
+    NEUTRAL = "neutral"
+    WEAKEN = "weaken"
+
+
+def _no_secret(reference: str) -> bytes:
+    raise InputError(f"{reference} cannot be read here")
+
+
+def _file_of(reference: str) -> str:
+    return reference.partition(":")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """What `compile` may use while one Snapshot is loaded.
+
+    `clock` is monotonic, in nanoseconds, the same for every worker. `secret` gives the bytes behind a
+    reference (`file:NAME`, `env:NAME`) and `label` how to name that file in messages. `memo` is for work that
+    routes share, such as reading a key list once: it lives as long as the load.
+    """
+
+    snapshot: Snapshot
+    clock: Callable[[], int]
+    store: Store
+    secret: Callable[[str], bytes] = _no_secret
+    label: Callable[[str], str] = _file_of
+    memo: dict[Any, Any] = field(default_factory=dict)
+
+
+class Policy(Protocol):
+    """The interface of a module in `policies/` (the registry holds the objects)."""
+
+    name: str
+    order: int  # the step's position on a request's way: DESIGN.md, lowest first
+    model: type[msgspec.Struct]
+    derived: bool  # its value comes from the specification: nobody writes it in apigw.yaml
+
+    def compile(self, value: Any, route: Route, runtime: Runtime) -> Step | None: ...
+
+    def compare(self, old: Any | None, new: Any | None) -> Change: ...
+
+    def describe(self, value: Any) -> str: ...
+
+
+def instance(policy: Policy, value: Any) -> Any:
+    """The model's instance for a value from `Route.policies`. Raises InputError for one that does not fit."""
+    try:
+        return msgspec.convert(value, policy.model)
+    except msgspec.ValidationError as error:
+        raise InputError(f"policy {policy.name}: {error}") from None

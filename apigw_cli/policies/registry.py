@@ -1,0 +1,10 @@
+"""The policies that there are. Adding one: write its file, add its object here; nothing else changes."""
+
+from __future__ import annotations
+
+from apigw_cli.policies import auth, rate_limit, request_headers
+from apigw_cli.policies.interface import Policy
+
+POLICIES: tuple[Policy, ...] = (auth.POLICY, rate_limit.POLICY, request_headers.POLICY)
+
+BY_NAME: dict[str, Policy] = {policy.name: policy for policy in POLICIES}
