@@ -1,0 +1,139 @@
+"""`apigw explain`: what happens to one request, and which line of which file decided it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from apigw_cli.cli import columns, terminal
+from apigw_cli.errors import Exit, Place
+
+if TYPE_CHECKING:
+    from apigw_cli.generate.explain import Explanation, Step
+    from apigw_cli.snapshot.model import Route
+
+
+def explain(
+    method: Annotated[str, typer.Argument(help="GET, POST …", show_default=False)],
+    target: Annotated[str, typer.Argument(metavar="PATH|URL", help="/v1/pets/7", show_default=False)],
+    host: Annotated[
+        str | None, typer.Option(help="The host that the client asks for.", show_default="one that has a route")
+    ] = None,
+    header: Annotated[
+        list[str] | None, typer.Option("--header", "-H", help="'Name: value'; repeat it for more.", show_default=False)
+    ] = None,
+    stage: Annotated[str | None, typer.Option(help="The stage to look at.", show_default="the first one")] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", help="The configuration.", show_default="./apigw.yaml")
+    ] = None,
+    output: Annotated[Literal["text", "json"], typer.Option("--format", help="How to say it.")] = "text",
+) -> None:
+    """Explain one request: its route, the steps in order, and the file and line of every value.
+
+    With -H 'X-Api-Key: …' it also says whose key that is; the key itself is never printed. Nothing is sent.
+    Exit code 0 where a route takes the request, 4 where the gateway would answer 404, 405 or 400.
+    """
+    from apigw_cli.generate import explain as core
+    from apigw_cli.generate.run import load
+
+    options = core.Options(method, target, host, tuple(header or ()), config, stage)
+    found = core.explain(options, load(config, stage))
+    if output == "json":
+        _print_json(found)
+    elif found.route is not None:
+        _print_match(found)
+    else:
+        _print_refusal(found)
+    if found.route is None:
+        raise typer.Exit(Exit.BLOCKED)
+
+
+def _print_match(found: Explanation) -> None:
+    route = found.route
+    assert route is not None
+    declared = f", {_short(found.declared)}" if found.declared else ""
+    arrow = terminal.symbol("arrow")
+    request = found.request
+    name = terminal.style(route.operation, "bold")
+    terminal.out(f"{request.method} {request.path} {arrow} {name} ({route.api}{declared})")
+    values = "".join(f", {key} = {value}" for key, value in found.parameters.items())
+    terminal.out(f"  {route.method} {route.path}{values}; host {request.host or '(none)'}, stage {found.stage}")
+    rows = [
+        (f"{number}" if step.on else "·", step.policy, step.text, _where(step))
+        for number, step in enumerate(found.steps, 1)
+    ]
+    if rows:
+        limit = columns.available()
+        widths = columns.widths(rows, limit and limit - 2, (2,))
+        for row, step in zip(rows, found.steps, strict=True):
+            _print_step(columns.line(row, widths), step)
+    else:
+        terminal.out("  · no policies: everything goes through")
+    terminal.out(_answer(found))
+
+
+def _print_step(line: str, step: Step) -> None:
+    verdict = step.verdict
+    said = f"   {terminal.symbol('ok' if verdict.holds else 'bad')} {verdict.text}" if verdict else ""
+    terminal.out(f"  {line}{said}")
+    for source in step.over:
+        terminal.out(terminal.style(f"      over {source.note} {source.text} ({_short(source.place)})", "dim"))
+
+
+def _where(step: Step) -> str:
+    return f"{_short(step.source.place)}" if step.source else ""
+
+
+def _short(place: Place) -> str:
+    return f"{place.file}:{place.line}"
+
+
+def _answer(found: Explanation) -> str:
+    arrow, where = terminal.symbol("arrow"), f"   {_short(found.integration.place)}" if found.integration else ""
+    upstream = found.upstream
+    if upstream is None:
+        return f"  {arrow} mock: an answer made from the specification"
+    many = f" of {len(upstream.targets)}" if len(upstream.targets) > 1 else ""
+    time = upstream.timeout
+    changed = f" as {found.forwarded_path}" if found.forwarded_path != found.request.path else ""
+    return (
+        f"  {arrow} upstream {upstream.name} {', '.join(upstream.targets)}{changed}, {upstream.balance}{many}, "
+        f"connect {time.connect:g} s, first byte {time.first_byte:g} s, total {time.total:g} s{where}"
+    )
+
+
+def _print_refusal(found: Explanation) -> None:
+    request = found.request
+    bad = terminal.symbol("bad")
+    asked = f"{request.method} {request.path}"
+    if found.outcome == "bad_request":
+        terminal.out(f"{bad} {asked}: 400, the path is not valid")
+        return
+    if found.outcome == "method_not_allowed":
+        terminal.out(f"{bad} {asked}: 405, no route takes {request.method} there (Allow: {', '.join(found.allow)})")
+    else:
+        terminal.out(f"{bad} {asked}: 404, no route of host {request.host or '(none)'} has this path")
+        if found.hosts:
+            terminal.out(f"  hosts    {', '.join(found.hosts)}")
+    label = "there" if found.outcome == "method_not_allowed" else "nearest"
+    for number, route in enumerate(found.nearest):
+        terminal.out(f"  {label if number == 0 else '':<7}  {_route_line(route, request.host)}")
+
+
+def _route_line(route: Route, host: str) -> str:
+    elsewhere = f", host {', '.join(route.hosts)}" if route.hosts and host not in route.hosts else ""
+    return f"{route.method} {route.path} {terminal.symbol('arrow')} {route.operation} ({route.api}{elsewhere})"
+
+
+def _print_json(found: Explanation) -> None:
+    """The request's headers and query are left out: they may hold a key."""
+    import msgspec
+    import orjson
+
+    data: dict[str, Any] = msgspec.to_builtins(found)
+    for secret in ("headers", "query"):
+        del data["request"][secret]
+    sys.stdout.write(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode() + "\n")

@@ -1,0 +1,102 @@
+"""Who calls: the gateway's own check of API keys, asked about a request that nobody sends."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from apigw_cli.errors import InputError
+from apigw_cli.limits.store import MemoryStore
+from apigw_cli.policies import auth
+from apigw_cli.policies.interface import Runtime, instance
+from apigw_cli.snapshot.compiler import Compiled
+from apigw_cli.snapshot.model import AuthScheme, Route, Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The request as the gateway would see it; header names in lower case."""
+
+    method: str
+    host: str
+    path: str
+    query: str
+    headers: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a step says of this very request."""
+
+    holds: bool
+    text: str
+
+
+class _Exchange:
+    """The request as a policy's step looks at it."""
+
+    def __init__(self, request: Request) -> None:
+        self.method = _bytes(request.method)
+        self.path = request.path
+        self.query = _bytes(request.query)
+        self.headers = [(_bytes(name), _bytes(value)) for name, value in request.headers]
+        self.client_ip = "127.0.0.1"
+        self.principal: str | None = None
+        self.extra: list[bytes] = []
+        self.remove: set[bytes] = set()
+        self.answer_extra: list[bytes] = []
+
+    def header(self, name: bytes) -> bytes | None:
+        return next((value for header, value in self.headers if header == name), None)
+
+
+def _bytes(text: str) -> bytes:
+    """What was typed, byte for byte, as the command line hands it over."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+def schemes(route: Route, snapshot: Snapshot) -> list[AuthScheme]:
+    alternatives = route.policies.get("auth", {}).get("alternatives", ())
+    names = dict.fromkeys(name for schemes in alternatives for name in schemes)
+    return [snapshot.auth[name] for name in names if name in snapshot.auth]
+
+
+def verdict(route: Route, request: Request, compiled: Compiled) -> Verdict | None:
+    """What the key of the request says; None where the request shows neither headers nor a query. Never the key."""
+    if not request.headers and not request.query:
+        return None
+    store = MemoryStore(1)
+    try:
+        runtime = Runtime(compiled.snapshot, lambda: 0, store, partial(_secret, compiled.root))
+        step = auth.POLICY.compile(instance(auth.POLICY, route.policies["auth"]), route, runtime)
+        exchange = _Exchange(request)
+        refusal = step(exchange)
+    finally:
+        store.close()
+    if refusal is None:
+        return Verdict(True, f'key "{exchange.principal}"' if exchange.principal is not None else "anyone may call")
+    shown = any(_shows(scheme, request) for scheme in schemes(route, compiled.snapshot))
+    return Verdict(False, "unknown key: 401" if shown else "no key: 401")
+
+
+def _shows(scheme: AuthScheme, request: Request) -> bool:
+    if scheme.location == "header":
+        return any(name == scheme.parameter.lower() for name, _ in request.headers)
+    if scheme.location == "query":
+        return f"{scheme.parameter}=" in request.query
+    return any(name == "cookie" and f"{scheme.parameter}=" in value for name, value in request.headers)
+
+
+def _secret(root: Path, reference: str) -> bytes:
+    """The bytes behind `file:NAME` or `env:NAME`. Raises InputError where there are none."""
+    kind, _, name = reference.partition(":")
+    if kind == "env":
+        if name not in os.environ:
+            raise InputError(f"the environment has no {name}, which holds the API keys", hint=f"export {name}=…")
+        return os.environ[name].encode()
+    try:
+        return (root / name).read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot read the API keys in {root / name}: {error.strerror}") from None

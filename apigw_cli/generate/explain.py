@@ -1,0 +1,242 @@
+"""What happens to one request and why: the route, the steps in order, and where each value came from."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Literal
+from urllib.parse import SplitResult, urlsplit
+
+from apigw_cli.errors import Place, UsageError
+from apigw_cli.generate import caller
+from apigw_cli.generate.caller import Request, Verdict
+from apigw_cli.generate.table import descriptions
+from apigw_cli.policies import auth
+from apigw_cli.policies.registry import POLICIES
+from apigw_cli.routing.path import normalise, normalise_host
+from apigw_cli.routing.router import Match, MethodNotAllowed, NotFound, Router
+from apigw_cli.snapshot.compiler import Compiled
+from apigw_cli.snapshot.model import HttpIntegration, Route, Snapshot, Upstream
+from apigw_cli.snapshot.provenance import Origin
+
+NEAREST = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The request as it was typed. `headers` are `Name: value`."""
+
+    method: str
+    target: str
+    host: str | None = None
+    headers: tuple[str, ...] = ()
+    config: Path | None = None
+    stage: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a value stands, what kind of source that is, and the value there for people."""
+
+    note: str
+    place: Place
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One policy: its value, where that came from, and the values that it went over. `on` False: switched off."""
+
+    policy: str
+    text: str
+    source: Source | None
+    over: tuple[Source, ...] = ()
+    verdict: Verdict | None = None
+    on: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The answer. `status` is what the gateway says itself; None where the request goes on to the integration."""
+
+    stage: str
+    request: Request
+    outcome: Literal["match", "not_found", "method_not_allowed", "bad_request"]
+    status: int | None = None
+    route: Route | None = None
+    declared: Place | None = None
+    parameters: dict[str, str] = field(default_factory=dict)
+    steps: tuple[Step, ...] = ()
+    upstream: Upstream | None = None
+    forwarded_path: str = ""
+    integration: Source | None = None
+    allow: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+    nearest: tuple[Route, ...] = ()
+
+
+def explain(options: Options, compiled: Compiled) -> Explanation:
+    """Why the gateway treats a request as it does. Raises UsageError for what is no request."""
+    snapshot = compiled.snapshot
+    router = Router(snapshot.routes)
+    headers = tuple(_header(text) for text in options.headers)
+    host, raw_path, query = _target(options, dict(headers))
+    path = normalise(raw_path.encode("utf-8", "surrogateescape"))
+    make = partial(Request, options.method.upper(), query=query, headers=headers)
+    if path is None:
+        shown = raw_path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        return Explanation(snapshot.stage, make(host=host or "", path=shown), "bad_request", 400)
+    if host is None:
+        host = _best_host(router, snapshot, options.method.upper(), path)
+    request = make(host=host, path=path)
+    found = router.match(request.host, request.method, request.path)
+    if isinstance(found, Match):
+        return _matched(found, request, compiled)
+    return _unmatched(found, request, router, snapshot)
+
+
+# --- the request
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if not colon or not name.strip() or name != name.strip():
+        raise UsageError(f"-H {_without_value(text)!r} is not a header", hint="write -H 'Name: value'")
+    return name.lower(), value.strip()
+
+
+def _without_value(text: str) -> str:
+    """Enough to find it again; a secret may stand behind a colon that was mistyped."""
+    return text if len(text) <= 12 else text[:12] + "…"
+
+
+def _target(options: Options, headers: dict[str, str]) -> tuple[str | None, str, str]:
+    """Host (None: nobody named one), path and query."""
+    text = options.target
+    named = options.host if options.host is not None else headers.get("host")
+    if "://" in text:
+        parts = _split(text)
+        named = named if named is not None else parts.netloc.rpartition("@")[2]
+        path, query = parts.path or "/", parts.query
+    else:
+        path, _, query = text.partition("#")[0].partition("?")
+    if not path.startswith("/"):
+        raise UsageError(f'"{text}" is neither a path nor a URL', hint="a path begins with a slash: /v1/pets")
+    if named is None:
+        return None, path, query
+    host = normalise_host(named.encode("utf-8", "surrogateescape"))
+    if host is None:
+        raise UsageError(f'"{named}" is not a host', hint="write a name without scheme: api.example.com")
+    return host, path, query
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError as error:
+        raise UsageError(f'"{url}" is not a URL: {error}') from None
+
+
+def _best_host(router: Router, snapshot: Snapshot, method: str, path: str) -> str:
+    """For a request that names no host: the first one that has a route for it, else the first one there is."""
+    hosts = _hosts(snapshot) or ("localhost",)
+    samples = [host.replace("*", "any", 1) for host in hosts]
+    for kind in (Match, MethodNotAllowed):
+        for host in samples:
+            if isinstance(router.match(host, method, path), kind):
+                return host
+    return samples[0]
+
+
+def _hosts(snapshot: Snapshot) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(host for api in snapshot.apis for host in api.hosts))
+
+
+# --- a route matches
+
+
+def _matched(found: Match, request: Request, compiled: Compiled) -> Explanation:
+    route, provenance = found.route, compiled.provenance
+    steps = tuple(_steps(route, request, compiled))
+    refused = next((step for step in steps if step.verdict is not None and not step.verdict.holds), None)
+    integration = route.integration
+    http = isinstance(integration, HttpIntegration)
+    return Explanation(
+        compiled.snapshot.stage,
+        request,
+        "match",
+        401 if refused else None,
+        route,
+        provenance.place(route.id, "operation"),
+        found.parameters,
+        steps,
+        compiled.snapshot.upstreams[integration.upstream] if isinstance(integration, HttpIntegration) else None,
+        (request.path[len(integration.strip) :] or "/") if isinstance(integration, HttpIntegration) else "",
+        _source(next(iter(provenance.of(route.id, "integration")), None)) if http else None,
+    )
+
+
+def _steps(route: Route, request: Request, compiled: Compiled) -> list[Step]:
+    """What is on, in order, then what is switched off for this route."""
+    steps = []
+    for name, text in descriptions(route).items():
+        verdict = None
+        if name == auth.POLICY.name:
+            text += "".join(
+                f", {scheme.location} {scheme.parameter}" for scheme in caller.schemes(route, compiled.snapshot)
+            )
+            verdict = caller.verdict(route, request, compiled)
+        steps.append(_step(name, text, route, compiled, verdict))
+    off = (policy.name for policy in POLICIES if policy.name not in route.policies)
+    named = [name for name in off if compiled.provenance.of(route.id, f"policies.{name}")]
+    return steps + [_step(name, "off", route, compiled, None) for name in named]
+
+
+def _step(name: str, text: str, route: Route, compiled: Compiled, verdict: Verdict | None) -> Step:
+    origins = [_source(origin) for origin in compiled.provenance.of(route.id, f"policies.{name}")]
+    sources = tuple(source for source in origins if source is not None)
+    return Step(name, text, sources[0] if sources else None, sources[1:], verdict, name in route.policies)
+
+
+def _source(origin: Origin | None) -> Source | None:
+    return Source(origin.note, origin.place, origin.text) if origin else None
+
+
+# --- no route matches
+
+
+def _unmatched(found: NotFound | MethodNotAllowed, request: Request, router: Router, snapshot: Snapshot) -> Explanation:
+    if isinstance(found, MethodNotAllowed):
+        here = [router.match(request.host, method, request.path) for method in found.allow]
+        routes = tuple(dict.fromkeys(match.route.id for match in here if isinstance(match, Match)))
+        nearest = tuple(route for route in snapshot.routes if route.id in routes)
+        return Explanation(snapshot.stage, request, "method_not_allowed", 405, allow=found.allow, nearest=nearest)
+    return Explanation(
+        snapshot.stage, request, "not_found", 404, hosts=_hosts(snapshot), nearest=_nearest(request, router, snapshot)
+    )
+
+
+def _nearest(request: Request, router: Router, snapshot: Snapshot) -> tuple[Route, ...]:
+    """Routes that were probably meant: the same path at another host, else paths that resemble it."""
+    for host in _hosts(snapshot):
+        match = router.match(host.replace("*", "any", 1), request.method, request.path)
+        if isinstance(match, Match):
+            return (match.route,)
+    by_path: dict[str, list[Route]] = {}
+    for route in snapshot.routes:
+        by_path.setdefault(_filled(route.path, request.path), []).append(route)
+    near = difflib.get_close_matches(request.path, by_path, n=NEAREST, cutoff=0.6)
+    routes = [(path, route) for path in near for route in by_path[path]]
+    routes.sort(key=lambda found: (near.index(found[0]), found[1].method != request.method))
+    return tuple(route for _, route in routes[:NEAREST])
+
+
+def _filled(template: str, path: str) -> str:
+    """A template with the segments of a path in place of its variables: what the path would have to look like."""
+    segments = path.split("/")
+    return "/".join(
+        segments[index] if "{" in segment and index < len(segments) else segment
+        for index, segment in enumerate(template.split("/"))
+    )

@@ -1,0 +1,132 @@
+"""Upstreams, and the headers and timeouts of what goes to them."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from apigw_cli.generate.nginx.words import Block, Names, header_variable, literal, quoted
+from apigw_cli.policies.request_headers import RequestHeaders
+from apigw_cli.snapshot.model import AuthScheme, Upstream
+
+KEEPALIVE = 64  # idle connections that each nginx worker keeps
+
+# What our gateway says itself or never passes on; an empty value means that the header is not sent.
+_FORWARDING = {
+    "Host": "$apigw_authority",
+    "Connection": '""',
+    "X-Forwarded-For": "$remote_addr",
+    "X-Forwarded-Proto": "$scheme",
+    "X-Forwarded-Host": "$http_host",
+    "X-Request-Id": "$apigw_request_id",
+    "Forwarded": '""',
+    "X-Forwarded-Port": '""',
+    "X-Forwarded-Server": '""',
+    "X-Real-Ip": '""',
+    "Proxy-Authorization": '""',
+    "Proxy-Connection": '""',
+    "Trailer": '""',
+}
+
+
+class Upstreams:
+    """The upstream blocks of those that routes use."""
+
+    def __init__(self, upstreams: dict[str, Upstream]) -> None:
+        self._upstreams = upstreams
+        self._names = Names(other_than=r"[^A-Za-z0-9_.-]")
+        self.used: dict[str, list[str]] = {}  # operations by upstream
+
+    def block_name(self, name: str, operation: str) -> str:
+        """The name of the upstream's block; notes that the operation needs it."""
+        self.used.setdefault(name, []).append(operation)
+        return self._names.of(name, name)
+
+    def of(self, name: str) -> Upstream:
+        return self._upstreams[name]
+
+    def blocks(self) -> list[Block]:
+        return [self._block(self._upstreams[name]) for name in self._upstreams if name in self.used]
+
+    def _block(self, upstream: Upstream) -> Block:
+        name = self._names.of(upstream.name, upstream.name)
+        body: list[str | Block] = [f"zone {name} 64k;"]
+        if upstream.balance == "least_outstanding":
+            body.append("least_conn;")
+        body += [f"server {quoted(server(target))} max_fails=0;" for target in upstream.targets]
+        return Block(f"upstream {name}", [*body, f"keepalive {KEEPALIVE};"])
+
+
+def server(target: str) -> str:
+    """`host:port` of a target."""
+    parts = urlsplit(target)
+    host = parts.hostname or ""
+    return f"[{host}]:{parts.port or 80}" if ":" in host else f"{host}:{parts.port or 80}"
+
+
+def authority(upstream: Upstream) -> str:
+    """The Host that goes to the upstream: the first target's, as it was written."""
+    return urlsplit(upstream.targets[0]).netloc
+
+
+def milliseconds(seconds: float) -> str:
+    return f"{max(1, round(seconds * 1000))}ms"
+
+
+def timeouts(upstream: Upstream) -> list[str]:
+    timeout = upstream.timeout
+    return [
+        f"proxy_connect_timeout {milliseconds(timeout.connect)};",
+        f"proxy_read_timeout {milliseconds(timeout.first_byte)};",
+    ]
+
+
+def gaps(upstream: Upstream) -> Iterator[str]:
+    """What nginx does differently with one upstream."""
+    timeout = upstream.timeout
+    yield (
+        f"nginx has no limit on a whole exchange ({timeout.total:g} s); "
+        f"{timeout.first_byte:g} s without a byte end it, also after the first one"
+    )
+    if len({urlsplit(target).netloc for target in upstream.targets}) > 1:
+        yield f"nginx sends the same Host to every target: {authority(upstream)}"
+    names = [host for target in upstream.targets if not _is_address(host := urlsplit(target).hostname or "")]
+    if names:
+        listed = ", ".join(dict.fromkeys(names))
+        yield f"nginx looks up {listed} once, when it starts, and does not start without an answer"
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return host == "localhost"
+    return True
+
+
+def request_headers(schemes: dict[str, AuthScheme], edits: RequestHeaders | None = None) -> list[str]:
+    """The `proxy_set_header` lines of a level. A level that has one inherits none, so an edit repeats them all."""
+    lines: dict[str, list[tuple[str, str]]] = {name.lower(): [(name, value)] for name, value in _FORWARDING.items()}
+    for scheme in schemes.values():
+        variable = header_variable(scheme.parameter) if scheme.location == "header" else None
+        if variable:  # of several only the one that was checked goes on
+            lines.setdefault(scheme.parameter.lower(), [(scheme.parameter, variable)])
+    if edits is not None:
+        for name in edits.remove:
+            lines[name.lower()] = [(name, '""')]
+        for name, value in edits.set.items():
+            lines[name.lower()] = [(name, literal(value))]
+        for name, value in edits.add.items():
+            client = header_variable(name)
+            before = lines.setdefault(name.lower(), [(name, client)] if client else [])
+            before.append((name, literal(value)))
+    return [f"proxy_set_header {quoted(name)} {value};" for pairs in lines.values() for name, value in pairs]
+
+
+def header_gaps(edits: RequestHeaders) -> Iterator[str]:
+    for name in edits.add:
+        if header_variable(name) is None:
+            yield f"nginx has no variable for the header {name}: the client's own is not passed on beside the added one"
+        else:
+            yield f"nginx takes the first of a client's headers {name} and adds to that"

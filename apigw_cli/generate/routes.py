@@ -1,0 +1,91 @@
+"""Target `routes`: the native route table, a stable form that other programs may read (docs/generate.md).
+
+Every value is what the Snapshot holds: resolved for one stage, secrets as references.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from apigw_cli.generate import text
+from apigw_cli.generate.target import Options, Rendered
+from apigw_cli.snapshot.compiler import Compiled
+from apigw_cli.snapshot.model import Api, AuthScheme, HttpIntegration, Route, Snapshot, Upstream
+
+FORMAT = 1
+
+
+class Routes:
+    name = "routes"
+    summary = "the route table: every API and route with its policies, YAML or JSON"
+    takes = frozenset({"config", "stage", "format"})
+
+    def render(self, options: Options, compiled: Callable[[], Compiled]) -> Rendered:
+        snapshot = compiled().snapshot
+        return Rendered(text.dump(table(snapshot), options.format or "yaml"))
+
+
+ROUTES = Routes()
+
+
+def table(snapshot: Snapshot) -> dict[str, Any]:
+    """The route table as plain data."""
+    by_api: dict[str, list[Route]] = {api.name: [] for api in snapshot.apis}
+    for route in snapshot.routes:
+        by_api[route.api].append(route)
+    return {
+        "format": FORMAT,
+        "stage": snapshot.stage,
+        "snapshot": snapshot.digest,
+        "apis": [_api(api, by_api[api.name]) for api in snapshot.apis],
+        "upstreams": {name: _upstream(upstream) for name, upstream in snapshot.upstreams.items()},
+        "auth": {name: _scheme(scheme) for name, scheme in snapshot.auth.items()},
+    }
+
+
+def _api(api: Api, routes: list[Route]) -> dict[str, Any]:
+    return {
+        "name": api.name,
+        "title": api.title,
+        "kind": api.kind,
+        "specification": api.spec,
+        "hosts": list(api.hosts),
+        "base_path": api.base_path,
+        "routes": [_route(route) for route in routes],
+    }
+
+
+def _route(route: Route) -> dict[str, Any]:
+    return {
+        "method": route.method,
+        "path": route.path,
+        "operation": route.operation,
+        "hosts": list(route.hosts),
+        "integration": _integration(route),
+        "policies": route.policies,
+    }
+
+
+def _integration(route: Route) -> dict[str, Any]:
+    integration = route.integration
+    if isinstance(integration, HttpIntegration):
+        strip = {"strip": integration.strip} if integration.strip else {}
+        return {"type": "http", "upstream": integration.upstream, **strip}
+    return {"type": "mock", "document": integration.document, "pointer": list(integration.pointer)}
+
+
+def _upstream(upstream: Upstream) -> dict[str, Any]:
+    """Times in seconds."""
+    return {
+        "targets": list(upstream.targets),
+        "balance": upstream.balance,
+        "timeout": msgspec.to_builtins(upstream.timeout),
+    }
+
+
+def _scheme(scheme: AuthScheme) -> dict[str, Any]:
+    """In the words of OpenAPI: `in` and `name`."""
+    return {"type": scheme.type, "in": scheme.location, "name": scheme.parameter, "keys": scheme.keys}
