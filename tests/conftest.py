@@ -5,6 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# An example that takes long on a busy machine is not a failure.
+settings.register_profile("apigw", deadline=None)
+settings.load_profile("apigw")
 
 
 @pytest.fixture(scope="session")

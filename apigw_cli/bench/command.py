@@ -1,0 +1,183 @@
+"""`apigw bench` from its options to its result."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from apigw_cli.bench import declared, limit, local, proof
+from apigw_cli.bench import request as requests
+from apigw_cli.bench.coordinator import Live, reach, run
+from apigw_cli.bench.limit import Declared
+from apigw_cli.bench.plan import Plan
+from apigw_cli.bench.request import Request
+from apigw_cli.bench.result import Result, assemble
+from apigw_cli.config import project
+from apigw_cli.config.values import parse_duration
+from apigw_cli.errors import UsageError
+from apigw_cli.policies.registry import POLICIES
+from apigw_cli.snapshot.compiler import Compiled, compile_project
+
+DEFAULT_DURATION, DEFAULT_WARMUP = 10.0, 1.0
+_LONGEST_RUN, _LONGEST_TIMEOUT = 12 * 3600.0, 3600.0
+_MOST_CONNECTIONS = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The command line of `apigw bench`, as typed."""
+
+    url: str | None = None
+    workers: int = 1
+    concurrency: int = 32
+    duration: str | None = None
+    requests: int | None = None
+    rate: float | None = None
+    warmup: str | None = None
+    headers: tuple[str, ...] = ()
+    method: str | None = None
+    data: str | None = None
+    timeout: str = "10s"
+    verify_limits: bool = False
+    limit: str | None = None
+    route: str | None = None
+    config: Path | None = None
+    stage: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """Whom to tell: `note` a line on what is done, `show` how far it is."""
+
+    note: Callable[[str], None]
+    show: Callable[[Live], None]
+    begin: Callable[[Plan], None]
+
+
+def bench(options: Options, talk: Talk) -> Result:
+    """Make the load that was asked for, and judge it. Raises ApigwError where it cannot be made."""
+    _check(options)
+    with _ending_on_sigterm(), _aimed(options, talk) as (request, limited):
+        plan = _plan(options, request, limited)
+        plan = msgspec.structs.replace(plan, target=reach(plan.target, plan.timeout))
+        words = plan.in_words()
+        talk.note(f"{words} · declared {limited.in_words()}" if limited else words)
+        talk.begin(plan)
+        collected = run(plan, talk.show)
+    return assemble(plan, collected, [proof.prove(limited, collected.tallies)] if limited else [])
+
+
+@contextlib.contextmanager
+def _ending_on_sigterm() -> Iterator[None]:
+    """SIGTERM ends things as Ctrl-C does, so that nothing that was started here is left running."""
+
+    def end(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _check(options: Options) -> None:
+    if options.concurrency < options.workers:
+        raise UsageError(
+            f"{options.concurrency} in flight are too few for {options.workers} workers",
+            hint=f"--concurrency is the total over all workers: at least {options.workers}",
+        )
+    if options.concurrency > _MOST_CONNECTIONS:
+        raise UsageError(f"at most {_MOST_CONNECTIONS:,} connections")
+    if options.duration is not None and options.requests is not None:
+        raise UsageError("--duration and --requests exclude each other")
+    verifying = options.verify_limits or options.limit is not None
+    if options.url is not None and not verifying:
+        for name, value in (("--config", options.config), ("--stage", options.stage), ("--route", options.route)):
+            if value is not None:
+                raise UsageError(f"{name} has a meaning only with --verify-limits, or without a URL")
+    if options.limit is not None and options.url is not None:
+        for name, value in (("--config", options.config), ("--stage", options.stage), ("--route", options.route)):
+            if value is not None:
+                raise UsageError(f"--limit and {name} exclude each other: both say what is declared")
+    if options.url is None:
+        for name, value in (("--method", options.method), ("--data", options.data)):
+            if value is not None:
+                raise UsageError(f"{name} needs a URL", hint="without a URL the request is made from the specification")
+
+
+@contextlib.contextmanager
+def _aimed(options: Options, talk: Talk) -> Iterator[tuple[Request, Declared | None]]:
+    """The request to send and the limit to prove, with what must run meanwhile."""
+    headers = tuple(requests.parse_header(text) for text in options.headers)
+    wanted = limit.parse(options.limit) if options.limit is not None else None
+    if options.url is None:
+        compiled, file = _compiled(options)
+        route = declared.named(compiled, options.route) if options.route else declared.strictest(compiled)
+        if options.verify_limits and wanted is None:
+            wanted = _declared(compiled, route.id, declared.of_route(compiled, route))
+        with local.gateway(compiled, route, file, headers, talk.note) as request:
+            yield request, wanted
+        return
+    body = requests.read_body(options.data) if options.data is not None else b""
+    method = requests.parse_method(options.method or ("GET" if options.data is None else "POST"))
+    request = Request(method, requests.parse_url(options.url), headers, body)
+    if wanted is not None:
+        limit.check_key(wanted, list(headers))
+    elif options.verify_limits:
+        compiled, _ = _compiled(options)
+        route = declared.named(compiled, options.route) if options.route else declared.route_hit(compiled, request)
+        wanted = _declared(compiled, route.id, declared.of_route(compiled, route))
+    yield request, wanted
+
+
+def _compiled(options: Options) -> tuple[Compiled, Path]:
+    file = project.find(options.config)
+    return compile_project(project.load(file), options.stage, POLICIES), file
+
+
+def _declared(compiled: Compiled, name: str, found: Declared | None) -> Declared:
+    if found is None:
+        raise UsageError(
+            f"{name} has no rate_limit in stage {compiled.snapshot.stage}",
+            hint="--limit '5/s burst 5' says what is declared elsewhere",
+        )
+    return found
+
+
+def _plan(options: Options, request: Request, limited: Declared | None) -> Plan:
+    duration = None
+    if options.requests is None:
+        duration = _seconds("--duration", options.duration, DEFAULT_DURATION, _LONGEST_RUN)
+    # What comes before the measurement is part of a limit's history, and would be missing in the proof.
+    warm = DEFAULT_WARMUP if duration is not None and limited is None else 0.0
+    return Plan(
+        target=request.target,
+        method=request.method,
+        request=request.encode(),
+        workers=options.workers,
+        concurrency=options.concurrency,
+        timeout=_seconds("--timeout", options.timeout, 10.0, _LONGEST_TIMEOUT),
+        warmup=_seconds("--warmup", options.warmup, warm, _LONGEST_RUN, least=0.0),
+        duration=duration,
+        requests=options.requests,
+        rate=options.rate,
+        watch=limited.watch(options.workers) if limited else None,
+    )
+
+
+def _seconds(flag: str, text: str | None, otherwise: float, most: float, least: float = 0.001) -> float:
+    if text is None:
+        return otherwise
+    try:
+        seconds = float(parse_duration(text))
+    except ValueError as error:
+        raise UsageError(f"{flag}: {error}") from None
+    if not least <= seconds <= most:
+        raise UsageError(f"{flag} {text} is not between {least:g} s and {most:g} s")
+    return seconds

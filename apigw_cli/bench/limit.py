@@ -1,0 +1,84 @@
+"""The declared limit: from `--limit`, or from the route of the configuration."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+
+from apigw_cli.bench.plan import Watch
+from apigw_cli.errors import UsageError
+from apigw_cli.limits import rate as rates
+from apigw_cli.limits.rate import Rate
+
+_SYNTAX = re.compile(r"(?P<rate>\S+)(\s+burst[ =](?P<burst>[0-9]{1,9}))?(\s+(?:per |key=)(?P<key>\S+))?")
+_KEY = re.compile(r"(api_key|ip|route|header:[!#$%&'*+.^_`|~0-9A-Za-z-]+|jwt:[^\s+]+)")
+_FINEST, _COARSEST = 1_000_000, 100_000_000
+_MOST_SLOTS = 1_000_000
+MOST_EVENTS = 500_000
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """A limit as declared. `place` says where (file:line), `name` for which route; empty when from `--limit`."""
+
+    rate: Rate
+    burst: int
+    key: str
+    name: str = ""
+    place: str = ""
+
+    @property
+    def policy(self) -> str:
+        return f"{self.rate} burst {self.burst}"
+
+    def in_words(self) -> str:
+        """`5/s burst 5 per api_key (specs/apigw.yaml:23)`"""
+        return f"{self.policy} per {self.key}" + (f" ({self.place})" if self.place else "")
+
+    @property
+    def slot(self) -> int:
+        """How finely refusals are noted, in nanoseconds: so that the bucket cannot fill up unnoticed."""
+        if not self.rate.interval:
+            return _COARSEST
+        ideal = (self.burst - 1) * self.rate.interval // 2 if self.burst > 1 else self.rate.interval // 20
+        return min(max(ideal, _FINEST), _COARSEST)
+
+    def watch(self, workers: int) -> Watch:
+        """What the workers must note for the proof."""
+        return Watch(self.slot, _MOST_SLOTS, MOST_EVENTS // workers)
+
+
+def parse(text: str) -> Declared:
+    """`5/s burst 5 key=header:X-Api-Key`; without a burst as many as a second gives, without a key all together.
+
+    Raises UsageError with what is expected.
+    """
+    match = _SYNTAX.fullmatch(text.strip())
+    if match is None:
+        raise UsageError(
+            f"--limit {text!r} is not a limit",
+            hint="write it as '5/s burst 5 key=header:X-Api-Key'; keys: api_key, ip, route, header:NAME, jwt:CLAIM",
+        )
+    key = match["key"] or "route"
+    if not all(_KEY.fullmatch(part) for part in key.split("+")):
+        raise UsageError(
+            f"--limit: {key!r} is not a key", hint="api_key, ip, route, header:NAME, jwt:CLAIM, or several joined by +"
+        )
+    try:
+        rate = rates.parse(match["rate"])
+        burst = match["burst"]
+        return Declared(rate, math.ceil(rate.per_second) if burst is None else int(burst), key)
+    except ValueError as error:
+        raise UsageError(f"--limit: {error}") from None
+
+
+def check_key(declared: Declared, headers: list[tuple[str, str]]) -> None:
+    """Raise UsageError where the limit counts by a header that the requests do not carry."""
+    sent = {name.lower() for name, _ in headers}
+    for part in declared.key.split("+"):
+        kind, _, name = part.partition(":")
+        if kind == "header" and name.lower() not in sent:
+            raise UsageError(
+                f"the limit counts by the header {name}, which the requests do not have", hint=f"add -H '{name}: …'"
+            )

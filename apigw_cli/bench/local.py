@@ -1,0 +1,188 @@
+"""Our own gateway to measure, where no URL was given: started as a subprocess, stopped whatever happens."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import hashlib
+import os
+import re
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from apigw_cli.bench.plan import Target
+from apigw_cli.bench.request import Request
+from apigw_cli.bench.sample_request import Sample, sample_request
+from apigw_cli.errors import EnvironmentFailure, UsageError
+from apigw_cli.policies.auth import EPHEMERAL
+from apigw_cli.snapshot.compiler import Compiled
+from apigw_cli.snapshot.model import HttpIntegration, Route, Snapshot
+
+HOST = "127.0.0.1"
+WORKERS = 2 if os.name == "posix" else 1  # more than one, so that a limit has to hold over processes
+_STARTUP, _SHUTDOWN = 20.0, 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """A random key that only the gateway started here knows, and where the route wants it."""
+
+    headers: tuple[tuple[str, str], ...]
+    query: tuple[tuple[str, str], ...]
+    environment: dict[str, str]
+
+
+def credentials(snapshot: Snapshot, route: Route) -> Credentials:
+    """What the route's first alternative of security schemes asks for, with one fresh key."""
+    alternatives: list[list[str]] = route.policies.get("auth", {}).get("alternatives", [])
+    schemes = next((one for one in alternatives if one), [])
+    key = secrets.token_urlsafe(24)
+    places: dict[str, list[tuple[str, str]]] = {"header": [], "query": [], "cookie": []}
+    for scheme in (snapshot.auth[name] for name in schemes):
+        places[scheme.location].append((scheme.parameter, key))
+    headers = places["header"]
+    if places["cookie"]:
+        headers.append(("Cookie", "; ".join(f"{name}={value}" for name, value in places["cookie"])))
+    return Credentials(tuple(headers), tuple(places["query"]), {EPHEMERAL: hashlib.sha256(key.encode()).hexdigest()})
+
+
+def request_for(route: Route, sample: Sample, known: Credentials, port: int) -> Request:
+    """The request to send to the gateway on `port`."""
+    path = sample.path
+    if known.query:
+        path += ("&" if "?" in path else "?") + urllib.parse.urlencode(known.query)
+    host = route.hosts[0].replace("*.", "any.") if route.hosts else HOST
+    target = Target(f"http://{host}:{port}{sample.path}", HOST, port, tls=False, path=path)
+    headers = (("Host", f"{host}:{port}"), *known.headers, *sample.headers)
+    return Request(route.method, target, headers, sample.body)
+
+
+@contextlib.contextmanager
+def gateway(
+    compiled: Compiled, route: Route, config: Path, extra: tuple[tuple[str, str], ...], say: Callable[[str], None]
+) -> Iterator[Request]:
+    """A running gateway with this configuration, and a request that reaches `route` there.
+
+    `extra` headers go with the request. Raises EnvironmentFailure where the gateway does not come up.
+    """
+    known = credentials(compiled.snapshot, route)
+    sample = sample_request(compiled.snapshot, route)
+    upstream = ["--upstream"] if needs_upstream(compiled.snapshot, route) else []
+    command = ["serve", "-c", str(config), "--stage", compiled.snapshot.stage, "--workers", str(WORKERS)]
+    command += ["--host", HOST, "--port", "0", "--admin-port", "0", "--access-log", "off", "--no-watch"]
+    say(f"starting a gateway with {WORKERS} workers{' and the sample upstream' if upstream else ''} …")
+    with _process([*command, *upstream], known.environment, route.api) as log:
+        request = request_for(route, sample, known, ports_in(log.read_text(), route.api)[0])
+        own = {name.lower() for name, _ in extra}
+        kept = tuple(pair for pair in request.headers if pair[0].lower() not in own)
+        yield Request(request.method, request.target, (*kept, *extra), request.body)
+
+
+def needs_upstream(snapshot: Snapshot, route: Route) -> bool:
+    """Whether the sample upstream must be started: the route's target is on this machine and nobody listens there.
+
+    Raises UsageError where the target is elsewhere and cannot be reached.
+    """
+    if not isinstance(route.integration, HttpIntegration):
+        return False
+    targets = snapshot.upstreams[route.integration.upstream].targets
+    reached = [target for target in targets if _listens(target)]
+    if reached:
+        return False
+    if not any(urllib.parse.urlsplit(target).hostname in ("127.0.0.1", "localhost", "::1") for target in targets):
+        raise UsageError(
+            f"upstream {route.integration.upstream} cannot be reached: {', '.join(targets)}",
+            hint="--stage NAME chooses a stage whose upstream runs here",
+        )
+    return True
+
+
+def _listens(target: str) -> bool:
+    parts = urllib.parse.urlsplit(target)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        socket.create_connection((parts.hostname or "", port), timeout=2).close()
+    except OSError:
+        return False
+    return True
+
+
+def ports_in(log: str, api: str) -> list[int]:
+    """The ports of an API and of the admin address in what `apigw serve` has printed; empty until it has."""
+    ports = []
+    for name in (api, "admin"):
+        found = re.search(rf"^ +{re.escape(name)} +http +http://\S*?:([0-9]+)(/|\s)", log, re.MULTILINE)
+        if found is not None:
+            ports.append(int(found[1]))
+    return ports if len(ports) == 2 else []
+
+
+@contextlib.contextmanager
+def _process(command: list[str], environment: dict[str, str], api: str) -> Iterator[Path]:
+    """Run the gateway; yields the file that it prints to once it is ready."""
+    with tempfile.TemporaryDirectory(prefix="apigw-bench-") as folder, (Path(folder) / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "apigw_cli.cli.app", *command],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **environment, "PYTHONIOENCODING": "utf-8"},
+            # In a session of its own Ctrl-C reaches it through us: it must outlive the load.
+            start_new_session=True,
+            preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+        )
+        try:
+            _wait_ready(process, Path(log.name), api)
+            yield Path(log.name)
+        finally:
+            _stop(process)
+
+
+def _die_with_parent() -> None:
+    """Have the kernel send SIGTERM when this process is gone, even by SIGKILL (prctl(2), PR_SET_PDEATHSIG)."""
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+
+
+def _wait_ready(process: subprocess.Popen[bytes], log: Path, api: str) -> None:
+    deadline = time.monotonic() + _STARTUP
+    while time.monotonic() < deadline and process.poll() is None:
+        ports = ports_in(log.read_text(encoding="utf-8", errors="replace"), api)
+        if ports and _answers(f"http://{HOST}:{ports[1]}/ready"):
+            return
+        time.sleep(0.02)
+    words = log.read_text(encoding="utf-8", errors="replace").strip()
+    ended = process.poll() is not None
+    raise EnvironmentFailure(
+        f"the gateway {f'ended with code {process.returncode}' if ended else f'was not ready after {_STARTUP:g} s'}",
+        hint=words[-2000:] or None,
+    )
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(_SHUTDOWN)
+    except subprocess.TimeoutExpired:
+        pass
+    finally:  # also on a second Ctrl-C; the group holds its workers, should any be left
+        with contextlib.suppress(ProcessLookupError, PermissionError, AttributeError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()

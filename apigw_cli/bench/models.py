@@ -1,0 +1,160 @@
+"""The two models of load: what a connection does when its answer has come."""
+
+from __future__ import annotations
+
+import math
+
+from apigw_cli.bench.alarm import alarm
+from apigw_cli.bench.connection import Connection, clock
+from apigw_cli.bench.histogram import MAXIMUM, index_of
+from apigw_cli.bench.load import Load
+from apigw_cli.bench.plan import SECOND, Share
+
+LATE = 2_000_000  # nanoseconds after its appointed time from which a start counts as late
+_UNLIMITED = 1 << 62
+_FINEST_ALARM = 100_000
+
+
+class ClosedLoad(Load):
+    """A fixed number in flight: the next request follows the answer at once."""
+
+    def __init__(self, share: Share) -> None:
+        super().__init__(share)
+        self._left = _UNLIMITED
+
+    def _go(self) -> None:
+        while self._idle and self._left:
+            connection, _ = self._idle.popitem()
+            self._in_flight += 1
+            self._left -= 1
+            connection.send()
+            connection.intended = connection.sent
+
+    def _begin_measuring(self) -> None:
+        super()._begin_measuring()
+        if self.share.requests is not None:
+            self._left = self.share.requests
+            self._go()
+
+    def answered(self, connection: Connection, status: int, now: int) -> None:
+        sent = connection.sent
+        if sent >= self.since:
+            self.statuses[status] += 1
+            # index_of(), inlined: a call would cost as much as the rest of this method
+            value = now - sent
+            shift = value.bit_length() - 11
+            self._service_of[status][(shift << 10) + (value >> shift) if shift > 0 else value] += 1
+        else:
+            self._warm += 1
+        if self.watcher is not None:
+            self.watcher.answered(status, sent, now, connection.retry_after)
+        if self._left and connection.keep:
+            self._left -= 1
+            connection.sent = connection.intended = clock()
+            connection.write(self.request)
+        else:
+            self._rest(connection)
+
+    def _close_shop(self) -> None:
+        self._left = 0
+
+    def _exhausted(self) -> bool:
+        return not self._left
+
+
+class OpenLoad(Load):
+    """Requests at appointed times. Arrival `k` of this worker is the (offset + k * stride)-th of the run.
+
+    Arrivals before the measurement begins have negative numbers. No queue is kept of those that wait for a
+    connection: the next one due is a number, so a server that stands still costs no memory.
+    """
+
+    def __init__(self, share: Share) -> None:
+        super().__init__(share)
+        assert share.rate is not None
+        self._period = SECOND / share.rate
+        self._number = 0
+        self._due = _UNLIMITED
+        self._first = 0
+        self._last = _UNLIMITED  # arrivals from this time on are not part of the run
+        self._late_starts = self._never_started = 0
+        self._alarm = alarm(self._go)
+
+    def start(self, zero: int) -> None:
+        share = self.share
+        self._first = self.since = zero + share.warmup
+        self._number = -int(share.warmup / (self._period * share.stride))
+        if share.duration is not None:
+            self._last = self._first + share.duration
+        self._appoint()
+        super().start(zero)
+
+    def _origin(self) -> int:
+        return self._first  # the appointed time decides what is measured
+
+    def _appoint(self) -> None:
+        """Work out when the next arrival is due; never, when it was the last."""
+        place = self.share.offset + self._number * self.share.stride
+        due = self._first + round(place * self._period)
+        within = self.share.requests is None or place < self.share.requests
+        self._due = due if within and due < self._last else _UNLIMITED
+
+    def _go(self) -> None:
+        now = clock()
+        while self._due <= now and self._idle:
+            connection, _ = self._idle.popitem()
+            self._in_flight += 1
+            self._send(connection, now)
+        if now < self._due < _UNLIMITED and not self._alarm.armed:
+            self._alarm.at(max(self._due, now + _FINEST_ALARM))
+
+    def _send(self, connection: Connection, now: int) -> None:
+        connection.intended = self._due
+        if now - self._due > LATE and self._due >= self.since:
+            self._late_starts += 1
+        self._number += 1
+        self._appoint()
+        connection.send()
+
+    def answered(self, connection: Connection, status: int, now: int) -> None:
+        intended, sent = connection.intended, connection.sent
+        if intended >= self.since:
+            self.statuses[status] += 1
+            self._service_of[status][index_of(now - sent)] += 1
+            self._response_of[status][index_of(min(now - intended, MAXIMUM))] += 1
+        else:
+            self._warm += 1
+        if self.watcher is not None:
+            self.watcher.answered(status, sent, now, connection.retry_after)
+        if self._due <= now and connection.keep:
+            self._send(connection, now)
+        else:
+            self._rest(connection)
+            self._go()
+
+    def _close_shop(self) -> None:
+        self._go()
+        if self._due < _UNLIMITED:
+            end = min(self._last, clock())
+            per_arrival = self._period * self.share.stride
+            self._never_started = max(0, math.ceil((end - self._due) / per_arrival))
+            self._due = _UNLIMITED
+
+    def _exhausted(self) -> bool:
+        # A run of so many seconds lasts that long, even where the last arrival comes a moment before its end.
+        return self._due == _UNLIMITED and (self.share.duration is None or self._elapsed > 0)
+
+    def _finish(self) -> None:
+        self._alarm.close()
+        super()._finish()
+
+    def _late(self) -> int:
+        return self._late_starts
+
+    def _not_started(self) -> int:
+        return self._never_started
+
+
+def load_for(share: Share) -> Load:
+    """The load that a share asks for."""
+    return ClosedLoad(share) if share.rate is None else OpenLoad(share)

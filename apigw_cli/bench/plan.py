@@ -1,0 +1,112 @@
+"""What is to be done: the plan of a run, and each worker's share of it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from apigw_cli.bench.spread import in_words, spread
+
+SECOND = 1_000_000_000
+
+
+class Target(msgspec.Struct, frozen=True):
+    """Where requests go: the URL as given, and what a connection needs. `address` is resolved once, for all."""
+
+    url: str
+    host: str
+    port: int
+    tls: bool
+    path: str
+    address: str = ""
+
+
+class Watch(msgspec.Struct, frozen=True):
+    """What the limit's proof needs recorded: `slot` is how finely refusals are noted, in nanoseconds."""
+
+    slot: int
+    most_slots: int
+    most_events: int
+
+
+class Share(msgspec.Struct, frozen=True):
+    """One worker's part; times in nanoseconds. Of the arrivals of an open model it makes every `stride`-th
+    from `offset` on; `requests` is its own number in the closed model and the total in the open one."""
+
+    target: Target
+    method: str
+    request: bytes
+    connections: int
+    timeout: int
+    warmup: int
+    duration: int | None
+    requests: int | None
+    rate: float | None
+    stride: int
+    offset: int
+    watch: Watch | None = None
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """A run. Totals are totals over all workers; times in seconds. One of `duration` and `requests` is set."""
+
+    target: Target
+    method: str
+    request: bytes
+    workers: int
+    concurrency: int
+    timeout: float
+    warmup: float
+    duration: float | None = None
+    requests: int | None = None
+    rate: float | None = None
+    watch: Watch | None = None
+
+    @property
+    def model(self) -> str:
+        """'closed': each connection sends when its answer came. 'open': requests arrive at `rate` whatever happens."""
+        return "closed" if self.rate is None else "open"
+
+    @property
+    def in_flight(self) -> list[int]:
+        return spread(self.concurrency, self.workers)
+
+    def shares(self) -> list[Share]:
+        """What each worker is told."""
+        requests: list[int] | list[None] = [None] * self.workers
+        if self.requests is not None:
+            closed = self.rate is None
+            requests = spread(self.requests, self.workers) if closed else [self.requests] * self.workers
+        return [
+            Share(
+                target=self.target,
+                method=self.method,
+                request=self.request,
+                connections=connections,
+                timeout=nanoseconds(self.timeout),
+                warmup=nanoseconds(self.warmup),
+                duration=None if self.duration is None else nanoseconds(self.duration),
+                requests=requests[number],
+                rate=self.rate,
+                stride=self.workers,
+                offset=number,
+                watch=self.watch,
+            )
+            for number, connections in enumerate(self.in_flight)
+        ]
+
+    def in_words(self) -> str:
+        """`2 workers × 16 in flight = 32 connections · closed model · 10 s · GET http://…`"""
+        workers = "1 worker" if self.workers == 1 else f"{self.workers} workers"
+        parts = [f"{workers} × {in_words(self.in_flight)} in flight = {self.concurrency} connections"]
+        if self.rate is None:
+            parts.append("closed model")
+        else:
+            each = "" if self.workers == 1 else f" ({self.rate / self.workers:,.6g}/s per worker)"
+            parts.append(f"open model {self.rate:,.6g}/s{each}")
+        length = f"{self.duration:g} s" if self.duration is not None else f"{self.requests:,} requests"
+        parts.append(length + (f" after {self.warmup:g} s of warm-up" if self.warmup else ""))
+        return " · ".join([*parts, f"{self.method} {self.target.url}"])
+
+
+def nanoseconds(seconds: float) -> int:
+    return round(seconds * SECOND)

@@ -1,0 +1,103 @@
+"""What limited a run, and whether its figures are to be believed.
+
+    client-bound  the load generator itself was busy (or waiting for a CPU) for 95 % of the time
+    limit-bound   at least half of the answers were 429: the limit decided what got through
+    rate-bound    open model, and every request left when it was meant to
+    server-bound  otherwise: the server, or the waiting for it
+
+A closed run that is client-bound stands, with a warning: it shows what this client achieved, which is a lower bound
+of what the server can do. An open run is not trustworthy when the rate was not reached, or when requests left
+late because the client was saturated: its response latencies would then be the client's own.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from apigw_cli.bench.plan import SECOND, Plan
+from apigw_cli.bench.tally import Tally
+
+BUSY = 0.95
+_STARVED = 0.10
+_REACHED = 0.99
+_LATE = 0.01
+_FILLED = 0.90
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """`reasons`: why it is not trustworthy; `warnings`: what else to keep in mind."""
+
+    bound: str
+    trustworthy: bool
+    reasons: list[str]
+    warnings: list[str]
+
+
+def cpu_share(tally: Tally) -> float:
+    """The part of the measured time in which the worker computed."""
+    return tally.cpu / tally.elapsed if tally.elapsed else 0.0
+
+
+def starved_share(tally: Tally) -> float:
+    """The part in which it could have, but had no CPU; 0 where the system does not say."""
+    return (tally.starved or 0) / tally.elapsed if tally.elapsed else 0.0
+
+
+def judge(plan: Plan, tallies: list[Tally], mean_in_flight: float) -> Verdict:
+    """The verdict on what the workers counted."""
+    answers = sum(tally.answers for tally in tallies)
+    limited = sum(tally.statuses.get(429, 0) for tally in tallies)
+    busy = any(cpu_share(t) + starved_share(t) >= BUSY for t in tallies)
+    reasons = _open_reasons(tallies, busy) if plan.model == "open" else []
+    if busy and (reasons or plan.model == "closed"):
+        bound = "client-bound"
+    elif reasons:
+        bound = "server-bound"
+    elif answers and 2 * limited >= answers:
+        bound = "limit-bound"
+    else:
+        bound = "rate-bound" if plan.model == "open" else "server-bound"
+    return Verdict(bound, not reasons, reasons, _warnings(plan, tallies, bound, mean_in_flight))
+
+
+def _open_reasons(tallies: list[Tally], busy: bool) -> list[str]:
+    started = sum(t.answers + sum(t.errors.values()) + t.unfinished for t in tallies)
+    due = started + sum(t.not_started for t in tallies)
+    late = sum(t.late for t in tallies)
+    reasons = []
+    if started < _REACHED * due:
+        why = (
+            "the client is saturated: use more --workers" if busy else "all connections were in use: more --concurrency"
+        )
+        reasons.append(f"the rate was not reached: {started:,} of {due:,} requests were started ({why})")
+    elif busy and late > _LATE * started:
+        reasons.append(f"the client is saturated and {late:,} of {started:,} requests left late: use more --workers")
+    return reasons
+
+
+def _warnings(plan: Plan, tallies: list[Tally], bound: str, mean_in_flight: float) -> list[str]:
+    warnings: list[str] = []
+    if not any(t.answers for t in tallies):
+        return warnings
+    if bound == "client-bound":
+        warnings.append(
+            _why_busy(tallies) + ": the server may be able to do more, and latencies contain the client's own"
+        )
+    long_enough = any(t.elapsed > SECOND // 2 for t in tallies)  # shorter runs are mostly beginning and end
+    opened = sum(t.opened for t in tallies)
+    if opened < plan.concurrency:
+        warnings.append(f"only {opened} of {plan.concurrency} connections could be opened")
+    elif (
+        plan.model == "closed"
+        and long_enough
+        and bound != "client-bound"
+        and 0 < mean_in_flight < _FILLED * plan.concurrency
+    ):
+        warnings.append(f"on average {mean_in_flight:,.0f} of {plan.concurrency:,} were in flight")
+    return warnings
+
+
+def _why_busy(tallies: list[Tally]) -> str:
+    if any(starved_share(t) >= _STARVED for t in tallies):
+        return "the client did not get the CPU it needed (other processes use it)"
+    return "the client is at its limit (more --workers help while there are cores)"

@@ -1,0 +1,112 @@
+"""A worker process: reads its share on stdin, makes its load, writes JSON lines on stdout.
+
+in    a Share · {"start": nanoseconds} · "stop"; the end of stdin means that the parent is gone
+out   Ready · Progress, four a second · Finished or Fatal (bench/tally.py)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import os
+import signal
+import sys
+import threading
+
+import msgspec
+
+from apigw_cli.bench.connection import clock
+from apigw_cli.bench.dial import OutOfFiles
+from apigw_cli.bench.load import Load
+from apigw_cli.bench.models import load_for
+from apigw_cli.bench.plan import Share
+from apigw_cli.bench.series import COLUMNS
+from apigw_cli.bench.tally import Fatal, Finished, Message, Progress, Ready
+
+_PROGRESS = 0.25
+
+
+class Start(msgspec.Struct):
+    """When all workers begin together."""
+
+    start: int
+
+
+def main() -> None:
+    """Run one worker to its end. The parent decides when it stops: Ctrl-C reaches it through the parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    share = msgspec.json.decode(sys.stdin.buffer.readline(), type=Share)
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(_work(share))
+
+
+def new_loop() -> asyncio.AbstractEventLoop:
+    """uvloop's event loop, or asyncio's own where uvloop has no build."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+    return loop
+
+
+async def _work(share: Share) -> None:
+    load = load_for(share)
+    orders: asyncio.Queue[bytes] = asyncio.Queue()
+    _listen(asyncio.get_running_loop(), orders)
+    try:
+        await load.connect()
+        _say(Ready())
+    except OutOfFiles:
+        _say(Fatal("too many connections for the limit on open files", "raise it with: ulimit -n 65536"))
+        return
+    order = await orders.get()
+    if not order.startswith(b"{"):
+        return
+    zero = msgspec.json.decode(order, type=Start).start
+    gc.collect()
+    gc.freeze()
+    await asyncio.sleep(max(0.0, (zero - clock()) / 1e9))
+    load.start(zero)
+    await _until_finished(load, orders)
+    _say(Finished(load.tally()))
+
+
+async def _until_finished(load: Load, orders: asyncio.Queue[bytes]) -> None:
+    stopping = asyncio.ensure_future(orders.get())
+    stopping.add_done_callback(lambda _: load.stop())
+    while not load.finished.done():
+        await asyncio.wait([load.finished], timeout=_PROGRESS)
+        *answers, errors = load.totals()
+        _say(Progress(dict(zip(COLUMNS[:3], answers, strict=True)), errors, load.measuring))
+    stopping.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await stopping
+
+
+def _listen(loop: asyncio.AbstractEventLoop, orders: asyncio.Queue[bytes]) -> None:
+    """Hand each line of stdin to the loop; a thread, because not every loop can wait for a pipe."""
+
+    def read() -> None:
+        # Not sys.stdin: at exit the interpreter may not wait for a thread that holds its lock.
+        while True:
+            line = os.read(0, 65536)
+            with contextlib.suppress(RuntimeError):  # the loop ends before the parent does
+                loop.call_soon_threadsafe(orders.put_nowait, line)
+            if not line:
+                return
+
+    threading.Thread(target=read, daemon=True).start()
+
+
+def _say(message: Message) -> None:
+    try:
+        sys.stdout.buffer.write(msgspec.json.encode(message) + b"\n")
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise SystemExit(1) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+"""`apigw bench`: load, latency, and a proof that a declared limit holds."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from apigw_cli.cli import terminal
+from apigw_cli.errors import EnvironmentFailure
+
+_COLOUR = re.compile(r"\x1b\[[0-9]+m")
+
+
+def bench(
+    url: Annotated[
+        str | None, typer.Argument(help="Default: a gateway started for this run.", show_default=False)
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, max=256, help="Processes, each one event loop: parallelism.")] = 1,
+    concurrency: Annotated[
+        int, typer.Option(min=1, help="In flight at once over all workers, each on its own connection.")
+    ] = 32,
+    duration: Annotated[str | None, typer.Option(help="How long to measure: 10s, 1m.", show_default="10s")] = None,
+    requests: Annotated[
+        int | None, typer.Option(min=1, help="So many requests instead, over all workers.", show_default=False)
+    ] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(
+            min=0.001,
+            max=1_000_000,
+            help="Open model: so many requests a second over all workers, whatever the answers do.",
+            show_default="closed model",
+        ),
+    ] = None,
+    warmup: Annotated[
+        str | None,
+        typer.Option(help="Load before the measurement.", show_default="1s; 0s with --requests or --verify-limits"),
+    ] = None,
+    header: Annotated[
+        list[str] | None, typer.Option("--header", "-H", help="'Name: value'; repeat it for more.", show_default=False)
+    ] = None,
+    method: Annotated[
+        str | None, typer.Option("--method", "-X", help="The method.", show_default="GET, with -d POST")
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option("--data", "-d", help="The body: text, or @FILE.", show_default=False)
+    ] = None,
+    timeout: Annotated[str, typer.Option(help="How long one request may take.")] = "10s",
+    verify_limits: Annotated[
+        bool, typer.Option("--verify-limits", help="Prove the route's declared limit, or show where it is broken.")
+    ] = False,
+    limit: Annotated[
+        str | None,
+        typer.Option(
+            help="Prove this limit, of any server: '5/s burst 5 key=header:X-Api-Key'.",
+            show_default="what the configuration declares",
+        ),
+    ] = None,
+    route: Annotated[
+        str | None,
+        typer.Option(
+            metavar="OPERATION", help="The route, by operationId or 'METHOD /path'.", show_default="the strictest"
+        ),
+    ] = None,
+    output: Annotated[Literal["text", "json"], typer.Option("--format", help="How to print the result.")] = "text",
+    to: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Write the result there.", show_default="stdout"),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", help="The configuration.", show_default="./apigw.yaml")
+    ] = None,
+    stage: Annotated[str | None, typer.Option(help="The stage.", show_default="the first one")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only the verdict.")] = False,
+) -> None:
+    """Send load; measure throughput and latency, allowed and refused apart; prove that a limit holds.
+
+    Without a URL it starts the configured gateway (and the sample upstream) for itself, and loads its strictest route.
+    Totals are totals: --concurrency, --rate and --requests are divided over the workers, never multiplied.
+
+    Exit codes: 0, 4 a limit does not hold, 7 not trustworthy or not proved, 1 nothing answered, 130 interrupted.
+    """
+    from apigw_cli.bench.command import Options, Talk
+    from apigw_cli.bench.command import bench as run
+    from apigw_cli.cli import bench_progress, bench_report
+
+    options = Options(
+        url=url,
+        workers=workers,
+        concurrency=concurrency,
+        duration=duration,
+        requests=requests,
+        rate=rate,
+        warmup=warmup,
+        headers=tuple(header or ()),
+        method=method,
+        data=data,
+        timeout=timeout,
+        verify_limits=verify_limits,
+        limit=limit,
+        route=route,
+        config=config,
+        stage=stage,
+    )
+    with bench_progress.shown(quiet=quiet) as progress:
+        result = run(options, Talk(progress.note, progress.show, progress.begin))
+    text = result.encode().decode() if output == "json" else bench_report.text(result, quiet=quiet)
+    if to is None:
+        terminal.out(text)
+    else:
+        _write(to, text)
+    if result.exit_code:
+        raise typer.Exit(result.exit_code)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(_COLOUR.sub("", text) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise EnvironmentFailure(f"cannot write {path}: {error.strerror}") from None

@@ -1,0 +1,213 @@
+"""A small HTTP server in a thread, whose answers a test decides byte by byte; and limiters, right and wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import httptools
+
+from apigw_cli.limits import rate as rates
+from apigw_cli.limits.bucket import Limit, take
+
+CLOSE, RESET, HANG = b"\0close", b"\0reset", b"\0hang"
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+@dataclass
+class Asked:
+    """One request: what it says, on which connection (0, 1, …), and when it arrived."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+    connection: int
+    now: int
+
+
+Handler = Callable[[Asked], bytes]
+
+
+@dataclass
+class Server:
+    """`asked` counts the requests; an answer `after` some seconds is sent without blocking the others."""
+
+    handler: Handler
+    after: float = 0.0
+    asked: int = 0
+    last: Asked | None = None
+    connections: int = 0
+    port: int = 0
+    transports: set[Any] = field(default_factory=set)
+    listener: asyncio.Server | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/"
+
+    def leave(self) -> None:
+        """Stop listening and end every connection. To be called by a handler, or by the server's own loop."""
+        assert self.listener is not None
+        self.listener.close()
+        for transport in list(self.transports):
+            transport.abort()
+
+
+class _Connection(asyncio.Protocol):
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._number = server.connections
+        server.connections += 1
+        self._parser = httptools.HttpRequestParser(self)
+
+    def connection_made(self, transport: Any) -> None:
+        self._transport = transport
+        self._server.transports.add(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._server.transports.discard(self._transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._parser.feed_data(data)
+
+    def on_message_begin(self) -> None:
+        self._path, self._body, self._headers = b"", b"", dict[str, str]()
+
+    def on_url(self, url: bytes) -> None:
+        self._path += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers[name.decode().lower()] = value.decode()
+
+    def on_body(self, body: bytes) -> None:
+        self._body += body
+
+    def on_message_complete(self) -> None:
+        server = self._server
+        server.asked += 1
+        method = self._parser.get_method().decode()
+        asked = Asked(method, self._path.decode(), self._headers, self._body, self._number, time.monotonic_ns())
+        server.last = asked
+        answer = server.handler(asked)
+        if server.after:
+            asyncio.get_running_loop().call_later(server.after, self._send, answer)
+        else:
+            self._send(answer)
+
+    def _send(self, answer: bytes) -> None:
+        if answer == RESET:
+            linger = struct.pack("ii", 1, 0)
+            self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            self._transport.abort()
+        elif answer == HANG or self._transport.is_closing():
+            return
+        elif answer.startswith(CLOSE):
+            self._transport.write(answer.removeprefix(CLOSE))
+            self._transport.close()
+        else:
+            self._transport.write(answer)
+
+
+@contextlib.contextmanager
+def serving(handler: Handler, after: float = 0.0, tls: ssl.SSLContext | None = None) -> Iterator[Server]:
+    """A server on a free port of this machine, until the block ends."""
+    server = Server(handler, after)
+    loop = asyncio.new_event_loop()
+    started = threading.Event()
+
+    async def start() -> None:
+        server.listener = await loop.create_server(lambda: _Connection(server), "127.0.0.1", 0, backlog=512, ssl=tls)
+        server.port = server.listener.sockets[0].getsockname()[1]
+        started.set()
+
+    async def stop() -> None:
+        server.leave()
+        while server.transports:
+            await asyncio.sleep(0)
+
+    def run() -> None:
+        asyncio.set_event_loop(loop)
+        loop.run_until_complete(start())
+        loop.run_forever()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    assert started.wait(20)
+    try:
+        yield server
+    finally:
+        asyncio.run_coroutine_threadsafe(stop(), loop).result(20)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(20)
+        loop.close()
+
+
+def answer(status: int, *headers: str, body: bytes = b"{}") -> bytes:
+    lines = [f"HTTP/1.1 {status} Word", f"Content-Length: {len(body)}", *headers, "", ""]
+    return "\r\n".join(lines).encode() + body
+
+
+REFUSED = answer(429, "Retry-After: 1")
+ADMITTED = answer(200)
+
+
+class Bucket:
+    """A correct limiter for one key: the project's own arithmetic. `shift` adds to the burst that it really has."""
+
+    def __init__(self, rate: str, burst: int) -> None:
+        self._limit = Limit("test", rates.parse(rate), burst)
+        self._tat = 0
+
+    def __call__(self, asked: Asked) -> bytes:
+        self._tat, decision = take(self._limit, self._tat, asked.now)
+        return ADMITTED if decision.allowed else REFUSED
+
+
+class PerWorker:
+    """The trap of a counter in each process: connections fall to two buckets, each of the full size."""
+
+    def __init__(self, rate: str, burst: int) -> None:
+        self._buckets = [Bucket(rate, burst), Bucket(rate, burst)]
+
+    def __call__(self, asked: Asked) -> bytes:
+        return self._buckets[asked.connection % 2](asked)
+
+
+class FixedWindow:
+    """So many in each window; the windows begin 0.3 s before a second after the first request."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._begin = 0
+        self._window, self._used = -1, 0
+
+    def __call__(self, asked: Asked) -> bytes:
+        self._begin = self._begin or asked.now - 700_000_000
+        window = (asked.now - self._begin) // 1_000_000_000
+        if window != self._window:
+            self._window, self._used = window, 0
+        self._used += 1
+        return ADMITTED if self._used <= self._count else REFUSED
+
+
+class Shared:
+    """One bucket for all keys: beside ours somebody else's requests take every other token."""
+
+    def __init__(self, rate: str, burst: int) -> None:
+        self._bucket = Bucket(rate, burst)
+        self._ours = False
+
+    def __call__(self, asked: Asked) -> bytes:
+        if self._bucket(asked) == REFUSED:
+            return REFUSED
+        self._ours = not self._ours
+        return ADMITTED if self._ours else self._bucket(asked)
