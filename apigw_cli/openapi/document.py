@@ -6,42 +6,79 @@ forward slashes, or a URL; so the same names work from files and from a release 
 
 from __future__ import annotations
 
+import difflib
 import os
-import posixpath
-import re
 import urllib.parse
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 from apigw_cli.errors import InputError, Place
 from apigw_cli.openapi import json as json_format
 from apigw_cli.openapi import yaml as yaml_format
-from apigw_cli.openapi.yaml import Steps
+from apigw_cli.openapi.places import Lines, Spot, Steps
+from apigw_cli.openapi.reading import (
+    URL,
+    begins_like_json,
+    collection_paused,
+    fetch,
+    first_of,
+    parse,
+    read_document,
+    read_text,
+)
+from apigw_cli.openapi.references import external_references, in_data, join, pointer, pointer_path, references
 
-MAX_BYTES = 128 * 1024 * 1024
-_URL = re.compile(r"https?://", re.IGNORECASE)
-# Below these keys stands data of the user's, where "$ref" is a word like any other.
-_OPAQUE = frozenset({"example", "examples", "default", "enum", "const", "value"})
+__all__ = [
+    "Document",
+    "Library",
+    "Node",
+    "external_references",
+    "in_data",
+    "join",
+    "parse",
+    "pointer",
+    "pointer_path",
+    "read_text",
+    "references",
+]
 
 
 class Document:
-    """One file's data, and the places of its values, found when first asked for."""
+    """One file's data, and the places of its values, found when first asked for.
 
-    def __init__(self, name: str, label: str, text: str | None, data: Any) -> None:
+    `problems` are what makes it ambiguous but readable (duplicate keys): see `Library.read`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        label: str,
+        text: str | None,
+        data: Any,
+        *,
+        composed: yaml_format.Composed | None = None,
+        problems: tuple[InputError, ...] = (),
+    ) -> None:
         self.name = name
         self.label = label
         self.text = text
         self.data = data
-        self._composed: yaml_format.Composed | None = None
-        self._values: dict[Steps, Place] = {}
-        self._keys: dict[Steps, Place] = {}
-        self._located: set[Steps] = set()
+        self.problems = problems
+        self._composed = composed
+        self._spots: dict[Steps, Spot | None] = {}
+        self._anchors: dict[str, Steps] | None = None
 
     @property
-    def is_json(self) -> bool:
-        return self.text is not None and self.text.lstrip("\ufeff \t\r\n").startswith(("{", "["))
+    def is_yaml(self) -> bool:
+        """Whether the text was read as YAML; known once something was located."""
+        return self._composed is not None
+
+    @cached_property
+    def lines(self) -> Lines:
+        return Lines(self.text or "")
 
     def get(self, path: Steps) -> Any:
         """The value at `path`. Raises KeyError where there is none."""
@@ -50,44 +87,101 @@ class Document:
             if isinstance(node, dict):
                 node = node[str(step)]
             elif isinstance(node, list):
-                try:
-                    node = node[int(step)]
-                except (ValueError, IndexError):
-                    raise KeyError(step) from None
+                node = node[_index(step, len(node))]
             else:
                 raise KeyError(step)
         return node
 
     def place(self, path: Steps = (), *, key: bool = False) -> Place:
         """Where the value at `path` (or its key) stands; the nearest ancestor's place where it has none."""
+        return self.span(path, key=key)[0]
+
+    def span(self, path: Steps = (), *, key: bool = False) -> tuple[Place, Place]:
+        """Where the value at `path` (or its key) begins and ends (exclusive); where it has none, its ancestor."""
+        spot = self.spot(path)
+        if spot is None:
+            return Place(self.label), Place(self.label)
+        start, end = (spot.key_start, spot.key_end) if key and spot.key_start >= 0 else (spot.start, spot.end)
+        position = self.lines.position
+        return Place(self.label, *position(start)), Place(self.label, *position(end))
+
+    def spot(self, path: Steps) -> Spot | None:
+        """The offsets of the value at `path`, or of its nearest ancestor; None without a text."""
+        if self.text is None:
+            return None
         self.locate([path])
-        if key and path in self._keys:
-            return self._keys[path]
+        if self._composed is None:
+            path = _exact(self.data, path)
         for length in range(len(path), -1, -1):
-            if path[:length] in self._values:
-                if key and path[:length] in self._keys:
-                    return self._keys[path[:length]]
-                return self._values[path[:length]]
-        return Place(self.label)
+            inner = path[:length]
+            found = self._spots.get(inner) if self._composed is None else self._composed.spot(inner)
+            if found is not None:
+                return found
+        return None
 
     def locate(self, paths: Iterable[Steps]) -> None:
         """Find the places of many paths at once; JSON needs one pass over its text for each call."""
-        wanted = set(paths) - self._located
-        if not wanted or self.text is None:
+        if self.text is None or self._composed is not None:
             return
-        self._located |= wanted
-        if self.is_json:
-            values, keys = json_format.locate(self.text, self.label, wanted)
-            self._values |= values
-            self._keys |= keys
-        elif self._composed is None:
+        wanted = {path for path in (_exact(self.data, path) for path in paths) if path not in self._spots}
+        if not wanted:
+            return
+        try:
+            located = json_format.locate(self.text, wanted) if begins_like_json(self.text) else None
+        except ValueError:
+            located = None  # a YAML flow mapping, which looks like JSON
+        if located is None:
             self._composed = yaml_format.compose(self.text, self.label)
-            self._values, self._keys = self._composed.values, self._composed.keys
+        else:
+            self._spots |= dict.fromkeys(wanted) | located
 
     def line(self, number: int) -> str:
         """The text of line `number` (from 1), without its end; empty where there is none."""
-        lines = (self.text or "").split("\n", number)
-        return lines[number - 1].rstrip("\r") if number <= len(lines) else ""
+        return self.lines.line(number)
+
+    def anchor(self, name: str) -> Steps:
+        """The path of the schema that calls itself `name` ($anchor, JSON Schema 2020-12). Raises KeyError."""
+        if self._anchors is None:
+            self._anchors = {
+                node[word]: path
+                for node, path in _mappings(self.data)
+                for word in ("$anchor", "$dynamicAnchor")
+                if isinstance(node.get(word), str)
+            }
+        return self._anchors[name]
+
+
+def _index(step: str | int, length: int) -> int:
+    text = str(step)
+    if not text.isascii() or not text.isdigit() or int(text) >= length:
+        raise KeyError(step)
+    return int(text)
+
+
+def _exact(data: Any, path: Steps) -> Steps:
+    """`path` with numbers for the indexes of lists and text for keys, as far as it leads."""
+    if not any(str(step).isdigit() for step in path):
+        return path
+    exact: list[str | int] = []
+    for step in path:
+        step = int(step) if isinstance(data, list) and str(step).isdigit() else str(step)
+        exact.append(step)
+        try:
+            data = data[step]
+        except (KeyError, IndexError, TypeError):
+            data = None
+    return tuple(exact)
+
+
+def _mappings(data: Any) -> Iterator[tuple[dict[str, Any], Steps]]:
+    stack: list[tuple[Any, Steps]] = [(data, ())]
+    while stack:
+        node, path = stack.pop()
+        if isinstance(node, dict):
+            yield node, path
+            stack.extend((value, (*path, key)) for key, value in node.items())
+        elif isinstance(node, list):
+            stack.extend((value, (*path, index)) for index, value in enumerate(node))
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +212,7 @@ class Library:
     def __init__(self, root: Path | None = None) -> None:
         self.root = root
         self.documents: dict[str, Document] = {}
+        self._failed: dict[str, tuple[str, Place | None, str | None]] = {}  # so that nothing is tried twice
 
     @classmethod
     def of(cls, documents: Mapping[str, Any]) -> Library:
@@ -136,25 +231,42 @@ class Library:
         self.documents[name] = document
         return document
 
-    def read(self, name: str, *, asked_at: Place | None = None) -> Document:
+    def read(self, name: str, *, asked_at: Place | None = None, tolerant: bool = False) -> Document:
         """The document called `name`, read at most once.
 
-        Raises InputError where it cannot be read or parsed; `asked_at` is the place that named it.
+        Raises InputError where it cannot be read or parsed; `asked_at` is the place that named it. A duplicate
+        key is such an error too, unless `tolerant`: then it stands in the document's `problems`.
         """
-        if name in self.documents:
-            return self.documents[name]
-        text = self._text(name, asked_at)
-        return self.add(name, text, parse(text, self._label(name)))
+        document = self.documents.get(name)
+        if document is None:
+            document = self.documents[name] = self._read(name, asked_at)
+        if document.problems and not tolerant:
+            raise first_of(document.problems)
+        return document
+
+    def _read(self, name: str, asked_at: Place | None) -> Document:
+        if name in self._failed:
+            message, place, hint = self._failed[name]
+            raise InputError(message, place=place or asked_at, hint=hint)
+        label = self._label(name)
+        try:
+            text = self._text(name, asked_at)
+            with collection_paused():
+                data, composed, problems = read_document(text, label)
+        except InputError as error:
+            self._failed[name] = (error.message, None if error.place == asked_at else error.place, error.hint)
+            raise
+        return Document(name, label, text, data, composed=composed, problems=problems)
 
     def _label(self, name: str) -> str:
-        if _URL.match(name) or self.root is None:
+        if URL.match(name) or self.root is None:
             return name
         path = os.path.relpath(self.root / name)
         return str(self.root / name) if path.replace(os.sep, "/").startswith("../../..") else path
 
     def _text(self, name: str, asked_at: Place | None) -> str:
-        if _URL.match(name):
-            return _fetch(name, asked_at)
+        if URL.match(name):
+            return fetch(name, asked_at)
         if self.root is None:
             raise InputError(f"{name} is not part of the release", place=asked_at)
         return read_text(self.root / name, self._label(name), asked_at)
@@ -164,38 +276,50 @@ class Library:
 
         Raises InputError at the reference (path `at` in `base`) for a target that is not there or a circle.
         """
-        origin, seen = (base, at), set()
-        document, fragment = self._target(base, ref, at)
+        holder, seen = Node(base, at, ref), set()
+        text = ref
         while True:
-            if (document.name, fragment) in seen:
-                raise InputError(f"$ref {ref!r} goes in a circle", place=origin[0].place(origin[1]))
-            seen.add((document.name, fragment))
-            path = pointer_path(fragment)
             try:
-                data = document.get(path)
-            except KeyError:
-                where = "" if document is base else f" in {document.label}"
-                raise InputError(
-                    f"$ref {ref!r} leads to nowhere{where}",
-                    place=origin[0].place(origin[1]),
-                    hint=_nearest_hint(document, path),
-                ) from None
-            if not (isinstance(data, dict) and isinstance(data.get("$ref"), str)):
-                return Node(document, path, data)
-            document, fragment = self._target(document, data["$ref"], (*path, "$ref"))
+                node = self.target(holder.document, text, asked_at=partial(holder.document.place, holder.path))
+            except InputError as error:
+                raise InputError(error.message, place=error.place or base.place(at), hint=error.hint) from None
+            if not (isinstance(node.data, dict) and isinstance(node.data.get("$ref"), str)):
+                return node
+            if (node.document.name, node.path) in seen:
+                raise InputError(f"$ref {ref!r} goes in a circle", place=base.place(at))
+            seen.add((node.document.name, node.path))
+            holder, text = node.child("$ref"), node.data["$ref"]
+
+    def target(self, base: Document, ref: str, *, asked_at: Callable[[], Place] | None = None) -> Node:
+        """What `ref` names, itself maybe a reference, seen from `base`. `asked_at` says where, if that is needed.
+
+        Raises InputError, without a place where the fault is the reference's own.
+        """
+        file, _, fragment = ref.partition("#")
+        document = base
+        if file:
+            name = join(base.name, file)
+            place = None if name in self.documents or asked_at is None else asked_at()
+            document = self.read(name, asked_at=place, tolerant=True)
+        path: Steps = ()
+        try:
+            path = self._path_of(document, fragment)
+            return Node(document, path, document.get(path))
+        except KeyError:
+            where = "" if document is base else f" in {document.label}"
+            message = f"$ref {ref!r} leads to nowhere{where}"
+            raise InputError(message, hint=_nearest_hint(document, path)) from None
+
+    def _path_of(self, document: Document, fragment: str) -> Steps:
+        if fragment and not fragment.startswith("/"):
+            return document.anchor(urllib.parse.unquote(fragment))
+        return pointer_path(fragment)
 
     def follow(self, node: Node) -> Node:
         """`node` itself, or what it refers to when it is a reference."""
         if isinstance(node.data, dict) and isinstance(node.data.get("$ref"), str):
             return self.resolve(node.document, node.data["$ref"], at=(*node.path, "$ref"))
         return node
-
-    def _target(self, base: Document, ref: str, at: Steps) -> tuple[Document, str]:
-        file, _, fragment = ref.partition("#")
-        if not file:
-            return base, fragment
-        place = base.place(at) if base.text is not None else None
-        return self.read(join(base.name, file), asked_at=place), fragment
 
     def load_references(self, document: Document) -> None:
         """Read every document that `document` refers to, directly or through others."""
@@ -206,109 +330,11 @@ class Library:
                 name = join(current.name, ref.partition("#")[0])
                 if name not in done:
                     done.add(name)
-                    queue.append(self.read(name, asked_at=current.place((*at, "$ref"))))
-
-
-def parse(text: str, label: str) -> Any:
-    """Read JSON where the text is JSON, YAML otherwise. Raises InputError with its place."""
-    if "\0" in text:
-        raise InputError("a binary file, not text", place=Place(label))
-    if text.lstrip("\ufeff \t\r\n").startswith(("{", "[")):
-        try:
-            return json_format.parse(text, label)
-        except InputError as error:
-            try:
-                return yaml_format.parse(text, label)  # a YAML flow mapping looks like JSON too
-            except InputError:
-                raise error from None
-    return yaml_format.parse(text, label)
-
-
-def read_text(path: Path, label: str, asked_at: Place | None = None) -> str:
-    """A file's text. Raises InputError where there is none, or it is too large or not UTF-8."""
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise InputError(f"{label} is larger than {MAX_BYTES >> 20} MiB", place=asked_at or Place(label))
-        return path.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError:
-        raise InputError(f"no such file: {label}", place=asked_at) from None
-    except UnicodeDecodeError as error:
-        raise InputError(f"{label} is not UTF-8 text (byte {error.start})", place=asked_at or Place(label)) from None
-    except OSError as error:
-        raise InputError(f"cannot read {label}: {error.strerror}", place=asked_at) from None
-
-
-def _fetch(url: str, asked_at: Place | None) -> str:
-    import httpx
-
-    try:
-        with httpx.stream("GET", url, timeout=10, follow_redirects=True) as response:
-            response.raise_for_status()
-            body = bytearray()
-            for chunk in response.iter_bytes():
-                body += chunk
-                if len(body) > MAX_BYTES:
-                    raise InputError(f"{url} is larger than {MAX_BYTES >> 20} MiB", place=asked_at)
-            return body.decode("utf-8-sig")
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise InputError(f"cannot fetch {url}: {error}", place=asked_at) from None
-    except UnicodeDecodeError:
-        raise InputError(f"{url} is not UTF-8 text", place=asked_at) from None
-
-
-def join(base: str, ref: str) -> str:
-    """The name of `ref` as written in the document called `base`."""
-    if _URL.match(ref):
-        return ref
-    if _URL.match(base):
-        return urllib.parse.urljoin(base, ref)
-    return posixpath.normpath(posixpath.join(posixpath.dirname(base), urllib.parse.unquote(ref)))
-
-
-def pointer_path(fragment: str) -> Steps:
-    """The path of a JSON pointer as it stands in a URI fragment (RFC 6901, section 6)."""
-    text = urllib.parse.unquote(fragment)
-    if not text or text == "/":
-        return ()
-    return tuple(step.replace("~1", "/").replace("~0", "~") for step in text.removeprefix("/").split("/"))
-
-
-def pointer(path: Steps) -> str:
-    """The JSON pointer of a path (RFC 6901)."""
-    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
-
-
-def references(data: Any) -> Iterator[tuple[str, Steps]]:
-    """Every `$ref` in `data` with the path of the object that holds it; the user's own data is not searched."""
-    stack: list[tuple[Any, Steps]] = [(data, ())]
-    while stack:
-        node, path = stack.pop()
-        if type(node) is dict:
-            ref = node.get("$ref")
-            if type(ref) is str:
-                yield ref, path
-            named = bool(path) and path[-1] in (
-                "properties",
-                "schemas",
-                "definitions",
-                "parameters",
-                "responses",
-            )
-            for key, value in node.items():
-                if (type(value) is dict or type(value) is list) and (
-                    named or (key not in _OPAQUE and not key.startswith("x-")) or key == "examples"
-                ):
-                    stack.append((value, (*path, key)))
-        elif type(node) is list:
-            stack.extend((v, (*path, i)) for i, v in enumerate(node) if type(v) is dict or type(v) is list)
-
-
-def external_references(data: Any) -> Iterator[tuple[str, Steps]]:
-    return ((ref, path) for ref, path in references(data) if not ref.startswith("#"))
+                    place = None if name in self.documents else current.place((*at, "$ref"))
+                    queue.append(self.read(name, asked_at=place))
 
 
 def _nearest_hint(document: Document, path: Steps) -> str | None:
-    import difflib
 
     for length in range(len(path) - 1, -1, -1):
         try:

@@ -118,7 +118,10 @@ def base_path(document: Document) -> str:
     for name, variable in (variables if isinstance(variables, dict) else {}).items():
         if isinstance(variable, dict):
             url = url.replace("{" + name + "}", str(variable.get("default", "")))
-    return urllib.parse.urlsplit(url).path.rstrip("/")
+    try:
+        return urllib.parse.urlsplit(url).path.rstrip("/")
+    except ValueError as error:
+        raise InputError(f"server URL {url!r}: {error}", place=document.place(("servers", 0, "url"))) from None
 
 
 def security(document: Document, operation: Operation) -> tuple[list[dict[str, list[str]]], Steps]:

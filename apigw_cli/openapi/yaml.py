@@ -1,219 +1,385 @@
-"""One meaning of YAML for every file: the YAML 1.2 core schema, and keys are strings.
+"""One meaning of YAML for every file: the YAML 1.2 core schema, keys are strings, and `<<` merges.
 
 OpenAPI asks for YAML 1.2's JSON schema with string keys (OpenAPI 3.1, "Format"), so `NO` is text, `012` is
 twelve, `2020-01-01` is text and the key `200` is "200". PyYAML's own resolver is YAML 1.1 and would read
-false, ten, a date and a number.
+false, ten, a date and a number; only its parser (libyaml's, in C) is used here. Merge keys are not in YAML 1.2,
+but every OpenAPI tool reads them.
 
-Two readers share that meaning. `parse` uses a native parser where it provably agrees, and falls back on
-`compose`, which is exact and knows where everything stands, but takes a hundred times as long.
+One pass over the parser's events builds the data and notes where everything stands: 3 MB take 0.3 s.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import yaml as pyyaml
-
-from apigw_cli.errors import InputError, Place
-
-Steps = tuple[str | int, ...]
-
-MAX_DEPTH = 200  # deeper nesting than any real document; a guard for every recursive walk after this one
-MAX_NODES = 5_000_000  # aliases expanded: stops an alias bomb ("billion laughs") before memory does
-
-_NULL = re.compile(r"~|null|Null|NULL|")
-_BOOL = re.compile(r"true|True|TRUE|false|False|FALSE")
-_INT = re.compile(r"[-+]?[0-9]+")
-_OCT = re.compile(r"0o[0-7]+")
-_HEX = re.compile(r"0x[0-9a-fA-F]+")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-_INF = re.compile(r"[-+]?(\.inf|\.Inf|\.INF)")
-_NAN = re.compile(r"\.nan|\.NaN|\.NAN")
-
-# Where the native parser's reading is known to differ from the core schema: leading zeros and other integer
-# spellings, tags, merge keys, and keys whose spelling is lost when they become numbers.
-_NEEDS_EXACT = re.compile(
-    r"(?m)(?:^|[:\-,\[{?])[ \t]*(?:[-+]?0[0-9]+|[-+][0-9.]+|0[xo][0-9a-fA-F]+|![^\s=]*|<<)[ \t]*(?:$|[,\]}#:]|[ \t])"
+from yaml.events import (
+    AliasEvent,
+    DocumentEndEvent,
+    DocumentStartEvent,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+    StreamEndEvent,
 )
 
+from apigw_cli.errors import InputError, Place
+from apigw_cli.openapi.places import Lines, Spot, Steps
+from apigw_cli.openapi.scalars import resolve_plain
 
-@dataclass(slots=True)
+__all__ = ["MAX_DEPTH", "Composed", "Steps", "compose", "parse", "resolve_plain"]
+
+MAX_DEPTH = 254  # deeper than any real document, and what orjson takes; a guard for every recursive walk
+MAX_ALIASED = 1_000_000  # nodes that aliases may stand for: stops an alias bomb before memory or patience does
+MAX_TEXT = 32 * 1024 * 1024  # the parser makes an object of every token; what is larger is written as JSON
+
+Raw = tuple[int, int, int, int]  # a Spot before anyone asks for it; the end of a collection is -1
+
+# What libyaml refuses (YAML 1.2.2, section 5.1: the printable characters).
+_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_CORE = "tag:yaml.org,2002:"
+_TAGS: dict[str, tuple[type, ...]] = {
+    _CORE + "null": (type(None),),
+    _CORE + "bool": (bool,),
+    _CORE + "int": (int,),
+    _CORE + "float": (int, float),
+}
+_TEXT_TAGS = frozenset({"!", *(_CORE + name for name in ("str", "binary", "timestamp"))})
+_COLLECTION_TAGS = frozenset({"!", _CORE + "map", _CORE + "seq"})
+
+
+@dataclass
 class Composed:
-    """A document read exactly: its data, and for each path the place of its value and of its key."""
+    """A document read exactly: its data, what is wrong but readable, and where each value stands."""
 
     data: Any
-    values: dict[Steps, Place]
-    keys: dict[Steps, Place]
+    text: str
+    label: str
     problems: list[InputError] = field(default_factory=list)
+    _tables: dict[int, Any] = field(default_factory=dict)  # id of a container -> its children's spots, as tuples
+    _root: Raw = (0, 0, -1, -1)
+
+    def spot(self, path: Steps) -> Spot | None:
+        """Where the value at `path` stands, None where there is none."""
+        node, spot = self.data, self._root
+        for step in path:
+            table = self._tables.get(id(node)) if isinstance(node, dict | list) else None
+            try:
+                key = str(step) if isinstance(table, dict) else int(step)
+                spot, node = table[key], node[key]  # type: ignore[index]
+            except (KeyError, IndexError, TypeError, ValueError):
+                return None
+        return Spot(*spot)._replace(end=max(spot[0], self._end(node, spot)))
+
+    def _end(self, node: Any, spot: Raw) -> int:
+        """The end of a collection is that of its last content: the parser's own mark is where the next token begins."""
+        while spot[1] < 0:
+            table = self._tables[id(node)]
+            key = next(reversed(table)) if isinstance(table, dict) else len(table) - 1
+            spot, node = table[key], node[key]
+        return spot[1]
+
+    @cached_property
+    def _places(self) -> tuple[dict[Steps, Place], dict[Steps, Place]]:
+        position = Lines(self.text).position
+        values: dict[Steps, Place] = {}
+        keys: dict[Steps, Place] = {}
+        stack: list[tuple[Steps, Any, Raw]] = [((), self.data, self._root)]
+        while stack:
+            path, node, (start, _, key_start, _) = stack.pop()
+            values[path] = Place(self.label, *position(start))
+            if key_start >= 0:
+                keys[path] = Place(self.label, *position(key_start))
+            table = self._tables.get(id(node))
+            if isinstance(table, dict):
+                stack += [((*path, key), node[key], at) for key, at in table.items()]
+            elif table is not None:
+                stack += [((*path, index), node[index], at) for index, at in enumerate(table)]
+        return values, keys
+
+    @property
+    def values(self) -> dict[Steps, Place]:
+        """The places of all values: for the small files that a person writes."""
+        return self._places[0]
+
+    @property
+    def keys(self) -> dict[Steps, Place]:
+        """The places of all keys."""
+        return self._places[1]
 
 
 def parse(text: str, file: str) -> Any:
-    """The data of one YAML document.
+    """The data of one YAML document. Raises InputError with its place where it is not well-formed or ambiguous."""
+    return checked(compose(text, file)).data
 
-    Raises InputError with its place where the text is not one well-formed document.
-    """
-    if not _NEEDS_EXACT.search(text):
-        try:
-            return _string_keys(_native(text))
-        except (ValueError, KeyError, TypeError, RecursionError):
-            pass  # the exact reader says what is wrong and where, or reads what the native one cannot
-    composed = compose(text, file)
+
+def checked(composed: Composed) -> Composed:
+    """`composed` itself. Raises InputError where something in it is ambiguous."""
     if composed.problems:
         first, *rest = composed.problems
         raise InputError(first.message, place=first.place, hint=first.hint, others=tuple(rest))
-    return composed.data
-
-
-def _native(text: str) -> Any:
-    import ryaml
-
-    return ryaml.loads(text)  # type: ignore[attr-defined]
-
-
-def _string_keys(data: Any) -> Any:
-    """Turn integer keys back into the text they were; any other non-text key needs the exact reader."""
-    stack = [data]
-    while stack:
-        node = stack.pop()
-        if type(node) is dict:
-            if any(type(key) is not str for key in node):
-                items = [(_key_text(key), value) for key, value in node.items()]
-                node.clear()
-                node.update(items)
-            stack.extend(v for v in node.values() if type(v) is dict or type(v) is list)
-        elif type(node) is list:
-            stack.extend(v for v in node if type(v) is dict or type(v) is list)
-    return data
-
-
-def _key_text(key: object) -> str:
-    if type(key) is str:
-        return key
-    if type(key) is int:
-        return str(key)
-    raise KeyError(key)
+    return composed
 
 
 def compose(text: str, file: str) -> Composed:
-    """Read one YAML document exactly, keeping places.
+    """Read one YAML document, keeping places.
 
     Problems that leave the rest readable (duplicate keys) are collected; others raise InputError.
     """
-    return _Composer(file).read(text)
+    if len(text) > MAX_TEXT:
+        raise InputError(
+            f"{file} is larger than {MAX_TEXT >> 20} MiB of YAML", place=Place(file), hint="write it as JSON"
+        )
+    return _Composer(text.removeprefix("\ufeff"), file).read()
+
+
+class _Mapping:
+    """A mapping under construction."""
+
+    __slots__ = ("anchor", "data", "expects_key", "key", "key_end", "key_start", "merge", "table")
+
+    def __init__(self, anchor: str | None) -> None:
+        self.data: dict[str, Any] = {}
+        self.table: dict[str, Raw] = {}
+        self.anchor = anchor
+        self.expects_key = True
+        self.key = ""
+        self.key_start = self.key_end = -1
+        self.merge = False
+
+    def add(self, value: Any, start: int, end: int) -> None:
+        self.data[self.key] = value
+        self.table[self.key] = (start, end, self.key_start, self.key_end)
+        self.expects_key = True
+
+    def set_end(self, end: int) -> None:
+        """Note where the value that was added last ends."""
+        start, _, key_start, key_end = self.table[self.key]
+        self.table[self.key] = (start, end, key_start, key_end)
+
+
+class _Sequence:
+    """A sequence under construction; the document itself is one of a single item."""
+
+    __slots__ = ("anchor", "data", "table")
+    expects_key = False
+
+    def __init__(self, anchor: str | None) -> None:
+        self.data: list[Any] = []
+        self.table: list[Raw] = []
+        self.anchor = anchor
+
+    def add(self, value: Any, start: int, end: int) -> None:
+        self.data.append(value)
+        self.table.append((start, end, -1, -1))
+
+    def set_end(self, end: int) -> None:
+        start, _, key_start, key_end = self.table[-1]
+        self.table[-1] = (start, end, key_start, key_end)
 
 
 class _Composer:
     """Builds data and places from PyYAML's events; our own resolver gives scalars their meaning."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, text: str, file: str) -> None:
+        self.text = text
         self.file = file
-        self.out = Composed(None, {}, {})
+        self.out = Composed(None, text, file)
+        self.open: list[_Mapping | _Sequence] = []  # those around the current one
         self.anchors: dict[str, Any] = {}
-        self.nodes = 0
+        self.anchored_texts: dict[str, str] = {}
+        self.aliased = 0
+        self.known: dict[str, Any] = {}  # plain scalars met before: most are met often
 
-    def read(self, text: str) -> Composed:
+    def read(self) -> Composed:
         loader = getattr(pyyaml, "CLoader", pyyaml.Loader)
         try:
-            events = iter(pyyaml.parse(text.removeprefix("\ufeff"), Loader=loader))
-            self._document(events)
+            next_event = loader(self.text).get_event
+            next_event()  # the start of the stream
+            event = next_event()
+            if isinstance(event, DocumentStartEvent):
+                self._build(next_event)
+                event = next_event()
         except pyyaml.MarkedYAMLError as error:
-            raise self._syntax_error(error, text) from None
-        except pyyaml.reader.ReaderError as error:
-            line = text.count("\n", 0, error.position) + 1
+            raise self._syntax_error(error) from None
+        except pyyaml.reader.ReaderError:
+            raise self._character_error() from None
+        if not isinstance(event, StreamEndEvent):
             raise InputError(
-                f"not text: character {error.character!r} is not allowed in YAML",
-                place=Place(self.file, line),
-            ) from None
+                "more than one YAML document in the file",
+                place=self._place(event.start_mark.index),
+                hint="keep one document per file: remove the second '---'",
+            )
         return self.out
 
-    def _syntax_error(self, error: pyyaml.MarkedYAMLError, text: str) -> InputError:
-        mark = error.problem_mark or error.context_mark
-        place = Place(self.file, mark.line + 1, mark.column + 1) if mark else Place(self.file)
-        conflict = re.search(r"(?m)^(<{7} |={7}$|>{7} )", text)
-        if conflict:
-            line = text.count("\n", 0, conflict.start()) + 1
-            return InputError(
-                "merge conflict markers in the file",
-                place=Place(self.file, line),
-                hint="resolve the conflict first",
-            )
-        what = error.problem or error.context or "not valid YAML"
-        hint = "indent with spaces" if "'\\t'" in what else None
-        return InputError(f"not valid YAML: {what}", place=place, hint=hint)
+    def _build(self, next_event: Callable[[], Any]) -> None:
+        document = _Sequence(None)
+        frame: _Mapping | _Sequence = document
+        while True:
+            event = next_event()
+            kind = event.__class__
+            if kind is ScalarEvent:
+                if frame.expects_key:
+                    self._key(frame, event, event.value)
+                elif event.tag or event.anchor or event.style:
+                    self._marked_scalar(frame, event)
+                else:
+                    text = event.value
+                    value = self.known[text] if text in self.known else self._plain(text)
+                    frame.add(value, event.start_mark.index, event.end_mark.index)
+            elif kind is MappingStartEvent or kind is SequenceStartEvent:
+                frame = self._opened(frame, event)
+            elif kind is MappingEndEvent or kind is SequenceEndEvent:
+                frame = self._closed(frame, event)
+            elif kind is AliasEvent:
+                self._alias(frame, event)
+            elif kind is DocumentEndEvent:
+                break
+        self.out.data, self.out._root = document.data[0], document.table[0]
 
-    def _document(self, events: Iterator[Any]) -> None:
-        documents = 0
-        for event in events:
-            if isinstance(event, pyyaml.DocumentStartEvent):
-                documents += 1
-                if documents > 1:
-                    raise InputError(
-                        "more than one YAML document in the file",
-                        place=self._place(event),
-                        hint="keep one document per file: remove the second '---'",
-                    )
-                self.out.data = self._node(next(events), events, (), 0)
+    # --- scalars
 
-    def _place(self, event: Any) -> Place:
-        return Place(self.file, event.start_mark.line + 1, event.start_mark.column + 1)
+    def _plain(self, text: str) -> Any:
+        value = self.known[text] = resolve_plain(text)
+        return value
 
-    def _node(self, event: Any, events: Iterator[Any], path: Steps, depth: int) -> Any:
-        place = self._place(event)
-        self.out.values[path] = place
-        self._count(1, place)
-        if depth > MAX_DEPTH:
-            raise InputError(f"nested deeper than {MAX_DEPTH} levels", place=place)
-        if isinstance(event, pyyaml.AliasEvent):
-            return self._alias(event, place)
-        value: Any
-        if isinstance(event, pyyaml.ScalarEvent):
-            value = _scalar(event)
-        elif isinstance(event, pyyaml.SequenceStartEvent):
-            value = []
-            while not isinstance(item := next(events), pyyaml.SequenceEndEvent):
-                value.append(self._node(item, events, (*path, len(value)), depth + 1))
-        else:
-            value = self._mapping(events, path, depth)
+    def _marked_scalar(self, frame: _Mapping | _Sequence, event: Any) -> None:
+        """A scalar that is quoted, tagged or anchored."""
+        start, end = event.start_mark.index, event.end_mark.index
+        value = event.value
+        if event.tag:
+            value = self._tagged(event)
+        elif not event.style:  # None from PyYAML's own parser, empty from libyaml's
+            value = resolve_plain(value)
+        if event.style == "|" or event.style == ">":
+            end = start + len(self.text[start:end].rstrip())
         if event.anchor:
             self.anchors[event.anchor] = value
-        return value
+            self.anchored_texts[event.anchor] = event.value
+        frame.add(value, start, end)
 
-    def _alias(self, event: Any, place: Place) -> Any:
-        if event.anchor not in self.anchors:
-            raise InputError(f"alias *{event.anchor} has no anchor before it", place=place)
-        value = self.anchors[event.anchor]
-        self._count(_size(value, MAX_NODES - self.nodes), place)
-        return value
+    def _tagged(self, event: Any) -> Any:
+        tag, text = event.tag, event.value
+        if tag in _TEXT_TAGS:
+            return text
+        value = resolve_plain(text)
+        if tag not in _TAGS:
+            self._problem(
+                event, f"unknown tag {_short(tag)}", "remove it: the tools that read this file know no such tag"
+            )
+            return text
+        if type(value) not in _TAGS[tag]:
+            self._problem(
+                event, f"{text!r} is not what its tag {_short(tag)} says", "remove the tag, or mend the value"
+            )
+            return text
+        return float(value) if type(value) is int and tag == _CORE + "float" else value
 
-    def _mapping(self, events: Iterator[Any], path: Steps, depth: int) -> dict[str, Any]:
-        value: dict[str, Any] = {}
-        while not isinstance(item := next(events), pyyaml.MappingEndEvent):
-            where = self._place(item)
-            key = self._key(item, where)
-            if key in value:
-                self.out.problems.append(
-                    InputError(f"duplicate key {key!r}", place=where, hint="keep one; the last one was read")
-                )
-            self.out.keys[(*path, key)] = where
-            value[key] = self._node(next(events), events, (*path, key), depth + 1)
-        return value
+    # --- keys
 
-    def _key(self, event: Any, where: Place) -> str:
-        if isinstance(event, pyyaml.ScalarEvent):
-            return str(event.value)
-        if isinstance(event, pyyaml.AliasEvent):
-            target = self.anchors.get(str(event.anchor))
-            if isinstance(target, str):
-                return target
-        raise InputError("a key must be plain text", place=where)
+    def _key(self, frame: Any, event: Any, text: str) -> None:
+        if text in frame.data:
+            self._problem(event, f"duplicate key {text!r}", "keep one; the last one was read")
+        if text == "<<" and not event.style:
+            frame.merge = True
+        if event.anchor and event.__class__ is ScalarEvent:
+            self.anchors[event.anchor] = text if event.style else resolve_plain(text)
+            self.anchored_texts[event.anchor] = text
+        frame.key = text
+        frame.key_start, frame.key_end = event.start_mark.index, event.end_mark.index
+        frame.expects_key = False
 
-    def _count(self, nodes: int, place: Place) -> None:
-        self.nodes += nodes
-        if self.nodes > MAX_NODES:
-            raise InputError("aliases expand to more nodes than can be read", place=place)
+    # --- collections
+
+    def _opened(self, frame: _Mapping | _Sequence, event: Any) -> _Mapping | _Sequence:
+        if frame.expects_key:
+            raise self._key_error(event)
+        if len(self.open) >= MAX_DEPTH:
+            place = self._place(event.start_mark.index)
+            raise InputError(f"nested deeper than {MAX_DEPTH} levels", place=place)
+        if event.tag and event.tag not in _COLLECTION_TAGS:
+            self._problem(event, f"unknown tag {_short(event.tag)}", "remove it: only plain data can be read")
+        kind = _Mapping if event.__class__ is MappingStartEvent else _Sequence
+        inner = kind(event.anchor)
+        frame.add(inner.data, event.start_mark.index, -1)
+        self.out._tables[id(inner.data)] = inner.table
+        self.open.append(frame)
+        return inner
+
+    def _closed(self, frame: _Mapping | _Sequence, event: Any) -> _Mapping | _Sequence:
+        if isinstance(frame, _Mapping) and frame.merge:
+            self._merge(frame)
+        if frame.anchor:
+            self.anchors[frame.anchor] = frame.data
+        outer = self.open.pop()
+        if not frame.table:
+            outer.set_end(event.end_mark.index)
+        return outer
+
+    def _merge(self, frame: _Mapping) -> None:
+        """Put what `<<` names into the mapping, where it has no such key; of several the first one wins."""
+        sources = frame.data.pop("<<")
+        spot = frame.table.pop("<<")
+        for source in sources if isinstance(sources, list) else [sources]:
+            if not isinstance(source, dict):
+                place = self._place(spot[0])
+                self.out.problems.append(InputError("<< takes a mapping or a list of mappings", place=place))
+                continue
+            for key in source:
+                if key not in frame.data:
+                    frame.data[key] = source[key]
+                    frame.table[key] = self.out._tables[id(source)][key]
+
+    def _alias(self, frame: _Mapping | _Sequence, event: Any) -> None:
+        name = event.anchor
+        if frame.expects_key:
+            if name not in self.anchored_texts:
+                raise self._key_error(event)
+            self._key(frame, event, self.anchored_texts[name])
+            return
+        place = self._place(event.start_mark.index)
+        if any(outer.anchor == name for outer in (*self.open, frame)):
+            raise InputError(f"alias *{name} stands inside the value it names", place=place)
+        if name not in self.anchors:
+            raise InputError(f"alias *{name} has no anchor before it", place=place)
+        value = self.anchors[name]
+        self.aliased += _size(value, MAX_ALIASED - self.aliased)
+        if self.aliased > MAX_ALIASED:
+            raise InputError("aliases stand for more values than can be read", place=place)
+        frame.add(value, event.start_mark.index, event.end_mark.index)
+
+    # --- what is wrong
+
+    def _place(self, offset: int) -> Place:
+        return Place(self.file, *Lines(self.text).position(min(offset, len(self.text))))
+
+    def _problem(self, event: Any, message: str, hint: str) -> None:
+        self.out.problems.append(InputError(message, place=self._place(event.start_mark.index), hint=hint))
+
+    def _key_error(self, event: Any) -> InputError:
+        return InputError("a key must be plain text", place=self._place(event.start_mark.index))
+
+    def _syntax_error(self, error: pyyaml.MarkedYAMLError) -> InputError:
+        mark = error.problem_mark or error.context_mark
+        at = mark.index if mark else 0
+        what = error.problem or error.context or "it cannot be parsed"
+        hint = {"\t": "indent with spaces", "@": "write it in quotes", "`": "write it in quotes"}
+        return InputError(f"not valid YAML: {what}", place=self._place(at), hint=hint.get(self.text[at : at + 1]))
+
+    def _character_error(self) -> InputError:
+        bad = _UNPRINTABLE.search(self.text)
+        what = f"character U+{ord(bad[0]):04X} is not allowed in YAML" if bad else "it cannot be decoded"
+        return InputError(f"not text: {what}", place=self._place(bad.start() if bad else 0))
+
+
+def _short(tag: str) -> str:
+    return "!!" + tag.removeprefix(_CORE) if tag.startswith(_CORE) else tag
 
 
 def _size(value: Any, limit: int) -> int:
@@ -227,44 +393,3 @@ def _size(value: Any, limit: int) -> int:
         elif isinstance(node, list):
             stack.extend(node)
     return count
-
-
-def _scalar(event: Any) -> Any:
-    text: str = event.value
-    if event.tag:
-        return _tagged(event.tag, text)
-    if event.style:  # None (Python) or empty (libyaml) for a plain scalar
-        return text
-    return resolve_plain(text)
-
-
-def _tagged(tag: str, text: str) -> Any:
-    if tag == "tag:yaml.org,2002:str" or not tag.startswith("tag:yaml.org,2002:"):
-        return text
-    return resolve_plain(text)
-
-
-def resolve_plain(text: str) -> Any:
-    """The value of a plain scalar in the core schema (YAML 1.2.2, section 10.3.2)."""
-    if _NULL.fullmatch(text):
-        return None
-    if _BOOL.fullmatch(text):
-        return text[0] in "tT"
-    if _INT.fullmatch(text):
-        return _integer(text)
-    if _OCT.fullmatch(text):
-        return int(text[2:], 8)
-    if _HEX.fullmatch(text):
-        return int(text[2:], 16)
-    if _FLOAT.fullmatch(text):
-        return float(text)
-    if _INF.fullmatch(text):
-        return float("-inf") if text[0] == "-" else float("inf")
-    if _NAN.fullmatch(text):
-        return float("nan")
-    return text
-
-
-def _integer(text: str) -> int | float:
-    # int() refuses over 4,300 digits; such a number is a float for every reader of JSON too.
-    return int(text) if len(text) < 4000 else float(text)

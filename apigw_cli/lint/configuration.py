@@ -1,0 +1,120 @@
+"""Lint of a configuration: `apigw.yaml`, its stages, and the specifications that it names.
+
+The strict checks are the compiler's: lint compiles every declared stage and reports what it refuses. Rules of the
+gateway look at what was compiled.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from apigw_cli.config import located
+from apigw_cli.config import project as projects
+from apigw_cli.config.project import Project
+from apigw_cli.errors import ApigwError, InputError, Place, UsageError
+from apigw_cli.lint import diagnostics
+from apigw_cli.lint.engine import Collector
+from apigw_cli.lint.gateway import Stage
+from apigw_cli.lint.model import On, PlacedHit
+from apigw_cli.lint.registry import BY_ID
+from apigw_cli.openapi.document import Document, Library
+from apigw_cli.openapi.operations import mapping
+from apigw_cli.policies import keys
+from apigw_cli.policies.registry import POLICIES
+from apigw_cli.snapshot.compiler import Compiled, compile_project
+
+
+class ConfigurationLint:
+    """The lint of one configuration. `library` holds what was read; `specs` the names of the specifications."""
+
+    def __init__(self, file: Path, collector: Collector) -> None:
+        self.file = file
+        self.collector = collector
+        self.errors: list[ApigwError] = []
+        self.library = Library(file.parent)
+        self.specs: dict[str, Place | None] = {}
+        self.files: list[Path] = [file]
+
+    def run(self, only_stage: str | None = None) -> None:
+        """Compile the stages (or one of them) and apply the gateway's rules."""
+        project = self._load()
+        if project is not None:
+            self.library = project.library
+            self.files = [*self.files, *project.files]
+            for name in project.stage_names if only_stage is None else (only_stage,):
+                self._stage(project, name)
+        self._report()
+
+    def documents(self) -> Iterator[Document]:
+        """The specifications that can be read; what is wrong with the others is reported."""
+        for name, place in self.specs.items():
+            try:
+                yield self.library.read(name, asked_at=place, tolerant=True)
+            except InputError as error:
+                own = error.place is not None and error.place != place
+                code = diagnostics.PARSER if own else diagnostics.CONFIGURATION
+                self.collector.hits.extend(diagnostics.of_error(error, code))
+
+    def _load(self) -> Project | None:
+        try:
+            project = projects.load(self.file)
+        except InputError as error:
+            self._note(error)
+            self._specs_of_broken()
+            return None
+        self.specs = _named_specs(project.config)
+        return project
+
+    def _specs_of_broken(self) -> None:
+        """What can be known of the specifications where the whole cannot be loaded."""
+        try:
+            self.specs = _named_specs(located.read(self.file, str(self.file)))
+        except InputError:
+            return
+
+    def _stage(self, project: Project, name: str) -> None:
+        try:
+            compiled = compile_project(project, name, POLICIES)
+        except (InputError, UsageError) as error:
+            self._note(error)
+            return
+        for api in compiled.snapshot.apis:
+            self.specs.setdefault(api.spec, None)
+        self._check_keys(project, compiled)
+        for rule_id in self.collector.ruleset:
+            rule = BY_ID[rule_id]
+            if rule.on is On.GATEWAY:
+                self.collector.add(rule, rule.check(Stage(compiled, project.library)))
+
+    def _check_keys(self, project: Project, compiled: Compiled) -> None:
+        """Read the key lists that are here; a list by reference may stand on the serving machine only."""
+        for scheme in compiled.snapshot.auth.values():
+            file = project.root / scheme.keys.removeprefix("file:")
+            if scheme.keys.startswith("file:") and file.is_file():
+                try:
+                    keys.load(file.read_bytes(), os.path.relpath(file))
+                except InputError as error:
+                    self._note(error)
+                except OSError as error:
+                    self._note(InputError(f"cannot read {os.path.relpath(file)}: {error.strerror}"))
+
+    def _note(self, error: ApigwError) -> None:
+        self.errors.append(error)
+        self.errors += error.others if isinstance(error, InputError) else ()
+
+    def _report(self) -> None:
+        for error in self.errors:
+            place = error.place or Place(projects._label(self.file))
+            self.collector.add(diagnostics.CONFIGURATION, [PlacedHit(place, error.message, error.hint)])
+
+
+def _named_specs(config: located.Located) -> dict[str, Place | None]:
+    """The specifications that a configuration names without a variable, and where."""
+    found: dict[str, Place | None] = {}
+    for name, api in mapping(mapping(config.data).get("apis")).items():
+        spec = mapping(api).get("spec")
+        if isinstance(spec, str) and "${" not in spec:
+            found.setdefault(spec, config.place(("apis", name, "spec")))
+    return found

@@ -1,0 +1,217 @@
+"""The engine: one document and a ruleset in, findings out; and how a hit becomes a finding with its place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from apigw_cli.errors import InputError, Place
+from apigw_cli.lint import diagnostics, full, structure
+from apigw_cli.lint.model import WARN, Finding, Hit, On, PlacedHit, Rule, Severity
+from apigw_cli.lint.registry import ALWAYS, BY_ID
+from apigw_cli.lint.subject import Reference, Subject, Visit
+from apigw_cli.lint.walk import Handler, Targets, targets_of, walk
+from apigw_cli.openapi.document import Document, Library, Node, pointer_path
+from apigw_cli.openapi.operations import mapping, version
+from apigw_cli.openapi.places import Steps
+
+AnyHit = Hit | PlacedHit
+Ruleset = Mapping[str, Severity]  # what is on, and how bad it is
+
+
+@dataclass(slots=True)
+class Collector:
+    """Hits as they come, each with its rule; `findings` locates them all at once."""
+
+    ruleset: Ruleset
+    hits: list[tuple[Rule, AnyHit]] = field(default_factory=list)
+
+    def add(self, rule: Rule, hits: Iterable[AnyHit]) -> None:
+        self.hits.extend((rule, hit) for hit in hits)
+
+    def is_on(self, rule: Rule) -> bool:
+        return rule.id in ALWAYS or rule.id in self.ruleset
+
+    def findings(self) -> list[Finding]:
+        """Without repetitions, in their order: the same on every machine."""
+        self._locate()
+        found = {self._finding(rule, hit): None for rule, hit in self.hits}
+        return sorted(_once(found), key=lambda finding: finding.order)
+
+    def _locate(self) -> None:
+        """JSON is located by a pass over its text, so ask for all the places of a document together."""
+        wanted: dict[int, tuple[Document, list[Steps]]] = {}
+        for _, hit in self.hits:
+            if isinstance(hit, Hit):
+                for document, path in ((hit.document, hit.path), *((d, p) for d, p, _ in hit.related)):
+                    wanted.setdefault(id(document), (document, []))[1].append(path)
+        for document, paths in wanted.values():
+            document.locate(paths)
+
+    def _finding(self, rule: Rule, hit: AnyHit) -> Finding:
+        severity = self.ruleset.get(rule.id, rule.severity)
+        if isinstance(hit, PlacedHit):
+            severity = severity if hit.severity is None else hit.severity
+            start = hit.place
+            span = ((start.line - 1, start.column - 1), (start.line - 1, start.column - 1))
+            return Finding(
+                rule.id, hit.message or rule.message, severity, start, start, (), hit.hint, hit.related, span
+            )
+        start, end = _shown(hit.document, hit.path, hit.on_key)
+        related = tuple((_shown(document, path, True)[0], note) for document, path, note in hit.related)
+        path = _existing(hit.document, hit.path)
+        message = hit.message or rule.message
+        if hit.see_also and related:
+            message = f"{message}: see also {related[0][0]}"
+        span = _spectral_span(hit.document, path)
+        return Finding(rule.id, message, severity, start, end, path, hit.hint, related, span)
+
+
+def _once(findings: Iterable[Finding]) -> Iterator[Finding]:
+    seen: set[tuple[object, ...]] = set()
+    for finding in findings:
+        key = (finding.code, finding.start, finding.path, finding.message)
+        if key not in seen:
+            seen.add(key)
+            yield finding
+
+
+def _existing(document: Document, path: Steps) -> Steps:
+    """`path` as far as it leads to something."""
+    for length in range(len(path), 0, -1):
+        try:
+            document.get(path[:length])
+            return path[:length]
+        except KeyError:
+            continue
+    return ()
+
+
+def _shown(document: Document, path: Steps, on_key: bool) -> tuple[Place, Place]:
+    """Where a person should look: at a value that fits in a line, else at the key above it."""
+    path = _existing(document, path)
+    if not path:
+        return document.place(), document.place()
+    value = document.get(path)
+    return document.span(path, key=on_key or isinstance(value, dict | list) or value is None)
+
+
+def _spectral_span(document: Document, path: Steps) -> tuple[tuple[int, int], tuple[int, int]]:
+    """The range that Spectral gives: from zero, and in YAML a collection begins right behind its key's colon."""
+    spot = document.spot(path)
+    if spot is None:
+        return (0, 0), (0, 0)
+    start, end = spot.start, spot.end
+    if document.is_yaml and spot.key_end >= 0:
+        if start == end:
+            start = end = spot.key_end + 1
+        elif isinstance(document.get(path), dict | list):
+            start = spot.key_end + 1
+    position = document.lines.position
+    (line, column), (end_line, end_column) = position(start), position(end)
+    return (line - 1, column - 1), (end_line - 1, end_column - 1)
+
+
+def lint_document(document: Document, library: Library, collector: Collector, *, everything: bool = False) -> None:
+    """Apply the ruleset to one document. `everything`: run openapi-spec-validator as well."""
+    collector.hits.extend(diagnostics.unreadable(document))
+    try:
+        subject = Subject(document, library, version(document))
+    except InputError as error:
+        collector.hits.append((diagnostics.UNRECOGNIZED, _unrecognized(document, error)))
+        return
+    targets: Targets = {}
+    handlers = _handlers(subject, collector)
+    walk(subject, handlers, targets)
+    _references(subject, targets, collector)
+    _note_uses(subject, targets)
+    _structure(subject, collector, everything)
+    for rule in _active(collector, On.DOCUMENT, subject.version):
+        collector.add(rule, rule.check(subject))
+    for rule in _active(collector, On.OPERATION, subject.version):
+        for operation in subject.operations:
+            collector.add(rule, rule.check(subject, operation))
+
+
+def _unrecognized(document: Document, error: InputError) -> PlacedHit:
+    """A mapping without a version may be a part of a document, picked up by a glob: only a warning."""
+    data = document.data
+    is_part = isinstance(data, dict) and data and not {"openapi", "swagger"} & data.keys()
+    message = f"{error.message} (the file is empty)" if data is None else error.message
+    place = error.place or Place(document.label)
+    return PlacedHit(place, message, error.hint, severity=WARN if is_part else None)
+
+
+def _active(collector: Collector, on: On, oas: str) -> list[Rule]:
+    ids = [rule for rule in collector.ruleset if rule in BY_ID]
+    return [BY_ID[rule] for rule in ids if BY_ID[rule].on is on and oas in BY_ID[rule].formats]
+
+
+def _structure(subject: Subject, collector: Collector, everything: bool) -> None:
+    rule = structure.OAS2_SCHEMA if subject.version == "2.0" else structure.OAS3_SCHEMA
+    if collector.is_on(rule):
+        collector.add(rule, structure.check(subject))
+    if everything:
+        collector.add(full.SPEC_VALIDATOR, full.check(subject))
+
+
+# --- the walk
+
+
+def _handlers(subject: Subject, collector: Collector) -> dict[str, list[Handler]]:
+    handlers: dict[str, list[Handler]] = {}
+    for rule in _active(collector, On.KEYS, subject.version):
+        for key in rule.keys:
+            handlers.setdefault(key, []).append(_handler(rule, collector))
+    handlers.setdefault("discriminator", []).append(lambda visit: _note_mapping(subject, visit))
+    return handlers
+
+
+def _handler(rule: Rule, collector: Collector) -> Callable[[Visit], None]:
+    check, hits = rule.check, collector.hits
+
+    def handle(visit: Visit) -> None:
+        for hit in check(visit):
+            hits.append((rule, hit))
+
+    return handle
+
+
+def _note_mapping(subject: Subject, visit: Visit) -> None:
+    """A discriminator's mapping uses the schemas that it names, by reference or by bare name."""
+    if visit.document is not subject.document:
+        return
+    for value in mapping(mapping(visit.node["discriminator"]).get("mapping")).values():
+        if isinstance(value, str):
+            path = pointer_path(value[1:]) if value.startswith("#") else ("components", "schemas", value)
+            subject.used_paths.append(path)
+
+
+# --- references
+
+
+def _references(subject: Subject, targets: Targets, collector: Collector) -> None:
+    for reference, target in targets_of(subject, targets):
+        hit = diagnostics.of_reference(subject, reference, target)
+        if hit is not None:
+            rule = diagnostics.PARSER if isinstance(hit, PlacedHit) else diagnostics.INVALID_REF
+            collector.hits.append((rule, hit))
+    met = {id(node.document): node.document for node in targets.values() if isinstance(node, Node)}
+    for document in met.values():
+        if document is not subject.document:
+            collector.hits.extend(diagnostics.unreadable(document))
+
+
+def _note_uses(subject: Subject, targets: Targets) -> None:
+    for reference in subject.references:
+        subject.used_paths.extend(_used(subject, reference, targets))
+
+
+def _used(subject: Subject, reference: Reference, targets: Targets) -> Iterator[Steps]:
+    """The path in the root document that a reference uses; also from an extension, which nobody resolves."""
+    if reference.document is subject.document and reference.text.startswith("#/"):
+        yield pointer_path(reference.text[1:])
+        return
+    target = targets.get((reference.document.name, reference.text))
+    if isinstance(target, Node) and target.document is subject.document:
+        yield target.path

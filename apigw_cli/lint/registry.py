@@ -1,0 +1,30 @@
+"""The rules that there are. Adding one: write it in a module below; nothing else changes."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from apigw_cli.lint import diagnostics, full, structure
+from apigw_cli.lint.model import Rule
+from apigw_cli.lint.rules import components, document, operations, parameters, paths, routes, schemas, security
+
+_MODULES: tuple[ModuleType, ...] = (
+    diagnostics,
+    structure,
+    full,
+    document,
+    paths,
+    operations,
+    parameters,
+    schemas,
+    security,
+    components,
+    routes,
+)
+
+RULES: tuple[Rule, ...] = tuple(
+    value for module in _MODULES for value in vars(module).values() if isinstance(value, Rule)
+)
+BY_ID: dict[str, Rule] = {each.id: each for each in RULES}
+# These say that a file cannot be judged at all; no ruleset turns them off.
+ALWAYS = frozenset(each.id for each in RULES if each.family == "engine")

@@ -1,0 +1,101 @@
+"""The report for people: place, severity, rule and message; the line itself; the verdict last."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+
+from apigw_cli.lint.model import Finding, Severity
+from apigw_cli.lint.run import Report
+
+FRAMES = 20  # source lines are shown for so many findings at most, unless all were asked for
+PER_RULE = 10  # findings of one rule in one file
+_WIDTH = 160  # a longer line is shown around the column alone
+
+_COLOURS = {Severity.ERROR: "bad", Severity.WARN: "warn", Severity.INFO: "cyan", Severity.HINT: "dim"}
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How the terminal wants it: `paint` colours text by name, `sign` gives the sign for ok, bad, warn, …"""
+
+    paint: Callable[[str, str], str] = lambda text, _: text
+    sign: Callable[[str], str] = {"ok": "✓", "bad": "✗", "warn": "!"}.__getitem__
+    verbose: bool = False
+    quiet: bool = False
+
+
+def render(report: Report, look: Look) -> Iterator[str]:
+    """The lines of the report."""
+    if not look.quiet and report.findings:
+        yield from _findings(report, look)
+        yield ""
+    yield verdict(report, look)
+
+
+def _findings(report: Report, look: Look) -> Iterator[str]:
+    frames = len(report.findings) if look.verbose else FRAMES
+    for file, group in groupby(report.findings, key=lambda finding: finding.file):
+        seen: Counter[str] = Counter()
+        for finding in group:
+            seen[finding.code] += 1
+            if seen[finding.code] > PER_RULE and not look.verbose:
+                continue
+            yield from _finding(finding, report, look, framed=frames > 0)
+            frames -= 1
+        for code, count in sorted(seen.items()):
+            if count > PER_RULE and not look.verbose:
+                more = f"… and {count - PER_RULE:,} more {code} (-v or --format json shows all)"
+                yield f"{file}  {look.paint(more, 'dim')}"
+
+
+def _finding(finding: Finding, report: Report, look: Look, *, framed: bool) -> Iterator[str]:
+    severity = look.paint(finding.severity.word, _COLOURS[finding.severity])
+    yield f"{_clean(str(finding.start))}  {severity}  {finding.code}  {_clean(finding.message)}"
+    if framed:
+        yield from _frame(finding, report, look)
+    if finding.hint:
+        yield f"  {look.paint('try', 'bold')}  {_clean(finding.hint)}"
+    if look.verbose or len(finding.related) == 1:
+        for place, note in finding.related[:PER_RULE]:
+            yield f"  {look.paint('see', 'bold')}  {_clean(str(place))}  {_clean(note)}"
+
+
+def _clean(text: str) -> str:
+    """Text of a file must not steer the terminal: what is not printable is shown as an escape."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def _frame(finding: Finding, report: Report, look: Look) -> Iterator[str]:
+    """The line that the finding is about, with a mark under it."""
+    text = report.line(finding.start).replace("\t", " ")
+    if not text.strip():
+        return
+    first = finding.start.column - 1
+    last = finding.end.column - 1 if finding.end.line == finding.start.line else len(text.rstrip())
+    skipped = max(0, first - 60) if len(text) > _WIDTH else 0
+    shown = "".join(c if c.isprintable() else "·" for c in text[skipped : skipped + _WIDTH])
+    marks = "^" * max(1, min(last, skipped + _WIDTH) - first)
+    yield f"{finding.start.line:>6} | {shown}"
+    yield f"       | {' ' * (first - skipped)}{look.paint(marks, _COLOURS[finding.severity])}"
+
+
+def verdict(report: Report, look: Look) -> str:
+    """One line that says it all, and what to type next."""
+    files = _plural(report.files, "file")
+    took = f"in {files} ({report.seconds:.2f} s)"
+    if not report.findings:
+        return f"{look.sign('ok')} no findings {took}"
+    counts = [(severity, report.count(severity)) for severity in Severity]
+    words = {Severity.ERROR: "error", Severity.WARN: "warning", Severity.INFO: "info", Severity.HINT: "hint"}
+    listed = ", ".join(_plural(count, words[severity]) for severity, count in counts if count)
+    worst = min(report.findings, key=lambda finding: finding.severity)
+    line = f"{look.sign('bad' if report.blocked else 'warn')} {listed} {took}"
+    return line if look.quiet else f"{line}     apigw lint --explain {shlex.quote(worst.code)}"
+
+
+def _plural(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 or noun == "info" else f"{number:,} {noun}s"

@@ -1,0 +1,131 @@
+"""From a file or URL to data: bounded, decoded, JSON or YAML, with a clear word on what cannot be read."""
+
+from __future__ import annotations
+
+import gc
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from apigw_cli.errors import InputError, Place
+from apigw_cli.openapi import json as json_format
+from apigw_cli.openapi import yaml as yaml_format
+from apigw_cli.openapi.places import Lines
+
+MAX_BYTES = 128 * 1024 * 1024
+FETCH_SECONDS = 30  # for a document at a URL, from the first byte asked to the last one read
+URL = re.compile(r"https?://", re.IGNORECASE)
+_CONFLICT = re.compile(r"(?m)^(<{7}( |$)|>{7}( |$))")
+_JSON_GUESS = 1024 * 1024  # a larger text that begins like JSON is not tried as YAML, which would take minutes
+
+
+def parse(text: str, label: str) -> Any:
+    """Read JSON where the text is JSON, YAML otherwise. Raises InputError with its place."""
+    data, _, problems = read_document(text, label)
+    if problems:
+        raise first_of(problems)
+    return data
+
+
+def begins_like_json(text: str) -> bool:
+    return text.lstrip("\ufeff \t\r\n").startswith(("{", "["))
+
+
+Reading = tuple[Any, yaml_format.Composed | None, tuple[InputError, ...]]
+
+
+def read_document(text: str, label: str) -> Reading:
+    """Data, the places where it is YAML, and what makes it ambiguous but readable."""
+    nul = text.find("\0")
+    if nul >= 0:
+        place = Place(label, *Lines(text).position(nul))
+        raise InputError("a binary file, not text: it holds a NUL byte", place=place)
+    try:
+        return _read_either(text, label)
+    except InputError as error:
+        conflict = _CONFLICT.search(text)
+        if conflict is None:
+            raise
+        place = Place(label, *Lines(text).position(conflict.start()))
+        hint = "resolve the conflict first"
+        raise InputError("merge conflict markers in the file", place=place, hint=hint) from error
+
+
+def _read_either(text: str, label: str) -> Reading:
+    if begins_like_json(text):
+        try:
+            data, problems = json_format.read(text, label)
+            return data, None, tuple(problems)
+        except InputError as error:
+            if label.lower().endswith(".json") or len(text) > _JSON_GUESS:
+                raise
+            try:  # a YAML flow mapping looks like JSON too
+                composed = yaml_format.compose(text, label)
+            except InputError:
+                raise error from None
+    else:
+        composed = yaml_format.compose(text, label)
+    return composed.data, composed, tuple(composed.problems)
+
+
+def first_of(problems: tuple[InputError, ...]) -> InputError:
+    first = problems[0]
+    return InputError(first.message, place=first.place, hint=first.hint, others=problems[1:])
+
+
+@contextmanager
+def collection_paused() -> Iterator[None]:
+    """No garbage collection inside: making a million objects that all live on doubles its cost for nothing."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def read_text(path: Path, label: str, asked_at: Place | None = None) -> str:
+    """A file's text. Raises InputError where there is none, or it is too large or not UTF-8."""
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(MAX_BYTES + 1)  # bounded also where the name is a pipe or a device
+        if len(data) > MAX_BYTES:
+            raise InputError(f"{label} is larger than {MAX_BYTES >> 20} MiB", place=asked_at or Place(label))
+        return data.decode("utf-8-sig")
+    except FileNotFoundError:
+        raise InputError(f"no such file: {label}", place=asked_at) from None
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{label} is not UTF-8 text (byte {error.start})",
+            place=asked_at or Place(label),
+            hint="save it as UTF-8",
+        ) from None
+    except (OSError, ValueError) as error:  # ValueError: a name with a NUL in it
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise InputError(f"cannot read {label}: {reason}", place=asked_at) from None
+
+
+def fetch(url: str, asked_at: Place | None) -> str:
+    import httpx
+
+    try:
+        deadline = time.monotonic() + FETCH_SECONDS
+        with httpx.stream("GET", url, timeout=10, follow_redirects=True) as response:
+            response.raise_for_status()
+            body = bytearray()
+            for chunk in response.iter_bytes():
+                body += chunk
+                if len(body) > MAX_BYTES:
+                    raise InputError(f"{url} is larger than {MAX_BYTES >> 20} MiB", place=asked_at)
+                if time.monotonic() > deadline:
+                    raise InputError(f"{url} takes longer than {FETCH_SECONDS} s to fetch", place=asked_at)
+            return body.decode("utf-8-sig")
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        what = str(error) or type(error).__name__
+        raise InputError(f"cannot fetch {url}: {what}", place=asked_at) from None
+    except UnicodeDecodeError:
+        raise InputError(f"{url} is not UTF-8 text", place=asked_at) from None
