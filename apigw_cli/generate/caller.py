@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
-from apigw_cli.errors import InputError
 from apigw_cli.limits.store import MemoryStore
 from apigw_cli.policies import auth
 from apigw_cli.policies.interface import Runtime, instance
+from apigw_cli.snapshot import secrets
 from apigw_cli.snapshot.compiler import Compiled
 from apigw_cli.snapshot.model import AuthScheme, Route, Snapshot
 
@@ -69,7 +67,7 @@ def verdict(route: Route, request: Request, compiled: Compiled) -> Verdict | Non
         return None
     store = MemoryStore(1)
     try:
-        runtime = Runtime(compiled.snapshot, lambda: 0, store, partial(_secret, compiled.root))
+        runtime = Runtime(compiled.snapshot, lambda: 0, store, partial(secrets.read, root=compiled.root))
         step = auth.POLICY.compile(instance(auth.POLICY, route.policies["auth"]), route, runtime)
         exchange = _Exchange(request)
         refusal = step(exchange)
@@ -87,16 +85,3 @@ def _shows(scheme: AuthScheme, request: Request) -> bool:
     if scheme.location == "query":
         return f"{scheme.parameter}=" in request.query
     return any(name == "cookie" and f"{scheme.parameter}=" in value for name, value in request.headers)
-
-
-def _secret(root: Path, reference: str) -> bytes:
-    """The bytes behind `file:NAME` or `env:NAME`. Raises InputError where there are none."""
-    kind, _, name = reference.partition(":")
-    if kind == "env":
-        if name not in os.environ:
-            raise InputError(f"the environment has no {name}, which holds the API keys", hint=f"export {name}=…")
-        return os.environ[name].encode()
-    try:
-        return (root / name).read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot read the API keys in {root / name}: {error.strerror}") from None

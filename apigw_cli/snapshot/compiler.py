@@ -29,6 +29,7 @@ from apigw_cli.errors import InputError, Place
 from apigw_cli.openapi import operations as openapi
 from apigw_cli.openapi.document import Document, Library
 from apigw_cli.openapi.operations import Operation
+from apigw_cli.openapi.references import references
 from apigw_cli.openapi.yaml import Steps
 from apigw_cli.snapshot import model
 from apigw_cli.snapshot.provenance import Origin, Provenance
@@ -95,6 +96,7 @@ class _Compiler:
         self.provenance = Provenance()
         self.problems: list[InputError] = []
         self.reported: set[tuple[str, str]] = set()
+        self.checked: set[str] = set()  # documents whose references all lead to something, or are reported
 
     def run(self) -> model.Snapshot:
         self._apply_stage()
@@ -159,8 +161,9 @@ class _Compiler:
         at: Steps = ("apis", name)
         spec_place = self.config.place((*at, "spec")) if self.config.values else None
         document = self.library.read(api.spec, asked_at=spec_place)
-        self.library.load_references(document)
         openapi.version(document)
+        self.library.load_references(document)
+        self._check_references()
         base = self._base_path(api, document, at)
         hosts = tuple(self._host(host, (*at, "hosts", i)) for i, host in enumerate(api.hosts))
         title = openapi.mapping(document.data.get("info")).get("title")
@@ -185,6 +188,22 @@ class _Compiler:
                         hint=located.nearest(key, known) or 'name an operationId or "METHOD /path"',
                     )
                 )
+
+    def _check_references(self) -> None:
+        """Every reference leads to a value: one that does not would fail a request, long after the load."""
+        for document in [*self.library.documents.values()]:
+            if document.name in self.checked:
+                continue
+            self.checked.add(document.name)
+            seen: set[str] = set()
+            for ref, at in references(document.data):
+                if ref in seen:
+                    continue
+                seen.add(ref)
+                try:
+                    self.library.resolve(document, ref, at=(*at, "$ref"))
+                except InputError as error:
+                    self._report_once("$ref", f"{document.name} {ref}", error)
 
     def _base_path(self, api: ApiConfig, document: Document, at: Steps) -> str:
         base = openapi.base_path(document) if api.base_path is None else api.base_path.rstrip("/")
@@ -444,7 +463,7 @@ class _Compiler:
             if (entry.keys.file is None) == (entry.keys.env is None):
                 message = "keys needs exactly one of file and env"
                 self.problems.append(InputError(message, place=self.config.place((*at, "keys"))))
-            if name not in found:
+            if name not in found and len(apis) == len(config.apis):  # else the one that declares it may be missing
                 message = f'no specification declares an apiKey scheme called "{name}"'
                 self.problems.append(InputError(message, place=self.config.place(at, key=True)))
         return found

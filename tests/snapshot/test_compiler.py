@@ -197,6 +197,24 @@ def test_what_is_wrong_in_the_configuration_has_its_place(
     assert (place, message) in errors(build, CONFIG.replace(old, new, 1))
 
 
+@pytest.mark.parametrize(
+    ("schemas", "message"),
+    [
+        ("A: {$ref: '#/components/schemas/Nope'}", "$ref '#/components/schemas/Nope' leads to nowhere"),
+        ("A: {$ref: '#/components/schemas/A'}", "$ref '#/components/schemas/A' goes in a circle"),
+        ("A: {$ref: 'other.yaml#/B'}", "no such file: other.yaml"),
+    ],
+)
+def test_a_reference_that_leads_nowhere_is_an_error_at_load(build: Compile, schemas: str, message: str) -> None:
+    spec = SPEC + f"components:\n  schemas:\n    {schemas}\n"
+    assert errors(build, CONFIG, spec) == [("shop.yaml:12:15", message)]
+
+
+def test_a_recursive_schema_is_no_circle(build: Compile) -> None:
+    spec = SPEC + "components: {schemas: {A: {properties: {a: {$ref: '#/components/schemas/A'}}}}}\n"
+    assert len(build(CONFIG, spec).snapshot.routes) == 3
+
+
 def test_the_same_route_twice_is_an_error_naming_both(build: Compile) -> None:
     spec = SPEC + "  /pets/{name}:\n    get: {operationId: other, responses: {}}\n"
     ((place, message),) = errors(build, CONFIG, spec)

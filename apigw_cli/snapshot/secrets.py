@@ -1,0 +1,30 @@
+"""Secrets by reference: the bytes behind `file:NAME` and `env:NAME`, read at the last moment, kept in memory only."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from apigw_cli.errors import InputError
+
+
+def label(reference: str, root: Path) -> str:
+    """How messages name what a reference leads to: the file, or the variable; never what is in it."""
+    kind, _, name = reference.partition(":")
+    return os.path.relpath(root / name) if kind == "file" else f"${name}"
+
+
+def read(reference: str, root: Path) -> bytes:
+    """The bytes behind a reference; files are relative to `root`. Raises InputError where there are none."""
+    kind, _, name = reference.partition(":")
+    if kind == "env":
+        value = os.environb.get(name.encode()) if os.supports_bytes_environ else os.environ.get(name, "").encode()
+        if not value:
+            raise InputError(f"the environment has no {name}", hint=f"auth in apigw.yaml names it: export {name}=…")
+        return value
+    try:
+        return (root / name).read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"cannot read {label(reference, root)}: {error.strerror}", hint="auth in apigw.yaml names this file"
+        ) from None
