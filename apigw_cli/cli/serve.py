@@ -1,0 +1,62 @@
+"""`apigw serve`: the gateway."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from apigw_cli.cli import terminal
+from apigw_cli.errors import UsageError
+
+
+def serve(
+    stage: Annotated[str | None, typer.Option(help="The stage to run. Default: the first one declared.")] = None,
+    released: Annotated[bool, typer.Option("--released", help="Run what is deployed to the stage.")] = False,
+    config: Annotated[Path | None, typer.Option("-c", "--config", help="Default: ./apigw.yaml, then specs/.")] = None,
+    spec: Annotated[
+        str | None, typer.Option(help="Serve a bare OpenAPI file or URL, mocked, without apigw.yaml.")
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 picks a free one.")] = 8080,
+    admin_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port of metrics and health, loopback only.")
+    ] = 8081,
+    workers: Annotated[int, typer.Option(min=1, max=256, help="Processes, each one event loop: parallelism.")] = 1,
+    concurrency: Annotated[
+        int, typer.Option(min=1, max=1_000_000, help="Requests in flight over all workers; beyond it 503.")
+    ] = 4096,
+    mock: Annotated[bool, typer.Option("--mock", help="Answer from the specifications' examples and schemas.")] = False,
+    watch: Annotated[bool, typer.Option(help="Reload when a file that took part changes.")] = True,
+    upstream: Annotated[
+        bool, typer.Option("--upstream", help="Start the sample upstream for local targets too.")
+    ] = False,
+    access_log: Annotated[
+        str, typer.Option(metavar="FILE|-|off", help="JSON lines, one a request; - is stdout.")
+    ] = "-",
+) -> None:
+    """Run the gateway; it reloads by itself when a file changes, without losing a request.
+
+    Metrics, health, routes and POST /reload are on the admin port. Ctrl-C (or SIGTERM) answers what is in flight,
+    then ends; SIGHUP reloads.
+    """
+    from apigw_cli.gateway import source, supervisor
+    from apigw_cli.gateway.options import Options
+
+    if spec is not None and (config is not None or stage is not None or released):
+        raise UsageError("--spec serves a file by itself: leave out --config, --stage and --released")
+    if released and stage is None:
+        raise UsageError("--released runs what is deployed to a stage", hint="name it: --stage prod")
+    options = Options(host, port, admin_port, workers, concurrency, watch, upstream, access_log)
+    if spec is not None:
+        load = source.specification(spec)
+    elif released:
+        from apigw_cli.stages.released import released as deployed
+
+        load = source.released(lambda: deployed(config, str(stage)))
+    else:
+        load = source.working_files(config, stage)
+    code = supervisor.run(options, source.mocked(load) if mock or spec is not None else load, terminal.note)
+    if code:
+        raise typer.Exit(code)

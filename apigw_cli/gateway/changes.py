@@ -1,0 +1,81 @@
+"""What a reload changed, in a line that a person reads: `+ GET /v1/x, rate limit of createPet 5/s … → 10/s …`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from apigw_cli.policies.interface import instance
+from apigw_cli.policies.registry import BY_NAME
+from apigw_cli.snapshot.model import HttpIntegration, Route, Snapshot
+
+_SHOWN = 6
+
+
+def describe(old: Snapshot, new: Snapshot, secrets_changed: bool) -> list[str]:
+    """Every change, most visible first; empty where clients and upstreams see none."""
+    changes = [*_routes(old, new), *_upstreams(old, new)]
+    if secrets_changed:
+        changes.append("API keys")
+    if old.auth != new.auth:
+        changes.append("how credentials are checked")
+    if not changes and old.documents != new.documents:
+        changes.append("specifications, outside what the gateway looks at")
+    return changes
+
+
+def summary(changes: list[str]) -> str:
+    if not changes:
+        return "nothing changed"
+    more = f" and {len(changes) - _SHOWN} more" if len(changes) > _SHOWN else ""
+    return ", ".join(changes[:_SHOWN]) + more
+
+
+def _routes(old: Snapshot, new: Snapshot) -> Iterator[str]:
+    before = {route.id: route for route in old.routes}
+    after = {route.id: route for route in new.routes}
+    yield from (f"+ {route.method} {route.path}" for name, route in after.items() if name not in before)
+    yield from (f"- {route.method} {route.path}" for name, route in before.items() if name not in after)
+    for name, route in after.items():
+        if name in before and before[name] != route:
+            yield from _route(before[name], route)
+
+
+def _route(old: Route, new: Route) -> Iterator[str]:
+    if (old.method, old.path) != (new.method, new.path):
+        yield f"{new.operation} {old.method} {old.path} → {new.method} {new.path}"
+    if old.hosts != new.hosts:
+        yield f"hosts of {new.operation} {_hosts(old)} → {_hosts(new)}"
+    if old.integration != new.integration:
+        yield f"{new.operation} {_integration(old)} → {_integration(new)}"
+    for name in sorted(old.policies.keys() | new.policies.keys()):
+        was, now = old.policies.get(name), new.policies.get(name)
+        if was != now:
+            yield f"{name.replace('_', ' ')} of {new.operation} {policy(name, was)} → {policy(name, now)}"
+
+
+def _hosts(route: Route) -> str:
+    return " ".join(route.hosts) or "any"
+
+
+def _integration(route: Route) -> str:
+    return f"upstream {route.integration.upstream}" if isinstance(route.integration, HttpIntegration) else "mock"
+
+
+def policy(name: str, value: Any | None) -> str:
+    """A policy's value in one line."""
+    if value is None:
+        return "off"
+    known = BY_NAME.get(name)
+    return known.describe(instance(known, value)) if known else "on"
+
+
+def _upstreams(old: Snapshot, new: Snapshot) -> Iterator[str]:
+    for name in sorted(old.upstreams.keys() & new.upstreams.keys()):
+        was, now = old.upstreams[name], new.upstreams[name]
+        if was.targets != now.targets:
+            yield f"targets of {name} {' '.join(was.targets)} → {' '.join(now.targets)}"
+        elif was != now:
+            yield f"settings of upstream {name}"
+    yield from (f"+ upstream {name}" for name in sorted(new.upstreams.keys() - old.upstreams.keys()))
+    yield from (f"- upstream {name}" for name in sorted(old.upstreams.keys() - new.upstreams.keys()))

@@ -1,0 +1,362 @@
+"""One client's connection: requests are routed and answered here, one after the other, in order.
+
+    opened(request) ─▶ [an earlier one unanswered? queue] ─▶ route ─▶ steps ─▶ integration
+                                                                                  │
+    next request ◀─ answered and read to its end ◀─ our own answer, or the upstream's ┘
+
+No task, future or coroutine is made for a request. A request is done when it is both `answered` and `complete`
+(read to its end); whichever comes second takes the next one from the queue. While a request waits in the queue
+the socket is not read, so a client that pipelines fills its own buffers, not ours.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING, cast
+
+from apigw_cli.gateway import answers, forward
+from apigw_cli.gateway.accesslog import client_fields
+from apigw_cli.gateway.framing import HOLD_MAXIMUM, METHODS, Malformed
+from apigw_cli.gateway.reader import Reader
+from apigw_cli.gateway.request import Request
+from apigw_cli.routing.router import Match, MethodNotAllowed
+
+if TYPE_CHECKING:
+    from apigw_cli.gateway.site import Site
+
+SECOND = 10**9
+IDLE_TIMEOUT = 75 * SECOND  # between requests
+LINGER_TIMEOUT = 2 * SECOND  # how long input is thrown away so that a last answer is not lost to a reset
+DISCARD_TIMEOUT = 30 * SECOND
+DISCARD_MAXIMUM = 1024 * 1024  # of a body that nobody wants, before the connection is given up
+
+_CLOSE = b"Connection: close\r\n"
+_KEEP = b"Connection: keep-alive\r\n"
+_OVERLOADED = (b"Retry-After: 1\r\n",)
+
+
+class ClientConnection(Reader):
+    """The answering half: see the module's docstring."""
+
+    __slots__ = (
+        "_discarded",
+        "_held",
+        "_pumping",
+        "_queue",
+        "_reading_paused",
+        "_writing_paused",
+        "active",
+        "deadline",
+        "log_fields",
+    )
+
+    def __init__(self, site: Site) -> None:
+        super().__init__(site)
+        self.active: Request | None = None
+        self.deadline = 0  # monotonic_ns; of the exchange, or of idleness. 0: none
+        self._queue: deque[Request | Malformed] = deque()
+        self._pumping = False
+        self._discarded = 0
+        self._held = False
+        self._reading_paused = False
+        self._writing_paused = False
+
+    # --- asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+        peer = transport.get_extra_info("peername")
+        self.client_ip = peer[0] if isinstance(peer, tuple) else ""
+        self.log_fields = client_fields(self.client_ip)
+        self.forwarded = b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: http\r\n" % self.client_ip.encode()
+        self.deadline = self.site.now + IDLE_TIMEOUT
+        self.site.connections.add(self)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.deaf = True
+        self._queue.clear()
+        self.site.connections.discard(self)
+        if self.active is not None and not self.active.answered:
+            self._abandon(self.active, "client_gone")
+
+    def eof_received(self) -> None:
+        """A client that stops sending has left: the transport closes, `connection_lost` cancels the exchange."""
+
+    def pause_writing(self) -> None:
+        self._writing_paused = True
+        if self.active is not None and self.active.sink is not None:
+            self.active.sink.pause()
+
+    def resume_writing(self) -> None:
+        self._writing_paused = False
+        if self.active is not None and self.active.sink is not None:
+            self.active.sink.resume()
+        self._pump()
+
+    # --- what the reader found
+
+    def opened(self, request: Request) -> None:
+        if self.active is None and not self._queue and not self._writing_paused:
+            self.active = request
+            self._start(request)
+        else:
+            self._queue.append(request)
+            self.flow()
+
+    def part(self, request: Request, data: bytes) -> None:
+        if request.answered:
+            self.thrown_away(len(data))
+            return
+        request.waiting += len(data)
+        sink = request.sink
+        if sink is None:
+            request.body.append(data)
+            if request.waiting > HOLD_MAXIMUM:
+                self.flow()
+            return
+        if request.waiting <= HOLD_MAXIMUM:
+            request.body.append(data)
+        sink.send(data)
+
+    def ended(self, request: Request) -> None:
+        if request.answered:
+            self._take_next()
+        elif not request.has_body:
+            return
+        elif request.sink is not None:
+            request.sink.end()
+        elif request.plan is not None:
+            request.plan.integration.ended(request)
+
+    def thrown_away(self, size: int) -> None:
+        self._discarded += size
+        if self._discarded > DISCARD_MAXIMUM:
+            self.transport.abort()
+
+    def broken(self, malformed: Malformed) -> None:
+        """Answer what cannot be read after all that came before it, then close."""
+        request: Request | None = self.parsing
+        self.parsing = None
+        if self._queue and self._queue[-1] is request:
+            self._queue.pop()
+        if request is not None and request is self.active:
+            self._break_off(request, malformed)
+        else:
+            self._queue.append(malformed)
+            self._pump()
+
+    def _break_off(self, request: Request, malformed: Malformed) -> None:
+        """The body of the request being served turned out to be malformed."""
+        request.keep_alive = False
+        if request.answered:
+            self._close(request)
+        else:
+            self._drop_sink(request)
+            self.fail(request, malformed.status, malformed.message, "malformed")
+
+    # --- one request
+
+    def _start(self, request: Request) -> None:
+        """Route a request and take it through its plan's steps to what answers it."""
+        site = self.site
+        if not site.inflight.enter():
+            message = "the gateway has all the requests in flight that it may"
+            self.answer(request, 503, message, _OVERLOADED, "overloaded")
+            return
+        request.counted = True
+        found = site.table.match(request.host, METHODS[request.method], request.path)
+        if type(found) is not Match:
+            self._answer_unrouted(request, found)
+            return
+        request.plan = plan = site.table.plans[found.index]
+        try:
+            for step in plan.steps:
+                refusal = step(request)
+                if refusal is not None:
+                    self.answer(request, refusal.status, refusal.message, refusal.headers, refusal.reason)
+                    return
+            if request.expects:
+                request.expects = False
+                self.transport.write(forward.CONTINUE)
+            plan.integration.start(request)
+        except Exception as error:  # a bug: one request is lost, not the worker
+            self.site.report(error)
+            self._drop_sink(request)
+            self.fail(request, 500, "the gateway failed on this request", "bug")
+
+    def _answer_unrouted(self, request: Request, found: object) -> None:
+        if isinstance(found, MethodNotAllowed):
+            message = f"{METHODS[request.method]} is not among the methods of this path"
+            allow = b"Allow: %b\r\n" % found.allow_value
+            self.answer(request, 405, message, (allow,), "method_not_allowed")
+        else:
+            self.answer(request, 404, "no route has this host and path", (), "no_route")
+
+    def _answer_malformed(self, malformed: Malformed) -> None:
+        request = self.active = Request(self, b"", b"", [], {}, self.site.clock())
+        request.id = self.site.new_id()
+        request.keep_alive = False
+        self.answer(request, malformed.status, malformed.message, (), "malformed")
+
+    # --- answers
+
+    def answer(
+        self, request: Request, status: int, message: str, headers: tuple[bytes, ...] = (), reason: str = ""
+    ) -> None:
+        """The gateway's own answer, `headers` being whole header lines."""
+        request.reason = reason
+        self.respond(request, status, (answers.JSON, *headers), answers.message_body(message))
+
+    def respond(self, request: Request, status: int, headers: tuple[bytes, ...], body: bytes) -> None:
+        """A whole answer at once."""
+        request.status = status
+        lines = b"".join((self.site.date, *headers, b"X-Request-Id: %b\r\n" % request.id, *request.answer_extra))
+        head_only = request.method == b"HEAD"
+        data, request.bytes_out = answers.complete(status, lines, body, head_only, self.persistence(request))
+        self.transport.write(data)
+        self.finish(request)
+
+    def fail(self, request: Request, status: int, message: str, reason: str) -> None:
+        """The exchange cannot be completed: say so where that is still possible, else break off visibly."""
+        if request.head_sent:
+            self._abandon(request, reason)
+            self.transport.abort()
+        else:
+            self.answer(request, status, message, (), reason)
+
+    def persistence(self, request: Request) -> bytes:
+        """The `Connection` line of an answer: settles whether the connection lives on."""
+        unread = not request.complete and (request.expects or request.length > DISCARD_MAXIMUM)
+        if unread or self.site.draining:
+            request.keep_alive = False
+        if not request.keep_alive:
+            return _CLOSE
+        return _KEEP if request.http10 else b""
+
+    def finish(self, request: Request) -> None:
+        """The answer has been written to its end."""
+        request.answered = True
+        self._settle(request)
+        if not request.keep_alive:
+            self._close(request)
+        elif request.complete:
+            self._take_next()
+        else:
+            self._discarded = 0
+            self.deadline = self.site.now + DISCARD_TIMEOUT
+            if self._reading_paused:
+                self.flow()
+
+    def _abandon(self, request: Request, reason: str) -> None:
+        """Nobody will get (the rest of) the answer."""
+        request.answered = True
+        request.reason = reason
+        request.keep_alive = False
+        request.status = request.status if request.head_sent else 499
+        self._drop_sink(request)
+        self._settle(request)
+
+    def _settle(self, request: Request) -> None:
+        self._held = False
+        if request.handler is not None:
+            request.handler.done(request.target)
+        if request.counted:
+            self.site.inflight.leave()
+        self.site.account(request)
+
+    @staticmethod
+    def _drop_sink(request: Request) -> None:
+        if request.sink is not None:
+            request.sink.cancel()
+
+    # --- between requests
+
+    def _take_next(self) -> None:
+        self.active = None
+        if self._queue:
+            self._pump()
+        elif self.site.draining:
+            self.transport.close()
+        else:
+            self.deadline = self.site.now + IDLE_TIMEOUT
+
+    def _pump(self) -> None:
+        """Start what is queued, as long as that is answered at once and the client takes it."""
+        if self._pumping:
+            return
+        self._pumping = True
+        while self._queue and self.active is None and not self._writing_paused:
+            item = self._queue.popleft()
+            if isinstance(item, Malformed):
+                self._answer_malformed(item)
+            else:
+                self.active = item
+                self._start(item)
+        self._pumping = False
+        self.flow()
+
+    def _close(self, request: Request) -> None:
+        """End the connection; input that may still come is thrown away first, or a reset would eat the answer."""
+        self._queue.clear()
+        if request.complete:
+            self.transport.close()
+            return
+        self.deaf = True
+        self._discarded = 0
+        self.deadline = self.site.now + LINGER_TIMEOUT
+        if not self.transport.is_closing():
+            self.transport.write_eof()
+        self.flow()
+
+    def hold(self, held: bool) -> None:
+        """The upstream takes no more of the body (or does again)."""
+        self._held = held
+        self.flow()
+
+    def flow(self) -> None:
+        """Read from the socket, or not, as the states of body and queue ask for."""
+        request = self.active
+        full = bool(self._queue)
+        if request is not None and not request.answered:
+            full = full or self._held or (request.sink is None and request.waiting > HOLD_MAXIMUM)
+        if full != self._reading_paused and not self.transport.is_closing():
+            self._reading_paused = full
+            if full:
+                self.transport.pause_reading()
+            else:
+                self.transport.resume_reading()
+
+    def close_if_idle(self) -> None:
+        """The worker is draining."""
+        if self.active is None and not self._queue and not self._earlier:
+            self.transport.close()
+
+    # --- time
+
+    def expire(self, now: int) -> None:
+        """Called from time to time: act on deadlines that have passed."""
+        if self.deadline < now:
+            self._deadline_passed()
+        if self.read_deadline and self.read_deadline < now and self.active is None:
+            self.stop_reading(Malformed(408, "the request's headers did not arrive in time"))
+
+    def _deadline_passed(self) -> None:
+        request = self.active
+        if request is None or request.answered:
+            self._give_up()
+            return
+        self._drop_sink(request)
+        request.keep_alive = request.keep_alive and request.complete
+        if request.handler is not None:
+            message = f"upstream {request.handler.name} did not answer in time"
+            self.fail(request, 504, message, "upstream_timeout")
+        else:
+            self.fail(request, 408, "the request's body did not arrive in time", "client_timeout")
+
+    def _give_up(self) -> None:
+        """Idle too long, or still sending what nobody reads."""
+        if self.active is not None or self.deaf:
+            self.transport.abort()
+        elif not self._earlier:
+            self.transport.close()

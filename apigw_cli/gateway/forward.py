@@ -1,0 +1,104 @@
+"""What goes on to an upstream and what comes back, as bytes. Pure: no sockets here.
+
+Nothing is echoed: request line, framing and hop-by-hop fields are written anew (RFC 9110, section 7.6.1).
+"""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import TYPE_CHECKING
+
+from apigw_cli.gateway.framing import UNFIT_TRAILERS
+
+if TYPE_CHECKING:
+    from apigw_cli.gateway.request import Header, Request
+
+CRLF = b"\r\n"
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+LAST_CHUNK = b"0\r\n\r\n"
+
+_HOP_BY_HOP = (
+    b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection", b"te",
+    b"trailer", b"transfer-encoding", b"upgrade",
+)  # fmt: skip
+# What the gateway says itself. There is no setting for trusted proxies, so what a client claims is not passed on.
+_OWN = (
+    b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-port", b"x-forwarded-proto",
+    b"x-forwarded-server", b"x-real-ip", b"x-request-id",
+)  # fmt: skip
+
+
+def _spellings(name: bytes) -> set[bytes]:
+    """`x-real-ip` also as `x_real_ip`: servers of the CGI family (WSGI, PHP) take them for the same field."""
+    parts = name.split(b"-")
+    found = set()
+    for signs in product((b"-", b"_"), repeat=len(parts) - 1):
+        found.add(b"".join(part + sign for part, sign in zip(parts, (*signs, b""), strict=True)))
+    return found
+
+
+DROP_REQUEST = frozenset(
+    {*_HOP_BY_HOP, b"content-length", b"expect", b"host", *(s for name in _OWN for s in _spellings(name))}
+)
+DROP_RESPONSE = frozenset({*_HOP_BY_HOP, b"content-length", b"x-request-id"})
+
+
+def request_head(request: Request, authority: bytes, strip: int) -> bytes:
+    """The head that goes to an upstream. `strip`: how many characters of the path's front to leave out."""
+    drop, remove = DROP_REQUEST, request.remove
+    if remove:
+        lines = [b"%b: %b\r\n" % h for h in request.headers if h[0] not in drop and h[0] not in remove]
+    else:
+        lines = [b"%b: %b\r\n" % h for h in request.headers if h[0] not in drop]
+    path = request.path
+    if strip:
+        path = path[strip:] or "/"
+    target = path.encode("ascii")
+    if request.query:
+        target = b"%b?%b" % (target, request.query)
+    return b"%b %b HTTP/1.1\r\nHost: %b\r\n%b%b%bX-Request-Id: %b\r\n%b%b\r\n" % (
+        request.method,
+        target,
+        authority,
+        b"".join(lines),
+        request.connection.forwarded,
+        b"X-Forwarded-Host: %b\r\n" % request.authority if request.authority else b"",
+        request.id,
+        b"".join(request.extra) if request.extra else b"",
+        _request_framing(request),
+    )
+
+
+def _request_framing(request: Request) -> bytes:
+    if request.chunked:
+        trailer = request.fields.get(b"trailer")
+        announced = b"Trailer: %b\r\n" % trailer if trailer else b""
+        return b"Transfer-Encoding: chunked\r\n" + announced
+    if request.length or b"content-length" in request.fields:
+        return b"Content-Length: %d\r\n" % request.length
+    return b""
+
+
+def chunk(data: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+def last_chunk(trailers: list[Header] | None, withheld: set[bytes]) -> bytes:
+    """The end of a chunked body. Trailers that could pass for a header of weight, or for one of ours, stay here."""
+    if not trailers:
+        return LAST_CHUNK
+    fit = [b"%b: %b\r\n" % t for t in trailers if t[0] not in UNFIT_TRAILERS and t[0] not in withheld]
+    return b"0\r\n%b\r\n" % b"".join(fit)
+
+
+def withheld_trailers(request: Request) -> set[bytes]:
+    """Names that a trailer of `request` may not have: what a header said, and what policies set or removed."""
+    lines = b"".join(request.extra).split(CRLF)
+    own = {line.partition(b":")[0].strip().lower() for line in lines}
+    return own | request.remove | request.fields.keys() | DROP_REQUEST
+
+
+def without(lines: list[bytes], connection: bytes) -> list[bytes]:
+    """The header lines of an answer less those that its `Connection` names."""
+    named = tuple(token.strip().lower() + b":" for token in connection.split(b",") if token.strip())
+    return [line for line in lines if not line.lower().startswith(named)]

@@ -1,0 +1,196 @@
+"""Counters: integers in memory that workers and supervisor share, added up when somebody asks.
+
+    words of one worker   [ unrouted ][ other ][ API ][ its routes … ] … [ spare ]
+
+Only its worker writes a region, so nothing is locked; a killed worker's region is taken over by its successor, so
+nothing is lost. The supervisor says which words belong to which route (`Layout`); a route that comes or goes with a
+reload never moves the words of another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from apigw_cli.limits.memory import WORD, SharedMemory
+
+# Upper bounds of the latency histogram, in nanoseconds.
+SECONDS = ("0.0005", "0.001", "0.0025", "0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1", "2.5", "5", "10")
+BOUNDS = tuple(int(float(seconds) * 1e9) for seconds in SECONDS)
+# An API's words: a count for each bound and one above them all, then the sum of nanoseconds.
+_SUM = len(BOUNDS) + 1
+HISTOGRAM = _SUM + 1
+
+# A route's words: one for each class of status (1 to 5; 0 is not used), then one for each reason.
+CLASSES = 6
+REASONS = (
+    "unauthorized", "rate_limited", "overloaded", "no_route", "method_not_allowed", "malformed", "client_gone",
+    "client_timeout", "upstream_unreachable", "upstream_timeout", "upstream_closed", "upstream_invalid", "bug",
+)  # fmt: skip
+_REASON_AT = {reason: CLASSES + index for index, reason in enumerate(REASONS)}
+ROUTE = CLASSES + len(REASONS)
+
+WORDS = 1 << 19  # a worker: 4 MiB of address space, of which only what is used takes room
+UNROUTED = (0, HISTOGRAM)  # where the histogram and the counts of requests without a route begin
+_OTHER = (HISTOGRAM + ROUTE, HISTOGRAM + ROUTE + HISTOGRAM)
+
+
+class WorkerCells:
+    """One worker's words."""
+
+    __slots__ = ("words",)
+
+    def __init__(self, memory: SharedMemory, worker: int) -> None:
+        self.words = memory.words[worker * WORDS : (worker + 1) * WORDS]
+
+    def count_reason(self, route: int, reason: str) -> None:
+        at = _REASON_AT.get(reason)
+        if at is not None:
+            self.words[route + at] += 1
+
+
+@dataclass(slots=True)
+class Layout:
+    """Which words count what. Grows, never moves; once it is full, newcomers share one place, "(other)"."""
+
+    apis: dict[str, int] = field(default_factory=dict)
+    routes: dict[tuple[str, str], int] = field(default_factory=dict)
+    end: int = 2 * (HISTOGRAM + ROUTE)
+
+    def api(self, name: str) -> int:
+        """Where the histogram of an API begins."""
+        if name not in self.apis:
+            self.apis[name] = self._take(HISTOGRAM, _OTHER[0])
+        return self.apis[name]
+
+    def route(self, api: str, operation: str) -> int:
+        """Where the counts of a route begin."""
+        key = (api, operation)
+        if key not in self.routes:
+            self.routes[key] = self._take(ROUTE, _OTHER[1])
+        return self.routes[key]
+
+    def _take(self, size: int, otherwise: int) -> int:
+        if self.end + size > WORDS:
+            return otherwise
+        self.end += size
+        return self.end - size
+
+
+class Totals:
+    """The words of all workers, added up."""
+
+    def __init__(self, memory: SharedMemory, workers: int) -> None:
+        self._regions = [memory.words[i * WORDS : (i + 1) * WORDS] for i in range(workers)]
+
+    def read(self, start: int, size: int) -> list[int]:
+        return [sum(words) for words in zip(*(r[start : start + size] for r in self._regions), strict=True)]
+
+
+def create(workers: int) -> SharedMemory:
+    """Words for that many workers, all zero. Raises OSError where the machine has no memory for them."""
+    return SharedMemory.create(workers * WORDS * WORD)
+
+
+@dataclass(frozen=True, slots=True)
+class Gauges:
+    """What the supervisor knows by itself. `limited` holds the routes that have a limit."""
+
+    version: str
+    stage: str
+    digest: str
+    workers: int
+    in_flight: int
+    in_flight_maximum: int
+    reloads: int
+    reloads_refused: int
+    worker_restarts: int
+    limited: frozenset[tuple[str, str]]
+
+
+def render(layout: Layout, totals: Totals, gauges: Gauges) -> str:
+    """Everything in Prometheus' text format, version 0.0.4."""
+    routes = [(("", ""), UNROUTED[1]), *layout.routes.items()]
+    if _OTHER[1] in layout.routes.values():
+        routes = [(k, at) for k, at in routes if at != _OTHER[1]] + [(("(other)", "(other)"), _OTHER[1])]
+    counts = {key: totals.read(at, ROUTE) for key, at in routes}
+    lines: list[str] = []
+    lines += _requests(counts)
+    lines += _reasons(counts)
+    lines += _limiter(counts, gauges.limited)
+    lines += _latency(layout, totals)
+    lines += _gauges(gauges)
+    return "\n".join(lines) + "\n"
+
+
+def _family(name: str, kind: str, text: str) -> list[str]:
+    return [f"# HELP {name} {text}", f"# TYPE {name} {kind}"]
+
+
+def _labels(**labels: str) -> str:
+    escaped = (
+        f'{name}="{value.replace(chr(92), chr(92) * 2).replace(chr(34), chr(92) + chr(34))}"'
+        for name, value in labels.items()
+    )
+    return "{" + ",".join(escaped) + "}"
+
+
+Counts = dict[tuple[str, str], list[int]]
+
+
+def _requests(counts: Counts) -> Iterator[str]:
+    yield from _family("apigw_requests_total", "counter", "Requests by route and class of status; no route: empty.")
+    for (api, route), words in counts.items():
+        for status in range(1, CLASSES):
+            if words[status]:
+                yield f"apigw_requests_total{_labels(api=api, route=route, code=f'{status}xx')} {words[status]}"
+
+
+def _reasons(counts: Counts) -> Iterator[str]:
+    yield from _family("apigw_refusals_total", "counter", "Requests that the gateway answered itself, or lost, by why.")
+    for (api, route), words in counts.items():
+        for reason, at in _REASON_AT.items():
+            if words[at]:
+                yield f"apigw_refusals_total{_labels(api=api, route=route, reason=reason)} {words[at]}"
+
+
+def _limiter(counts: Counts, limited: frozenset[tuple[str, str]]) -> Iterator[str]:
+    yield from _family("apigw_limiter_decisions_total", "counter", "What the rate limiter decided.")
+    for (api, route), words in counts.items():
+        if (api, route) not in limited:
+            continue
+        refused = words[_REASON_AT["rate_limited"]]
+        # The limiter comes after authentication: those it let through are all others that came that far.
+        allowed = sum(words[1:CLASSES]) - refused - words[_REASON_AT["unauthorized"]]
+        for decision, number in (("allowed", allowed), ("refused", refused)):
+            yield f"apigw_limiter_decisions_total{_labels(api=api, route=route, decision=decision)} {number}"
+
+
+def _latency(layout: Layout, totals: Totals) -> Iterator[str]:
+    name = "apigw_request_duration_seconds"
+    yield from _family(name, "histogram", "From a request's head to the end of its answer.")
+    for api, at in {"": UNROUTED[0], **layout.apis}.items():
+        words = totals.read(at, HISTOGRAM)
+        cumulated = 0
+        for bound, number in zip((*SECONDS, "+Inf"), words, strict=False):
+            cumulated += number
+            yield f"{name}_bucket{_labels(api=api, le=bound)} {cumulated}"
+        yield f"{name}_sum{_labels(api=api)} {words[_SUM] / 1e9:.9f}"
+        yield f"{name}_count{_labels(api=api)} {cumulated}"
+
+
+def _gauges(gauges: Gauges) -> Iterator[str]:
+    singles = (
+        ("apigw_in_flight", "gauge", "Requests in flight over all workers.", gauges.in_flight),
+        ("apigw_in_flight_maximum", "gauge", "How many may be (--concurrency).", gauges.in_flight_maximum),
+        ("apigw_workers", "gauge", "Worker processes that serve.", gauges.workers),
+        ("apigw_worker_restarts_total", "counter", "Workers started again after they ended.", gauges.worker_restarts),
+    )
+    for name, kind, text, value in singles:
+        yield from _family(name, kind, text)
+        yield f"{name} {value}"
+    yield from _family("apigw_reloads_total", "counter", "Reloads by result.")
+    yield f'apigw_reloads_total{{result="done"}} {gauges.reloads}'
+    yield f'apigw_reloads_total{{result="refused"}} {gauges.reloads_refused}'
+    yield from _family("apigw_info", "gauge", "What is running.")
+    yield f"apigw_info{_labels(version=gauges.version, stage=gauges.stage, digest=gauges.digest)} 1"

@@ -1,0 +1,78 @@
+"""A Snapshot with all that the workers need to serve it, checked once before any of them hears of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from apigw_cli.errors import ApigwError
+from apigw_cli.gateway import source
+from apigw_cli.gateway.control import Commit, Prepare
+from apigw_cli.gateway.metrics import Layout
+from apigw_cli.gateway.source import Load, Loaded
+from apigw_cli.gateway.watch import Signature, signature
+from apigw_cli.limits.bucket import Decision, Limit
+from apigw_cli.policies.interface import Runtime
+from apigw_cli.policies.plan import steps
+from apigw_cli.routing.router import Router
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """`signature`: the files as they were when reading them began, so that no later change is missed."""
+
+    loaded: Loaded
+    data: bytes
+    digest: str
+    secrets: dict[str, bytes]
+    labels: dict[str, str]
+    signature: Signature
+
+    def order(self, generation: int, layout: Layout) -> Prepare:
+        """The order that lets a worker make it ready. `layout` gets a place for every route."""
+        routes = self.loaded.snapshot.routes
+        cells = [(layout.api(route.api), layout.route(route.api, route.operation)) for route in routes]
+        return Prepare(generation, self.data, self.secrets, self.labels, cells)
+
+    def commit(self, generation: int) -> Commit:
+        return Commit(generation)
+
+
+def prepare(load: Load, known: Iterable[Path] = ()) -> Prepared:
+    """Load, read the secrets and compile every policy. `known`: the files to look at before they are read.
+
+    Raises ApigwError, with places, for whatever a worker could not serve; a bug in a policy is one too, for the
+    last good configuration must live on.
+    """
+    before = signature(known)
+    try:
+        loaded = load()
+        secrets, labels = source.secrets(loaded)
+        _check(loaded, secrets, labels)
+    except (ApigwError, KeyboardInterrupt):
+        raise
+    except Exception as error:
+        raise ApigwError(f"apigw failed on this configuration: {type(error).__name__}: {error}") from error
+    now = signature(loaded.files)
+    seen = {file: before.get(file, now[file]) for file in loaded.files}
+    snapshot = loaded.snapshot
+    return Prepared(loaded, snapshot.encode(), snapshot.digest, secrets, labels, seen)
+
+
+def _check(loaded: Loaded, secrets: dict[str, bytes], labels: dict[str, str]) -> None:
+    """Do what every worker will do, here where an error has its place and reaches a person."""
+    Router(loaded.snapshot.routes)
+    runtime = Runtime(loaded.snapshot, time.monotonic_ns, _Unused(), secrets.__getitem__, labels.__getitem__)
+    for route in loaded.snapshot.routes:
+        steps(route, runtime)
+
+
+class _Unused:
+    """A limiter's store for steps that are made and never run."""
+
+    full = 0
+
+    def take(self, key: bytes, limit: Limit, now: int) -> Decision:
+        raise NotImplementedError

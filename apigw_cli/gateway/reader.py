@@ -1,0 +1,233 @@
+"""The reading half of a client's connection: bytes in, `Request`s out, in order, strictly checked.
+
+feed ─▶ llhttp ─▶ head complete ─▶ framing.* ─▶ opened(request) ─▶ part(request, data)* ─▶ ended(request)
+                        └─ anything doubtful ─▶ broken(malformed), and no byte is read as a request any more
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+import httptools
+
+from apigw_cli.gateway import framing
+from apigw_cli.gateway.framing import FRAMING, MAX_HEAD, MAX_HEADERS, MAX_TARGET, METHODS, Malformed
+from apigw_cli.gateway.request import Header, Request
+from apigw_cli.routing.path import normalise
+
+if TYPE_CHECKING:
+    from apigw_cli.gateway.site import Site
+
+HEAD_TIMEOUT = 10 * 10**9  # nanoseconds from a head's first byte to its last: then 408
+
+_BETWEEN, _HEAD, _BODY = range(3)
+_monotonic = time.monotonic_ns
+
+
+class Reader(asyncio.Protocol):
+    """Parses one connection. `opened`, `part`, `ended` and `broken` are the other half's."""
+
+    __slots__ = (
+        "_data",
+        "_earlier",
+        "_headers",
+        "_last",
+        "_parser",
+        "_repeating",
+        "_state",
+        "_url",
+        "client_ip",
+        "deaf",
+        "forwarded",
+        "parsing",
+        "read_deadline",
+        "site",
+        "transport",
+    )
+
+    transport: asyncio.Transport
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.client_ip = ""
+        self.forwarded = b""  # header lines that tell an upstream about the client
+        self.parsing: Any = None  # the Request whose body is being read, if any
+        self.read_deadline = 0  # monotonic_ns; 0: none
+        self.deaf = False  # what comes is thrown away
+        self._parser = httptools.HttpRequestParser(self)
+        self._headers: list[Header] = []
+        self._url = b""
+        self._state = _BETWEEN
+        self._data = b""
+        self._earlier = b""  # of a head that came in parts
+        self._repeating = False
+        self._last = False
+
+    def opened(self, request: Request) -> None:
+        """A head is complete."""
+
+    def part(self, request: Request, data: bytes) -> None:
+        """A part of its body."""
+
+    def ended(self, request: Request) -> None:
+        """Its body, if there is one, is complete."""
+
+    def broken(self, malformed: Malformed) -> None:
+        """What came is no request. Nothing more is read."""
+
+    def thrown_away(self, size: int) -> None:
+        """Bytes came while the connection is deaf."""
+
+    # --- feeding the parser
+
+    def data_received(self, data: bytes) -> None:
+        if self.deaf:
+            self.thrown_away(len(data))
+            return
+        self._data = data
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._go_on_without_upgrade(data[upgrade.args[0] :])
+        except httptools.HttpParserError as error:
+            self._unparsable(error)
+        else:
+            if self._state == _HEAD:
+                self._head_is_partial(data)
+
+    def _head_is_partial(self, data: bytes) -> None:
+        self._earlier += data
+        if not self.read_deadline:
+            self.read_deadline = self.site.now + HEAD_TIMEOUT
+        if len(self._earlier) > MAX_HEAD:
+            self.stop_reading(Malformed(431, "the headers are too large"))
+
+    def _go_on_without_upgrade(self, rest: bytes) -> None:
+        """An upgrade is declined by answering as if it was not asked for (RFC 9110, section 7.8).
+
+        llhttp has stopped at the head's end, before the body. A new parser is told the framing alone, then
+        gets what follows.
+        """
+        request: Request = self.parsing
+        if request.chunked:
+            head = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+        else:
+            head = b"POST / HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % request.length
+        self._parser = httptools.HttpRequestParser(self)
+        self._repeating = True
+        self._parser.feed_data(head)
+        if rest:
+            self.data_received(rest)
+
+    def _unparsable(self, error: httptools.HttpParserError) -> None:
+        cause = error.__context__
+        if isinstance(cause, Malformed):
+            self.stop_reading(cause)
+        elif isinstance(error, httptools.HttpParserCallbackError) and cause is not None:
+            self.site.report(cause)
+            self.stop_reading(Malformed(500, "the gateway failed on this request"))
+        elif self._data_after_close():
+            self.deaf = True
+        elif self._data[:1] == b"\x16":
+            self.stop_reading(Malformed(400, "this port speaks HTTP, not TLS: use http://"))
+        elif isinstance(error, httptools.HttpParserInvalidMethodError):
+            self.stop_reading(Malformed(501, "this method is not served here"))
+        else:
+            self.stop_reading(Malformed(400, f"malformed request: {error}"))
+
+    def _data_after_close(self) -> bool:
+        """Bytes after a request with `Connection: close` are no request, and no fault either."""
+        return self._state == _BETWEEN and self._last
+
+    def stop_reading(self, malformed: Malformed) -> None:
+        """Nothing more that comes is a request."""
+        self.read_deadline = 0
+        self._earlier = b""
+        self.deaf = True
+        self._state = _BETWEEN
+        self.broken(malformed)
+
+    # --- httptools
+
+    def on_message_begin(self) -> None:
+        if not self._repeating:
+            self._headers = []
+            self._url = b""
+            self._state = _HEAD
+
+    def on_url(self, url: bytes) -> None:
+        self._url = self._url + url if self._url else url
+        if len(self._url) > MAX_TARGET:
+            raise Malformed(414, f"the request target is longer than {MAX_TARGET // 1024} KiB")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._state == _HEAD:
+            self._headers.append((name.lower(), value.rstrip()))
+        elif not self._repeating:
+            self._add_trailer(name.lower(), value.rstrip())
+
+    def _add_trailer(self, name: bytes, value: bytes) -> None:
+        """A trailer is never a header: it goes on as a trailer or not at all."""
+        request: Request = self.parsing
+        if request.trailers is None:
+            request.trailers = []
+        request.trailers.append((name, value))
+        if len(request.trailers) > MAX_HEADERS:
+            raise Malformed(431, "too many trailers")
+
+    def on_headers_complete(self) -> None:
+        if self._repeating:
+            self._repeating = False
+            return
+        request = self._read_head()
+        self.parsing = request
+        self._state = _BODY
+        self._earlier = b""
+        self.read_deadline = 0
+        self.opened(request)
+
+    def _read_head(self) -> Request:
+        started = _monotonic()
+        parser = self._parser
+        headers = self._headers
+        if self._earlier or len(self._data) > MAX_HEAD or len(headers) > MAX_HEADERS:
+            framing.check_size(headers)
+        fields = dict(headers)
+        if len(fields) != len(headers):
+            fields = framing.fields_of(headers)
+        method = parser.get_method()
+        request = Request(self, method, self._url, headers, fields, started)
+        given = fields.get(b"x-request-id")
+        request.id = self.site.new_id() if given is None else framing.sane_id(given) or self.site.new_id()
+        lives = parser.should_keep_alive()
+        self._last = not lives
+        if not lives or not FRAMING.isdisjoint(fields):
+            framing.inspect(request, parser.get_http_version(), (self._earlier, self._data), lives)
+            request.upgrades = parser.should_upgrade()
+        if method not in METHODS:
+            raise Malformed(501, "this method is not served here")
+        if request.upgrades and framing.wants_websocket(request):
+            raise Malformed(501, "WebSocket connections are not passed through by this version")
+        path = normalise(framing.split_target(request))
+        if path is None:
+            raise Malformed(400, "the path of the request target is not valid")
+        request.path = path
+        request.host = self.site.host(request.authority)
+        return request
+
+    def on_body(self, data: bytes) -> None:
+        request: Request = self.parsing
+        request.bytes_in += len(data)
+        self.part(request, data)
+
+    def on_message_complete(self) -> None:
+        request: Request = self.parsing
+        if request.upgrades:
+            request.upgrades = False  # llhttp ends a message that asks for an upgrade before its body
+            return
+        self.parsing = None
+        self._state = _BETWEEN
+        request.complete = True
+        self.ended(request)

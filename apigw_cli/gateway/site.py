@@ -1,0 +1,128 @@
+"""What all connections of one worker share: the table they route by, pools, counters, the log, the time."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import secrets
+import sys
+import time
+import traceback
+from bisect import bisect_left
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from apigw_cli.gateway import answers
+from apigw_cli.gateway.framing import host_of
+from apigw_cli.gateway.metrics import BOUNDS, UNROUTED, WorkerCells
+from apigw_cli.gateway.upstream_pool import Pool
+
+if TYPE_CHECKING:
+    from apigw_cli.gateway.accesslog import AccessLog
+    from apigw_cli.gateway.connection import ClientConnection
+    from apigw_cli.gateway.request import Request
+    from apigw_cli.gateway.table import Table
+    from apigw_cli.limits.inflight import InFlight
+
+TICK = 0.1  # seconds between two looks at the deadlines: that is how exact a timeout is
+_SUM = len(BOUNDS) + 1
+_HOSTS_MAXIMUM = 1024
+
+
+class Site:
+    """One worker's data plane. `table` is swapped whole by a reload; requests keep the plan they began with."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, inflight: InFlight, cells: WorkerCells, log: AccessLog | None
+    ) -> None:
+        self.loop = loop
+        self.inflight = inflight
+        self.cells = cells
+        self.log = log
+        self.table: Table
+        self.pools: dict[str, Pool] = {}
+        self.connections: set[ClientConnection] = set()
+        self.draining = False
+        self.clock: Callable[[], int] = time.monotonic_ns
+        self.now = self.clock()  # as of the last tick
+        self.date = answers.date_line()
+        self._hosts: dict[bytes, str] = {}
+        prefix, numbers = secrets.token_hex(6).encode(), itertools.count(1)
+        self.new_id: Callable[[], bytes] = lambda: b"%b-%x" % (prefix, next(numbers))
+        self._ticker: asyncio.TimerHandle | None = None
+        self._reported = 0
+
+    # --- what a request needs
+
+    def host(self, authority: bytes) -> str:
+        """The host to route on. Raises Malformed. Clients repeat themselves, so the last ones are kept."""
+        host = self._hosts.get(authority)
+        if host is None:
+            host = host_of(authority)
+            if len(self._hosts) >= _HOSTS_MAXIMUM:
+                self._hosts.clear()
+            self._hosts[authority] = host
+        return host
+
+    def account(self, request: Request) -> None:
+        """Count an answered request and log it."""
+        elapsed = self.clock() - request.started
+        words = self.cells.words
+        plan = request.plan
+        histogram, route = plan.cells if plan is not None else UNROUTED
+        words[route + request.status // 100] += 1
+        words[histogram + bisect_left(BOUNDS, elapsed)] += 1
+        words[histogram + _SUM] += elapsed
+        if request.reason:
+            self.cells.count_reason(route, request.reason)
+        if self.log is not None:
+            self.log.add(request, elapsed)
+
+    def pool(self, target: str) -> Pool:
+        """The pool of a target, kept over reloads as long as the target is named."""
+        return self.pools.get(target) or self.pools.setdefault(target, Pool(self, target))
+
+    def report(self, error: BaseException) -> None:
+        """A bug, told to whoever runs the gateway: in full a few times, so that the terminal stays readable."""
+        self._reported += 1
+        if self._reported <= 5:
+            traceback.print_exception(error, file=sys.stderr)
+
+    # --- time
+
+    def start(self) -> None:
+        self._tick()
+
+    def stop(self) -> None:
+        """After draining: no time passes any more, no connection is kept."""
+        for pool in self.pools.values():
+            pool.retire()
+        if self._ticker is not None:
+            self._ticker.cancel()
+
+    def _tick(self) -> None:
+        second = self.now // 10**9
+        now = self.now = self.clock()
+        for connection in [c for c in self.connections if c.deadline < now or 0 < c.read_deadline < now]:
+            connection.expire(now)
+        if now // 10**9 != second:
+            self.date = answers.date_line()
+            for pool in list(self.pools.values()):
+                pool.sweep(now)
+        if self.log is not None:
+            self.log.flush()
+        self._ticker = self.loop.call_later(TICK, self._tick)
+
+    # --- life
+
+    def swap(self, table: Table) -> None:
+        """Serve by another table from the next request on; pools of targets it does not name are let go."""
+        self.table = table
+        for target in [target for target in self.pools if target not in table.targets]:
+            self.pools.pop(target).retire()
+
+    def drain(self) -> None:
+        """Answer what is in flight, then close; what is idle closes now."""
+        self.draining = True
+        for connection in list(self.connections):
+            connection.close_if_idle()

@@ -1,0 +1,92 @@
+"""What is known of a running gateway: what it serves, who serves it, and how often what happened."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apigw_cli import __version__
+from apigw_cli.gateway import changes, metrics
+from apigw_cli.gateway.metrics import Gauges, Layout, Totals
+from apigw_cli.gateway.options import Options
+from apigw_cli.gateway.prepared import Prepared
+from apigw_cli.gateway.shared import Shared
+from apigw_cli.snapshot.model import HttpIntegration, Route
+
+
+class Status:
+    """Written by the supervisor, read by the admin port."""
+
+    def __init__(self, options: Options, shared: Shared, prepared: Prepared) -> None:
+        self.prepared = prepared
+        self.generation = 1
+        self.layout = Layout()
+        self.serving: set[int] = set()  # numbers of the workers that take requests
+        self.reloads = 0
+        self.reloads_refused = 0
+        self.worker_restarts = 0
+        self.stopping = False
+        self._options = options
+        self._shared = shared
+        self._totals = Totals(shared.metrics, options.workers)
+
+    def swap(self, prepared: Prepared, generation: int) -> None:
+        self.prepared = prepared
+        self.generation = generation
+
+    @property
+    def ready(self) -> bool:
+        return bool(self.serving) and not self.stopping
+
+    def health(self) -> dict[str, Any]:
+        return {
+            "status": "stopping" if self.stopping else "ok" if self.serving else "starting",
+            "version": __version__,
+            "stage": self.prepared.loaded.snapshot.stage,
+            "workers": self._options.workers,
+            "serving": len(self.serving),
+            "in_flight": self._shared.inflight.total(),
+        }
+
+    def snapshot(self) -> dict[str, Any]:
+        snapshot = self.prepared.loaded.snapshot
+        return {
+            "digest": self.prepared.digest,
+            "stage": snapshot.stage,
+            "origin": self.prepared.loaded.origin,
+            "generation": self.generation,
+            "apis": [api.name for api in snapshot.apis],
+            "routes": len(snapshot.routes),
+            "files": [str(file) for file in self.prepared.loaded.files],
+        }
+
+    def routes(self) -> list[dict[str, Any]]:
+        return [_route(route) for route in self.prepared.loaded.snapshot.routes]
+
+    def metrics(self) -> str:
+        snapshot = self.prepared.loaded.snapshot
+        gauges = Gauges(
+            version=__version__,
+            stage=snapshot.stage,
+            digest=self.prepared.digest,
+            workers=len(self.serving),
+            in_flight=self._shared.inflight.total(),
+            in_flight_maximum=self._options.concurrency,
+            reloads=self.reloads,
+            reloads_refused=self.reloads_refused,
+            worker_restarts=self.worker_restarts,
+            limited=frozenset((r.api, r.operation) for r in snapshot.routes if "rate_limit" in r.policies),
+        )
+        return metrics.render(self.layout, self._totals, gauges)
+
+
+def _route(route: Route) -> dict[str, Any]:
+    integration = route.integration
+    return {
+        "api": route.api,
+        "operation": route.operation,
+        "method": route.method,
+        "path": route.path,
+        "hosts": list(route.hosts),
+        "integration": integration.upstream if isinstance(integration, HttpIntegration) else "mock",
+        "policies": {name: changes.policy(name, value) for name, value in route.policies.items()},
+    }

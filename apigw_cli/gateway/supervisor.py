@@ -1,0 +1,274 @@
+"""The supervisor: compiles, owns the sockets, starts workers and keeps them, reloads, drains.
+
+    load ─▶ bind ─▶ share memory ─▶ [sample upstreams] ─▶ start workers ─▶ admin ─▶ serve until a signal ─▶ drain
+
+One lock orders what changes the workers' state: a reload, and the start of a worker. A worker that dies during a
+reload is started again after it, with the Snapshot that is then the current one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Coroutine, Iterable
+from pathlib import Path
+from typing import Any
+
+from apigw_cli.errors import ApigwError, EnvironmentFailure, Exit, InputError
+from apigw_cli.gateway import changes, report, sockets
+from apigw_cli.gateway.admin import HOST, Admin
+from apigw_cli.gateway.options import DRAIN_SECONDS, Options
+from apigw_cli.gateway.prepared import Prepared, prepare
+from apigw_cli.gateway.processes import Gone, Handle, LocalHandle, ProcessHandle
+from apigw_cli.gateway.sample_upstream import SampleUpstreams
+from apigw_cli.gateway.shared import Shared
+from apigw_cli.gateway.source import Load
+from apigw_cli.gateway.status import Status
+from apigw_cli.gateway.watch import Watcher
+
+Say = Callable[[str], None]
+
+_BACKOFF = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # seconds before a worker is started again
+_STEADY_SECONDS = 30.0  # a worker that lived so long is started again at once
+
+
+def run(options: Options, load: Load, say: Say) -> Exit:
+    """Serve until a signal ends it: SIGTERM (exit 0) or SIGINT (exit 130). `say` prints a line on stderr.
+
+    Raises ApigwError where it cannot start: what was written, a port in use, no memory.
+    """
+    prepared = prepare(load)
+    listeners = sockets.bind(options.host, options.port, options.workers)
+    admin = sockets.bind(HOST, options.admin_port, 1, "--admin-port")[0]
+    supervisor = Supervisor(options, load, say, prepared, listeners, admin)
+    with asyncio.Runner() as runner:
+        return runner.run(supervisor.serve())
+
+
+class Supervisor:
+    """One running gateway."""
+
+    def __init__(
+        self,
+        options: Options,
+        load: Load,
+        say: Say,
+        prepared: Prepared,
+        listeners: list[socket.socket],
+        admin: socket.socket,
+    ) -> None:
+        self._options = options
+        self._load = load
+        self._say = say
+        self._listeners = listeners
+        self._current = prepared
+        self._shared = Shared.create(options)
+        self.status = Status(options, self._shared, prepared)
+        self._admin = Admin(admin, self.status, self.reload)
+        self._workers: dict[int, Handle] = {}
+        self._lock = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stopped: asyncio.Future[Exit] | None = None
+        self._watcher: Watcher | None = None
+        self._broken = False  # the last reload was refused
+        self._last_refusal = ""
+
+    # --- life
+
+    async def serve(self) -> Exit:
+        """Start everything, serve, stop everything."""
+        self._stopped = asyncio.get_running_loop().create_future()
+        self._take_signals()
+        self._say(report.first_line(self._current.loaded, self._options))
+        upstreams = SampleUpstreams(self._say)
+        code = Exit.FAILED
+        try:
+            if self._options.upstream:
+                await upstreams.start(self._current.loaded.snapshot)
+            await self._start_workers()
+            await self._admin.start()
+            self._announce()
+            if self._options.watch:
+                self._spawn(self._watch())
+            code = await self._stopped
+        finally:
+            await self._stop(upstreams, code)
+        return code
+
+    def _announce(self) -> None:
+        port = self._listeners[0].getsockname()[1]
+        for line in report.addresses(self._current.loaded.snapshot, self._options.host, port, self._admin.url):
+            self._say(line)
+        self._say(report.last_line(self._current.loaded, self._options))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:  # a bug, or the system refused to watch files
+            self._say(report.event(f"no longer done in the background: {type(error).__name__}: {error}"))
+
+    # --- signals
+
+    def _take_signals(self) -> None:
+        if sys.platform == "win32":
+            return
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self._end, Exit.OK)
+        loop.add_signal_handler(signal.SIGINT, self._end, Exit.INTERRUPTED)
+        loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn(self._reload_quietly()))
+
+    def _end(self, code: Exit) -> None:
+        """The first signal drains, the second ends at once."""
+        if self._stopped is not None and not self._stopped.done():
+            self._stopped.set_result(code)
+            return
+        for worker in self._workers.values():
+            worker.kill()
+
+    async def _stop(self, upstreams: SampleUpstreams, code: Exit) -> None:
+        self.status.stopping = True
+        if self._watcher is not None:
+            self._watcher.stop()
+        if code != Exit.FAILED:
+            self._say(report.event(f"draining, for at most {DRAIN_SECONDS:.0f} s; Ctrl-C again stops at once"))
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if not self._options.in_process:  # else the worker closes what is its own
+            for listener in self._listeners:
+                listener.close()
+        await asyncio.gather(*(worker.drain(DRAIN_SECONDS) for worker in self._workers.values()))
+        await self._admin.stop()
+        await upstreams.stop()
+
+    # --- workers
+
+    async def _start_workers(self) -> None:
+        numbers = range(self._options.workers)
+        async with self._lock:
+            results = await asyncio.gather(*(self._start(i) for i in numbers), return_exceptions=True)
+        for result in results:
+            if isinstance(result, Gone):
+                raise EnvironmentFailure("a worker ended while it started", hint="its last words stand above")
+            if isinstance(result, BaseException):
+                raise result
+        for number in numbers:
+            self._spawn(self._keep(number))
+
+    async def _start(self, number: int) -> None:
+        """Start worker `number` and let it serve the current Snapshot. Raises Gone, InputError. Needs the lock."""
+        handle: Handle
+        if self._options.in_process:
+            handle = LocalHandle(self._listeners[number], self._shared)
+        else:
+            handle = await ProcessHandle.start(number, self._listeners[number], self._shared)
+        self._workers[number] = handle
+        order = self._current.order(self.status.generation, self.status.layout)
+        refusal = await handle.prepare(order)
+        if refusal is not None:
+            handle.kill()
+            raise refusal.error()
+        await handle.commit(self._current.commit(self.status.generation))
+        self.status.serving.add(number)
+
+    async def _keep(self, number: int) -> None:
+        """Whenever worker `number` ends, start another."""
+        failures = 0
+        while True:
+            handle = self._workers[number]
+            how = await handle.wait()
+            self.status.serving.discard(number)
+            self._shared.inflight.clear(number)
+            failures = 0 if time.monotonic() - handle.started > _STEADY_SECONDS else failures
+            self.status.worker_restarts += 1
+            delay = _BACKOFF[min(failures, len(_BACKOFF) - 1)]
+            when = f"in {delay:g} s" if delay else "at once"
+            self._say(report.event(f"worker {number + 1} {how}; starting another {when}"))
+            failures += 1
+            await asyncio.sleep(delay)
+            async with self._lock:
+                try:
+                    await self._start(number)
+                except Gone:
+                    pass  # the next turn says so
+                except (InputError, OSError) as error:
+                    self._say(report.event(f"worker {number + 1} cannot be started: {error}"))
+
+    # --- reload
+
+    async def reload(self, files: Iterable[Path] = ()) -> list[str]:
+        """Load anew, since `files` have changed, and let all workers serve it. Returns what changed.
+
+        Raises ApigwError where that cannot be; then all serve what they served before.
+        """
+        async with self._lock:
+            began = time.monotonic()
+            try:
+                what = await self._reload(began, files)
+            except ApigwError as error:
+                self.status.reloads_refused += 1
+                self._broken = True
+                self._refuse(error)
+                raise
+            self._broken = False
+            self._last_refusal = ""
+            self.status.reloads += 1
+            return what
+
+    async def _reload(self, began: float, files: Iterable[Path]) -> list[str]:
+        prepared = await asyncio.to_thread(prepare, self._load, self._current.signature)
+        generation = self.status.generation + 1
+        await self._prepare_all(prepared, generation)
+        commit = prepared.commit(generation)
+        await asyncio.gather(*(w.commit(commit) for w in self._serving()), return_exceptions=True)
+        before, self._current = self._current, prepared
+        self.status.swap(prepared, generation)
+        what = changes.describe(before.loaded.snapshot, prepared.loaded.snapshot, before.secrets != prepared.secrets)
+        self._say(report.reloaded(files, changes.summary(what), len(self._workers), time.monotonic() - began))
+        if self._watcher is not None and before.loaded.files != prepared.loaded.files:
+            self._watcher.stop()
+        return what
+
+    async def _prepare_all(self, prepared: Prepared, generation: int) -> None:
+        """All workers or none. One that ends meanwhile does not count: its successor gets what is then current."""
+        order = prepared.order(generation, self.status.layout)
+        results = await asyncio.gather(*(w.prepare(order) for w in self._serving()), return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException) and not isinstance(result, Gone):
+                raise result
+            if result is not None and not isinstance(result, BaseException):
+                raise result.error()
+
+    def _serving(self) -> list[Handle]:
+        return [self._workers[number] for number in sorted(self.status.serving)]
+
+    def _refuse(self, error: ApigwError) -> None:
+        lines = report.refused(error)
+        text = "\n".join(line.partition(" ")[2] for line in lines)
+        if text != self._last_refusal:  # saved again with the same fault: said once
+            self._last_refusal = text
+            for line in lines:
+                self._say(line)
+
+    async def _reload_quietly(self, files: Iterable[Path] = ()) -> None:
+        """Reload; what is wrong has been said by then."""
+        try:
+            await self.reload(files)
+        except ApigwError:
+            pass
+
+    async def _watch(self) -> None:
+        while True:
+            files = self._current.loaded.files
+            self._watcher = Watcher(files, self._current.signature)
+            async for changed in self._watcher.changes():
+                if changed or self._broken:
+                    await self._reload_quietly(changed)

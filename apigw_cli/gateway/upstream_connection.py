@@ -1,0 +1,329 @@
+"""One connection to an upstream: the answer's bytes come in here and go out to the client that waits for them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, cast
+
+import httptools
+
+from apigw_cli.gateway import forward
+from apigw_cli.gateway.framing import HOLD_MAXIMUM, IDEMPOTENT
+
+if TYPE_CHECKING:
+    from apigw_cli.gateway.request import Header, Request
+    from apigw_cli.gateway.upstream_pool import Pool
+
+_LENGTH, _CHUNKED, _UNTIL_CLOSE, _NONE = range(4)
+
+
+class UpstreamConnection(asyncio.Protocol):
+    """One exchange at a time: `begin` sends a request's head, `send`/`end` its body; the rest are callbacks.
+
+    What one read brings is written to the client at once and together: a small answer is one write.
+    """
+
+    __slots__ = (
+        "_close",
+        "_connection_header",
+        "_dirty",
+        "_done",
+        "_framing",
+        "_handler",
+        "_interim",
+        "_length",
+        "_lines",
+        "_out",
+        "_parser",
+        "_paused",
+        "_reason",
+        "_received",
+        "_rechunk",
+        "_request",
+        "_sent",
+        "_trailers",
+        "idle_until",
+        "kept",
+        "pool",
+        "transport",
+    )
+
+    transport: asyncio.Transport
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+        self.idle_until = 0
+        self._parser = httptools.HttpResponseParser(self)
+        self._request: Any = None  # the Request that waits for an answer, if any
+        self._handler: Any = None  # its UpstreamHandler
+        self._paused = False
+        self.kept = False  # it has been idle: the other side may have closed it without our knowing yet
+        self._reset()
+
+    def _reset(self) -> None:
+        self._lines: list[bytes] = []
+        self._out: list[bytes] = []
+        self._reason = b""
+        self._connection_header: bytes | None = None
+        self._framing = _UNTIL_CLOSE
+        self._length = b""
+        self._rechunk = False
+        self._interim = False
+        self._received = False
+        self._done = False
+        self._dirty = False
+        self._close = False
+        self._sent = False
+        self._trailers: list[Header] | None = None
+
+    # --- the request
+
+    def begin(self, request: Request) -> None:
+        """Send the head and what has come of the body."""
+        self._request = request
+        self._handler = request.handler
+        request.sink = self
+        head = forward.request_head(request, self.pool.authority, self._handler.strip)
+        if request.body:
+            parts = [forward.chunk(part) for part in request.body] if request.chunked else request.body
+            head += b"".join(parts)
+        self.transport.write(head)
+        if not request.has_body:
+            self._sent = True
+        elif request.complete:
+            self.end()
+        else:
+            request.connection.flow()
+
+    def send(self, data: bytes) -> None:
+        """A part of the request's body."""
+        request: Request = self._request
+        self.transport.write(forward.chunk(data) if request.chunked else data)
+
+    def end(self) -> None:
+        """The request's body has come to its end."""
+        request: Request = self._request
+        self._sent = True
+        if request.chunked:
+            self.transport.write(forward.last_chunk(request.trailers, forward.withheld_trailers(request)))
+        if not self._received:
+            request.connection.deadline = self._handler.answer_deadline(request)
+
+    def cancel(self) -> None:
+        """Nobody waits for the answer any more."""
+        self._release(reusable=False)
+        self.transport.abort()
+
+    # --- asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self._request is None:
+            self.pool.lost(self)
+        else:
+            self._lost_in_exchange(self._request, error)
+
+    def eof_received(self) -> None:
+        return None  # the transport closes itself
+
+    def pause_writing(self) -> None:
+        if self._request is not None:
+            self._request.connection.hold(True)
+
+    def resume_writing(self) -> None:
+        if self._request is not None:
+            self._request.connection.hold(False)
+
+    def pause(self) -> None:
+        """The client reads slower than we do: leave the rest in the upstream's hands."""
+        if not self._paused and not self.transport.is_closing():
+            self._paused = True
+            self.transport.pause_reading()
+
+    def resume(self) -> None:
+        if self._paused and not self.transport.is_closing():
+            self._paused = False
+            self.transport.resume_reading()
+
+    def data_received(self, data: bytes) -> None:
+        request = self._request
+        if request is None:
+            self.transport.abort()  # an answer to no question: what follows on this connection cannot be trusted
+            return
+        self._received = True
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError as error:
+            # llhttp also reports bytes after an answer that ends the connection; that answer is whole.
+            if not self._done:
+                self._spoiled(request, error)
+                return
+            self._dirty = True
+        out = self._out
+        if out:
+            self._out = []
+            request.head_sent = request.status > 0
+            request.connection.transport.write(out[0] if len(out) == 1 else b"".join(out))
+        if self._done:
+            self._finish(request)
+        elif request.head_sent:
+            request.connection.deadline = request.started + self._handler.total
+
+    # --- httptools
+
+    def on_message_begin(self) -> None:
+        if self._done:
+            self._dirty = True
+
+    def on_status(self, reason: bytes) -> None:
+        self._reason = reason
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        low = name.lower()
+        if self._trailers is not None:
+            self._trailers.append((low, value))
+        elif low not in forward.DROP_RESPONSE:
+            self._lines.append(b"%b: %b\r\n" % (name, value))
+        elif low == b"content-length":
+            self._length = value.strip()
+        elif low == b"transfer-encoding":
+            self._framing = _CHUNKED if value.strip().lower() == b"chunked" else _NONE
+        elif low == b"connection":
+            before = self._connection_header
+            self._connection_header = value if before is None else before + b"," + value
+        elif low == b"trailer":
+            self._lines.append(b"Trailer: %b\r\n" % value)
+
+    def on_headers_complete(self) -> None:
+        request = self._request
+        if request is None or self._done:
+            return
+        status = self._parser.get_status_code()
+        if status < 200:
+            self._pass_interim(request, status)
+            return
+        request.status = status
+        self._settle_framing(request, status)
+        self._out.append(self._head(request, status))
+        if self._framing == _CHUNKED:
+            self._trailers = []
+        if request.method == b"HEAD":
+            # llhttp does not know the method and would wait for the body that the length announces.
+            self._done = True
+            self._close = b"close" in (self._connection_header or b"").lower() or self._old()
+            self._parser = httptools.HttpResponseParser(self)
+
+    def on_body(self, data: bytes) -> None:
+        if self._done:
+            self._dirty = True
+            return
+        request: Request = self._request
+        request.bytes_out += len(data)
+        self._out.append(forward.chunk(data) if self._rechunk else data)
+
+    def on_message_complete(self) -> None:
+        if self._interim:
+            self._interim = False
+            self._lines = []
+            self._connection_header = None
+            return
+        if self._done:
+            return
+        self._done = True
+        self._close = not self._parser.should_keep_alive()
+        if self._rechunk:
+            self._out.append(forward.last_chunk(self._trailers, {b"x-request-id"}))
+
+    # --- the answer's head
+
+    def _pass_interim(self, request: Request, status: int) -> None:
+        """1xx: 100 was answered by us, 101 was not asked for; others (103 Early Hints) go on (RFC 9110, 15.2)."""
+        if status == 101:
+            raise ValueError("101 to a request that asked for no upgrade")
+        self._interim = True
+        if status != 100 and not request.http10:
+            self._out.append(b"HTTP/1.1 %d %b\r\n%b\r\n" % (status, self._reason, b"".join(self._lines)))
+
+    def _settle_framing(self, request: Request, status: int) -> None:
+        """How the body comes (RFC 9112, section 6.3) and how it goes on."""
+        if status in (204, 304) or request.method == b"HEAD":
+            self._rechunk = False
+            return
+        if self._framing == _NONE:
+            raise ValueError("the answer has a transfer coding other than chunked")
+        if self._framing == _UNTIL_CLOSE and self._length:
+            self._framing = _LENGTH
+        self._rechunk = self._framing != _LENGTH and not request.http10
+        if self._framing != _LENGTH and request.http10:
+            request.keep_alive = False
+
+    def _head(self, request: Request, status: int) -> bytes:
+        lines = self._lines
+        if self._connection_header is not None and self._connection_header.lower() not in (b"keep-alive", b"close"):
+            lines = forward.without(lines, self._connection_header)
+        connection = request.connection
+        if self._rechunk:
+            framing = b"Transfer-Encoding: chunked\r\n"
+        elif self._length and status != 204:
+            framing = b"Content-Length: %b\r\n" % self._length
+        else:
+            framing = b""
+        return b"HTTP/1.1 %d %b\r\n%bX-Request-Id: %b\r\n%b%b%b\r\n" % (
+            status,
+            self._reason,
+            b"".join(lines),
+            request.id,
+            b"".join(request.answer_extra) if request.answer_extra else b"",
+            framing,
+            connection.persistence(request),
+        )
+
+    def _old(self) -> bool:
+        return self._parser.get_http_version() != "1.1"
+
+    # --- the end
+
+    def _finish(self, request: Request) -> None:
+        self._release(self._sent and not self._close and not self._dirty)
+        request.connection.finish(request)
+
+    def _release(self, reusable: bool) -> None:
+        request, self._request = self._request, None
+        if request is not None:
+            request.sink = None
+            if self._paused:
+                self.resume()
+            self._reset()
+            self.pool.done(self, reusable)
+
+    def _spoiled(self, request: Request, error: Exception) -> None:
+        self._release(reusable=False)
+        cause = error.__context__ if isinstance(error.__context__, ValueError) else error
+        message = f"upstream {self._handler.name} sent an invalid answer: {cause}"
+        request.connection.fail(request, 502, message, "upstream_invalid")
+
+    def _lost_in_exchange(self, request: Request, error: Exception | None) -> None:
+        received = self._received
+        if request.head_sent and self._framing == _UNTIL_CLOSE and error is None:
+            self._end_by_close(request)
+            return
+        self._release(reusable=False)
+        if not received and self.kept and _replayable(request):
+            self.pool.retry(request)
+            return
+        how = "closed the connection in the middle of its answer" if received else "closed the connection unanswered"
+        request.connection.fail(request, 502, f"upstream {self._handler.name} {how}", "upstream_closed")
+
+    def _end_by_close(self, request: Request) -> None:
+        """Neither length nor chunks: the end of the connection is the end of the body."""
+        if self._rechunk:
+            request.connection.transport.write(forward.LAST_CHUNK)
+        self._release(reusable=False)
+        request.connection.finish(request)
+
+
+def _replayable(request: Request) -> bool:
+    """Whether sending again can do no harm and we still hold all that was sent."""
+    return request.method in IDEMPOTENT and request.waiting <= HOLD_MAXIMUM

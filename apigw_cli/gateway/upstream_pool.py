@@ -1,0 +1,106 @@
+"""The connections of one worker to one target, kept alive between requests."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING, cast
+from urllib.parse import urlsplit
+
+from apigw_cli.gateway.upstream_connection import UpstreamConnection
+
+if TYPE_CHECKING:
+    from apigw_cli.gateway.handlers import UpstreamHandler
+    from apigw_cli.gateway.request import Request
+    from apigw_cli.gateway.site import Site
+
+MAX_IDLE = 512
+IDLE_NANOSECONDS = 55 * 10**9
+
+
+class Pool:
+    """Connections to one target (`http://host:port`). Lives as long as some configuration names the target."""
+
+    def __init__(self, site: Site, target: str) -> None:
+        parts = urlsplit(target)
+        self.site = site
+        self.target = target
+        self.host = parts.hostname or ""
+        self.port = parts.port or 80
+        self.authority = parts.netloc.rpartition("@")[2].encode()
+        self.idle: deque[UpstreamConnection] = deque()
+        self._connecting: set[asyncio.Task[None]] = set()
+        self._retired = False
+
+    def start(self, request: Request) -> None:
+        """Send `request` over an idle connection, the most recently used first, or over a new one."""
+        idle = self.idle
+        while idle:
+            upstream = idle.pop()
+            if not upstream.transport.is_closing():
+                upstream.begin(request)
+                return
+        self._open(request)
+
+    def retry(self, request: Request) -> None:
+        """Send `request` again over a new connection: the kept one turned out to be dead."""
+        self._open(request)
+
+    def done(self, upstream: UpstreamConnection, reusable: bool) -> None:
+        """An exchange has ended; keep its connection if it can take another."""
+        if reusable and not self._retired and len(self.idle) < MAX_IDLE:
+            upstream.kept = True
+            upstream.idle_until = self.site.now + IDLE_NANOSECONDS
+            self.idle.append(upstream)
+        else:
+            upstream.transport.close()
+
+    def lost(self, upstream: UpstreamConnection) -> None:
+        """An idle connection was closed by the other side."""
+        try:
+            self.idle.remove(upstream)
+        except ValueError:
+            pass
+
+    def sweep(self, now: int) -> None:
+        """Close what has been idle too long; the oldest stand first."""
+        while self.idle and self.idle[0].idle_until < now:
+            self.idle.popleft().transport.close()
+
+    def retire(self) -> None:
+        """No configuration names the target any more: close what is idle, and what is busy when it is done."""
+        self._retired = True
+        while self.idle:
+            self.idle.pop().transport.close()
+
+    def _open(self, request: Request) -> None:
+        task = self.site.loop.create_task(self._connect(request))
+        self._connecting.add(task)
+        task.add_done_callback(self._connecting.discard)
+
+    async def _connect(self, request: Request) -> None:
+        handler = cast("UpstreamHandler", request.handler)
+        try:
+            async with asyncio.timeout(handler.connect_seconds):
+                _, upstream = await self.site.loop.create_connection(
+                    lambda: UpstreamConnection(self), self.host, self.port
+                )
+        except TimeoutError:
+            self._unreachable(request, "did not accept a connection in time")
+        except (OSError, UnicodeError) as error:
+            self._unreachable(request, f"is not reachable: {getattr(error, 'strerror', None) or error}")
+        else:
+            self._connected(request, upstream)
+
+    def _connected(self, request: Request, upstream: UpstreamConnection) -> None:
+        if request.answered:  # the client left, or the deadline passed, while we were connecting
+            self.done(upstream, reusable=True)
+        elif upstream.transport.is_closing():
+            self._unreachable(request, "closed the connection at once")
+        else:
+            upstream.begin(request)
+
+    def _unreachable(self, request: Request, why: str) -> None:
+        if not request.answered:
+            name = cast("UpstreamHandler", request.handler).name
+            request.connection.fail(request, 502, f"upstream {name} {why}", "upstream_unreachable")

@@ -1,0 +1,181 @@
+"""A worker: one event loop that serves what the supervisor tells it to. `python -m apigw_cli.gateway.worker` is one.
+
+It inherits the descriptors of its listening socket, of the control socket and of the memory that all workers share,
+and learns their numbers from its one argument.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import msgspec
+
+from apigw_cli.errors import InputError
+from apigw_cli.gateway import control
+from apigw_cli.gateway.accesslog import AccessLog
+from apigw_cli.gateway.connection import ClientConnection
+from apigw_cli.gateway.control import Commit, Committed, Drain, Prepare, Prepared, Refused
+from apigw_cli.gateway.metrics import WorkerCells
+from apigw_cli.gateway.site import Site
+from apigw_cli.gateway.table import Table
+from apigw_cli.limits.inflight import InFlight
+from apigw_cli.limits.memory import SharedMemory
+from apigw_cli.limits.store import SharedStore, Store
+from apigw_cli.policies.interface import Runtime
+from apigw_cli.snapshot import model
+
+BACKLOG = 4096
+ORPHANED_SECONDS = 10.0  # what requests in flight get when the supervisor is gone
+_SWITCH_SECONDS = 0.0005  # a Snapshot is made ready in a thread: requests wait no longer for their turn
+
+
+class Inherited(msgspec.Struct, frozen=True):
+    """A worker's number and the descriptors that it was started with; `log` is -1 for none."""
+
+    index: int
+    listen: int
+    control: int
+    inflight: int
+    limits: int
+    metrics: int
+    log: int
+
+
+class Worker:
+    """Serves one listening socket by the Snapshot that was committed last."""
+
+    def __init__(
+        self, listener: socket.socket, inflight: InFlight, store: Store, cells: WorkerCells, log: AccessLog | None
+    ) -> None:
+        self._listener = listener
+        self._store = store
+        self._log = log
+        self._prepared: tuple[int, Table] | None = None
+        self._server: asyncio.Server | None = None
+        self._loop = asyncio.get_running_loop()
+        self.site = Site(self._loop, inflight, cells, log)
+
+    async def prepare(self, order: Prepare) -> Prepared | Refused:
+        """Make a Snapshot ready beside the one that is served."""
+        try:
+            table = await asyncio.to_thread(self._build, order)
+        except InputError as error:
+            return Refused.of(order.generation, error)
+        self._prepared = (order.generation, table)
+        return Prepared(order.generation)
+
+    def _build(self, order: Prepare) -> Table:
+        snapshot = model.decode(order.snapshot)
+        runtime = Runtime(snapshot, time.monotonic_ns, self._store, order.secrets.__getitem__, order.labels.__getitem__)
+        return Table(snapshot, self.site, runtime, order.cells)
+
+    async def commit(self, order: Commit) -> Committed:
+        """Serve what was prepared."""
+        assert self._prepared is not None
+        assert self._prepared[0] == order.generation
+        self.site.swap(self._prepared[1])
+        self._prepared = None
+        if self._server is None:
+            self.site.start()
+            self._server = await self._loop.create_server(
+                lambda: ClientConnection(self.site), sock=self._listener, backlog=BACKLOG
+            )
+        return Committed(order.generation)
+
+    async def drain(self, seconds: float) -> None:
+        """Take no more connections, answer what is in flight for at most `seconds`, then close everything."""
+        if self._server is not None:
+            self._server.close()
+        self.site.drain()
+        deadline = self._loop.time() + seconds
+        while self.site.connections and self._loop.time() < deadline:
+            await asyncio.sleep(0.02)
+        for connection in list(self.site.connections):
+            connection.transport.abort()
+        self.site.stop()
+        await asyncio.sleep(0)  # one turn of the loop, in which the connections close
+        if self._log is not None:
+            self._log.close()
+
+
+def new_loop() -> asyncio.AbstractEventLoop:
+    """uvloop's event loop, or asyncio's own where uvloop has no build."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+    return loop
+
+
+def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    loop = new_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        loop.run_until_complete(main())
+        loop.run_until_complete(loop.shutdown_default_executor())
+    finally:
+        loop.close()
+
+
+async def _serve(inherited: Inherited) -> None:
+    terminated = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminated.set)
+    worker = _assemble(inherited)
+    reader, writer = await asyncio.open_connection(sock=socket.socket(fileno=inherited.control))
+    orders = asyncio.ensure_future(_obey(worker, reader, writer))
+    ended = asyncio.ensure_future(terminated.wait())
+    await asyncio.wait((orders, ended), return_when=asyncio.FIRST_COMPLETED)
+    seconds = orders.result() if orders.done() else ORPHANED_SECONDS
+    for task in (orders, ended):
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+    await worker.drain(seconds)
+    writer.close()
+
+
+async def _obey(worker: Worker, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> float:
+    """Do what the supervisor orders until it says to drain, or is gone. Returns how long draining may take."""
+    while True:
+        order = await control.receive_order(reader)
+        match order:
+            case None:
+                return ORPHANED_SECONDS
+            case Prepare():
+                control.send(writer, await worker.prepare(order))
+            case Commit():
+                control.send(writer, await worker.commit(order))
+            case Drain():
+                return order.seconds
+
+
+def _assemble(inherited: Inherited) -> Worker:
+    listener = socket.socket(fileno=inherited.listen)
+    inflight = InFlight.attach(inherited.inflight, inherited.index)
+    store = SharedStore.attach(inherited.limits)
+    cells = WorkerCells(SharedMemory.attach(inherited.metrics), inherited.index)
+    log = AccessLog(inherited.log) if inherited.log >= 0 else None
+    return Worker(listener, inflight, store, cells, log)
+
+
+def main() -> None:
+    for number in (signal.SIGINT, signal.SIGHUP):  # they mean the supervisor, which says what is to be done
+        signal.signal(number, signal.SIG_IGN)
+    inherited = msgspec.json.decode(sys.argv[1], type=Inherited)
+    for descriptor in (inherited.listen, inherited.control, inherited.inflight, inherited.limits, inherited.metrics):
+        os.set_inheritable(descriptor, False)
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    run(lambda: _serve(inherited))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,199 @@
+"""A worker's own affairs: deadlines of slow clients, bugs, tables that it refuses, pools that it lets go."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from apigw_cli.gateway import connection, handlers, reader
+from apigw_cli.gateway.sockets import bind
+from tests.gateway import conftest
+from tests.gateway.inside import beside, eventually, inside, snapshot
+from tests.gateway.program import PATIENCE
+from tests.gateway.recorder import Recorder
+from tests.gateway.wire import Wire, get
+
+SHORT = 200_000_000  # nanoseconds
+
+
+def run(test: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(test)
+
+
+def test_a_slow_head_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader, "HEAD_TIMEOUT", SHORT)
+
+    async def test() -> None:
+        async with inside() as site:
+            await site.serve(snapshot("http://127.0.0.1:9"))
+
+            def client() -> None:
+                with Wire(site.port) as wire:
+                    answer = wire.send(b"GET /up HTTP/1.1\r\nHost: ").answer()
+                    assert (answer.status, answer.header("Connection")) == (408, "close")
+                    assert wire.closed()
+
+            await beside(client)
+
+    run(test())
+
+
+def test_an_idle_connection_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "IDLE_TIMEOUT", SHORT)
+
+    async def test() -> None:
+        async with inside() as site:
+            await site.serve(snapshot("http://127.0.0.1:9"))
+
+            def client() -> None:
+                with Wire(site.port) as wire:
+                    assert wire.closed()
+                with Wire(site.port) as wire:
+                    wire.send(b"POST /mock HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+                    assert wire.answer().status == 200
+                    assert wire.closed()
+
+            await beside(client)
+
+    run(test())
+
+
+def test_a_body_that_does_not_come_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handlers, "BODY_TIMEOUT", SHORT)
+
+    async def test() -> None:
+        async with inside() as site:
+            await site.serve(snapshot("http://127.0.0.1:9"))
+
+            def client() -> None:
+                with Wire(site.port) as wire:
+                    answer = wire.send(b"POST /mock HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc").answer()
+                    assert (answer.status, answer.header("Connection")) == (408, "close")
+
+            await beside(client)
+            await eventually(lambda: site.worker.site.inflight.total() == 0)
+
+    run(test())
+
+
+def test_a_refused_body_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that goes on sending what nobody wants is cut off."""
+    monkeypatch.setattr(connection, "DISCARD_MAXIMUM", 100_000)
+
+    async def test() -> None:
+        async with inside() as site:
+            await site.serve(snapshot("http://127.0.0.1:9"))
+
+            def client() -> None:
+                with Wire(site.port) as wire:
+                    wire.send(b"POST /nowhere HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+                    assert wire.answer().status == 404
+                    with pytest.raises(OSError, match=r"reset|pipe"):
+                        for _ in range(10_000):
+                            wire.send(b"1000\r\n" + b"x" * 4096 + b"\r\n")
+
+            await beside(client)
+
+    run(test())
+
+
+def test_a_bug_in_a_policy_costs_one_request(capfd: pytest.CaptureFixture[str]) -> None:
+    async def test() -> None:
+        async with inside() as site:
+            await site.serve(snapshot("http://127.0.0.1:9"))
+
+            def broken(_: object) -> None:
+                raise RuntimeError("a bug")
+
+            site.worker.site.table.plans[0].steps = (broken,)
+
+            def client() -> None:
+                with Wire(site.port) as wire:
+                    for _ in range(2):
+                        wire.send(b"POST /mock HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nab")
+                        answer = wire.answer()
+                        assert answer.status == 500
+                        assert "a bug" not in json.loads(answer.body)["message"]
+
+            await beside(client)
+            assert site.worker.site.inflight.total() == 0
+
+    run(test())
+    assert "RuntimeError: a bug" in capfd.readouterr().err
+
+
+def test_a_table_that_cannot_be_made_is_refused_and_the_old_one_serves_on(recorder: Recorder) -> None:
+    async def test() -> None:
+        async with inside() as site:
+            assert await site.serve(snapshot(f"http://127.0.0.1:{recorder.port}")) is None
+            refused = await site.serve(snapshot("http://127.0.0.1:9", keys=True), b"alice: {sha256: zz}")
+            assert refused is not None
+            assert refused.place == ("keys.yaml", 1, 17)
+            assert str(refused.error()).startswith("keys.yaml:1:17")
+            answer = await beside(lambda: get(site.port, "/up"))
+            assert answer.status == 200
+
+    run(test())
+
+
+def test_pools_live_as_long_as_their_target_is_named(recorder: Recorder) -> None:
+    async def test() -> None:
+        async with inside() as site:
+            target = f"http://127.0.0.1:{recorder.port}"
+            await site.serve(snapshot(target))
+            await beside(lambda: get(site.port, "/up"))
+            pool = site.worker.site.pools[target]
+            await site.serve(snapshot(target))
+            assert site.worker.site.pools[target] is pool
+            assert len(pool.idle) == 1
+            await site.serve(snapshot("http://127.0.0.1:9"))
+            assert target not in site.worker.site.pools
+            assert not pool.idle
+
+    run(test())
+
+
+def test_every_worker_has_a_socket_on_the_same_address() -> None:
+    listeners = bind("127.0.0.1", 0, 3)
+    assert len({one.getsockname() for one in listeners}) == 1
+    for one in set(listeners):
+        one.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="ends with a signal")
+def test_a_single_worker_inside_the_supervisor(tmp_path: Path, recorder: Recorder) -> None:
+    """As on Windows: no worker processes, plain asyncio."""
+    conftest.write(tmp_path, recorder.port)
+    script = (
+        "from apigw_cli.gateway import source, supervisor\n"
+        "from apigw_cli.gateway.options import Options\n"
+        "options = Options(port=0, admin_port=0, access_log='off', in_process=True)\n"
+        "say = lambda line: print(line, flush=True)\n"
+        "raise SystemExit(supervisor.run(options, source.working_files(None, None), say))\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], cwd=tmp_path, stdout=subprocess.PIPE, text=True, env=os.environ.copy()
+    )
+    assert process.stdout is not None
+    try:
+        lines = [process.stdout.readline() for _ in range(4)]
+        port = int(lines[1].split("http://localhost:")[1].split()[0])
+        assert get(port, "/open/inside").status == 200
+        (tmp_path / "spec.yaml").write_text(conftest.SPEC.replace("/mocked", "/renamed"))
+        assert "GET /mocked → GET /renamed" in process.stdout.readline()
+        assert get(port, "/renamed").status == 200
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE) == 0
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
