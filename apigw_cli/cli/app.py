@@ -3,21 +3,40 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
 from apigw_cli import __version__
+
+# Each module holds one command and imports its feature only when it runs: `apigw --help` stays fast.
+from apigw_cli.cli.bench import bench
+from apigw_cli.cli.demo import demo
+from apigw_cli.cli.deploy import deploy
+from apigw_cli.cli.diff import diff
+from apigw_cli.cli.explain import explain
+from apigw_cli.cli.generate import generate
+from apigw_cli.cli.help import GroupedCommands
+from apigw_cli.cli.history import history
+from apigw_cli.cli.init import init
+from apigw_cli.cli.lint import lint
+from apigw_cli.cli.promote import promote
+from apigw_cli.cli.rollback import rollback
+from apigw_cli.cli.routes import routes
+from apigw_cli.cli.serve import serve
+from apigw_cli.cli.upstream import upstream
 from apigw_cli.errors import ApigwError, Exit
 
 app = typer.Typer(
     name="apigw",
+    cls=GroupedCommands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     help="OpenAPI in, a gateway you can lint, run, measure, prove and promote out.",
-    epilog="Start here: [bold]apigw init shop && cd shop && apigw serve --workers 2 --upstream[/bold]",
+    epilog="Start here: apigw init shop && cd shop && apigw serve --workers 2 --upstream",
 )
 
 
@@ -37,11 +56,37 @@ def root(
     pass
 
 
-# Each module holds one command and imports its feature only when it runs: `apigw --help` stays fast.
-# START, DEFINE, RUN, MEASURE, PROMOTE are the groups of `apigw --help`.
-START, DEFINE, RUN, MEASURE, PROMOTE = "Start", "Define", "Run", "Measure", "Promote"
+# The groups of `apigw --help`, each command with its example, in the order of a newcomer's way.
+COMMANDS: dict[str, list[tuple[Callable[..., None], str]]] = {
+    "Start": [
+        (init, "apigw init shop && cd shop && apigw lint"),
+        (demo, "apigw demo"),
+    ],
+    "Define": [
+        (lint, "apigw lint openapi.yaml --fail-severity warn"),
+        (routes, "apigw routes --stage prod"),
+        (explain, "apigw explain GET /v1/pets/7"),
+        (generate, "apigw generate nginx -o nginx.conf"),
+    ],
+    "Run": [
+        (serve, "apigw serve --workers 2 --upstream"),
+        (upstream, "apigw upstream --port 9001 --latency 5"),
+    ],
+    "Measure": [
+        (bench, "apigw bench --verify-limits --workers 2"),
+    ],
+    "Promote": [
+        (deploy, "apigw deploy qa"),
+        (diff, "apigw diff qa prod"),
+        (promote, "apigw promote qa prod"),
+        (rollback, "apigw rollback prod"),
+        (history, "apigw history prod"),
+    ],
+}
 
-# COMMANDS (one import and one registration a command; keep the order of a newcomer's way)
+for _group, _commands in COMMANDS.items():
+    for _command, _example in _commands:
+        app.command(_command.__name__, rich_help_panel=_group, epilog=f"Example: {_example}")(_command)
 
 
 def main() -> None:
@@ -54,7 +99,7 @@ def run(arguments: list[str] | None = None) -> int:
     from apigw_cli.cli import terminal
 
     try:
-        app(args=arguments, standalone_mode=True)
+        app(args=arguments, prog_name="apigw", standalone_mode=True)
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else int(bool(stop.code))
     except ApigwError as error:

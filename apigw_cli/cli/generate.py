@@ -42,9 +42,10 @@ def generate(
 ) -> None:
     """Write the gateway in another form.
 
-    [bold]routes[/bold]  the route table: every API and route with its policies, YAML or JSON
-    [bold]nginx[/bold]   a complete nginx.conf
-    [bold]schema[/bold]  the JSON Schema of apigw.yaml (--of stage: of a stage file)
+    \b
+    routes  the route table: every API and route with its policies, YAML or JSON
+    nginx   a complete nginx.conf
+    schema  the JSON Schema of apigw.yaml (--of stage: of a stage file)
 
     What a target cannot express is a warning with the place of the value, and a comment in the output.
     """

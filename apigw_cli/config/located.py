@@ -38,10 +38,11 @@ class Located:
 
     def graft(self, steps: Steps, source: Located, source_steps: Steps) -> None:
         """Put the value at `source_steps` of `source` at `steps`, with its places; makes mappings on the way."""
-        node = self.data
-        for step in steps[:-1]:
+        node, made = self.data, len(steps)
+        for depth, step in enumerate(steps[:-1], 1):
             if not isinstance(node.get(step), dict):
                 node[step] = {}
+                made = min(made, depth)
             node = node[step]
         node[steps[-1]] = _copy(_at(source.data, source_steps))
         self._forget(steps)
@@ -49,7 +50,7 @@ class Located:
             for at, place in theirs.items():
                 if at[: len(source_steps)] == source_steps:
                     table[steps + at[len(source_steps) :]] = place
-        for length in range(1, len(steps) + 1):
+        for length in range(made, len(steps) + 1):  # what stood there keeps its place, also an unknown one
             self.keys.setdefault(steps[:length], source.place(source_steps, key=True))
             self.values.setdefault(steps[:length], source.place(source_steps))
 

@@ -20,7 +20,7 @@ def describe(old: Snapshot, new: Snapshot, secrets_changed: bool) -> list[str]:
     if old.auth != new.auth:
         changes.append("how credentials are checked")
     if not changes and old.documents != new.documents:
-        changes.append("specifications, outside what the gateway looks at")
+        changes.append("specifications only: routes and policies are the same")
     return changes
 
 

@@ -54,7 +54,8 @@ def _url(api: Api, host: str, port: int) -> str:
 
 
 def reloaded(files: Iterable[Path], what: str, workers: int, seconds: float) -> str:
-    names = " ".join(os.path.relpath(file) for file in files)
+    changed = [os.path.relpath(file) for file in files]
+    names = " ".join(changed) if len(changed) <= 3 else f"{len(changed)} files"
     because = f"{names}: " if names else ""
     done = {1: "the worker", 2: "both workers"}.get(workers, f"all {workers} workers")
     return f"{_clock()} reload  {because}{what}   {done} in {seconds * 1000:.0f} ms"

@@ -33,7 +33,7 @@ def load(name: str) -> dict[str, Severity]:
     if name in _FAMILIES:
         return _built_in(name, "recommended")
     path = Path(name)
-    if not path.is_file() and ":" in name and not path.suffix:
+    if not path.is_file() and not path.suffix:
         near = difflib.get_close_matches(name, NAMES, n=1)
         raise UsageError(
             f'there is no ruleset "{name}"',

@@ -154,7 +154,7 @@ def test_a_request_in_flight_ends_on_the_plan_that_it_began_with(live: Gateway, 
 def test_the_limiter_remembers_over_a_reload(live: Gateway) -> None:
     wait_until(lambda: get(live.port, "/limited").status == 429, "the limit's end")
     edit(live, "spec.yaml", "title: Everything", "title: All")
-    live.line("reload  spec.yaml: specifications, outside what the gateway looks at")
+    live.line("reload  spec.yaml: specifications only: routes and policies are the same")
     assert get(live.port, "/limited").status == 429
 
 

@@ -1,0 +1,214 @@
+"""Two OpenAPI descriptions compared: everything that a client of the first one would notice with the second."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import orjson
+
+from apigw_cli.openapi import operations as openapi
+from apigw_cli.openapi.document import Document, Library, Node, pointer_path, references
+from apigw_cli.openapi.operations import Operation
+from apigw_cli.stages.contract.exchange import Exchange, finding
+from apigw_cli.stages.contract.schemas import Schemas
+from apigw_cli.stages.contract.security import Security
+from apigw_cli.stages.contract.shaper import Shaper
+from apigw_cli.stages.contract.view import View, template
+from apigw_cli.stages.finding import Finding
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """A description and the library that its references are read from."""
+
+    document: Document
+    library: Library
+
+
+def compare(base: Contract, revision: Contract, *, api: str = "", behind_gateway: bool = False) -> list[Finding]:
+    """What changes for clients from `base` to `revision`, in the order of the documents.
+
+    Behind a gateway, hosts, base path and who may call are the gateway's: they are compared with its routes, not
+    here. Raises InputError for a document that is not OpenAPI or a reference that leads nowhere.
+    """
+    return list(_Comparison(base, revision, api, behind_gateway).run())
+
+
+class _Comparison:
+    def __init__(self, base: Contract, revision: Contract, api: str, behind_gateway: bool) -> None:
+        self.api = api
+        self.behind_gateway = behind_gateway
+        self.base = View(base.document, base.library)
+        self.revision = View(revision.document, revision.library)
+        self.unchanged = Unchanged(base.document, revision.document)
+        self.schemas = Schemas(_shaper(self.base), _shaper(self.revision), self.unchanged)
+        self.security = Security(self.base, self.revision, api, guards=not behind_gateway)
+
+    def run(self) -> Iterator[Finding]:
+        old, new, moved = self._matched()
+        if not self.behind_gateway:
+            yield from self._servers(moved)
+        yield from self.security.schemes()
+        paths = {path for _, path in new}
+        for key, operation in old.items():
+            if key in new:
+                yield from self._operation(operation, new[key])
+            else:
+                yield self._removed(operation, gone=key[1] not in paths)
+        for key, operation in new.items():
+            if key not in old:
+                name = _name(operation)
+                yield finding("endpoint-added", name, "", "added", None, operation.node, None, name, self.api)
+
+    # --- operations
+
+    def _matched(self) -> tuple[_Operations, _Operations, bool]:
+        """Both sides' operations under comparable keys; True where paths moved between base path and template."""
+        old, new = self.base.operations, self.revision.operations
+        bases = openapi.base_path(self.base.document), openapi.base_path(self.revision.document)
+        if bases[0] == bases[1] or self.behind_gateway:
+            return old, new, False
+        full_old = {(method, template(bases[0] + path)): o for (method, path), o in old.items()}
+        full_new = {(method, template(bases[1] + path)): o for (method, path), o in new.items()}
+        if len(full_old.keys() & full_new.keys()) > len(old.keys() & new.keys()):
+            return full_old, full_new, True
+        return old, new, False
+
+    def _operation(self, old: Operation, new: Operation) -> Iterator[Finding]:
+        name = _name(new)
+        if self.unchanged(old.node, new.node) and self.unchanged(old.item, new.item):
+            if self.unchanged.security:
+                return
+        else:
+            yield from self._identity(name, old, new)
+            yield from Exchange(name, self.api, self.base, self.revision, self.schemas).compare(old, new)
+        yield from self.security.operation(name, old, new)
+
+    def _identity(self, name: str, old: Operation, new: Operation) -> Iterator[Finding]:
+        before, after = old.operation_id, new.operation_id
+        if before != after:
+            rule = "api-operation-id-added" if before is None else "api-operation-id-removed"
+            message = f"operationId {before or 'none'} → {after or 'none'}"
+            yield finding(rule, name, "operationId", message, old.node, new.node, before, after, self.api)
+        deprecated = old.node.data.get("deprecated") is True, new.node.data.get("deprecated") is True
+        if deprecated[0] != deprecated[1]:
+            rule = "endpoint-deprecated" if deprecated[1] else "endpoint-reactivated"
+            message = "deprecated" if deprecated[1] else "not deprecated any more"
+            yield finding(rule, name, "deprecated", message, old.node, new.node, *deprecated, self.api)
+
+    def _removed(self, operation: Operation, *, gone: bool) -> Finding:
+        if operation.node.data.get("deprecated") is True:
+            rule = "api-removed-with-deprecation"
+        else:
+            rule = "api-path-removed-without-deprecation" if gone else "api-removed-without-deprecation"
+        name = _name(operation)
+        return finding(rule, name, "", "removed", operation.node, None, name, None, self.api)
+
+    # --- servers
+
+    def _servers(self, moved: bool) -> Iterator[Finding]:
+        old, new = self.base.servers(), self.revision.servers()
+        bases = {_base(url) for url in old}, {_base(url) for url in new}
+        if bases[0] and bases[1] and not bases[0] & bases[1] and not moved:
+            text = f"base path {_paths(bases[0])} → {_paths(bases[1])}"
+            nodes = next(iter(old.values())), next(iter(new.values()))
+            yield finding("api-base-path-changed", "", "servers", text, *nodes, sorted(bases[0]), sorted(bases[1]))
+            return
+        for url, node in old.items():
+            if url not in new:
+                yield finding("api-server-removed", "", "servers", f"server {url} removed", node, None, url)
+        for url, node in new.items():
+            if url not in old:
+                yield finding("api-server-added", "", "servers", f"server {url} added", None, node, None, url)
+
+
+_Operations = dict[tuple[str, str], Operation]
+
+
+class Unchanged:
+    """Says quickly, and only when it is certain, that two nodes of the main documents mean the same.
+
+    Equal text means the same unless it refers to something that differs; `dirty` holds those references.
+    """
+
+    def __init__(self, base: Document, revision: Document) -> None:
+        self.base = base
+        self.revision = revision
+        self.comparable = _dialect(base) == _dialect(revision)
+        self.dirty = _dirty(base, revision) if self.comparable else frozenset()
+        self.security = all(
+            _plain(base.data.get(key)) == _plain(revision.data.get(key)) for key in ("security", "securityDefinitions")
+        ) and _plain(_schemes(base)) == _plain(_schemes(revision))
+
+    def __call__(self, old: Node, new: Node) -> bool:
+        if not self.comparable or old.document is not self.base or new.document is not self.revision:
+            return False
+        if old.data != new.data or _plain(old.data) != _plain(new.data):
+            return False
+        return not self.dirty or not any(ref in self.dirty for ref, _ in references(old.data))
+
+
+def _dialect(document: Document) -> tuple[str, object, object]:
+    """What gives the same text another meaning: the version, and a document's own defaults."""
+    data = document.data
+    return openapi.version(document), _plain(data.get("consumes")), _plain(data.get("produces"))
+
+
+def _dirty(base: Document, revision: Document) -> frozenset[str]:
+    """References whose target differs between the two, itself or through what it refers to in turn."""
+    targets = {ref for ref, _ in references(base.data)} | {ref for ref, _ in references(revision.data)}
+    found = {ref for ref in targets if not _same_target(base, revision, ref)}
+    inside = {ref: _refs_at(base, ref) for ref in targets - found}
+    while True:
+        more = {ref for ref, inner in inside.items() if ref not in found and inner & found}
+        if not more:
+            return frozenset(found)
+        found |= more
+
+
+def _same_target(base: Document, revision: Document, ref: str) -> bool:
+    if not ref.startswith("#"):
+        return False  # another document: compared the long way
+    old, new = _at(base, ref), _at(revision, ref)
+    return old is not None and old == new and _plain(old) == _plain(new)
+
+
+def _refs_at(document: Document, ref: str) -> frozenset[str]:
+    return frozenset(inner for inner, _ in references(_at(document, ref)))
+
+
+def _at(document: Document, ref: str) -> object:
+    try:
+        return document.get(pointer_path(ref[1:]))
+    except KeyError:
+        return None
+
+
+def _plain(data: object) -> bytes | object:
+    """Bytes that tell True from 1, which Python calls equal."""
+    try:
+        return orjson.dumps(data, option=orjson.OPT_SORT_KEYS)
+    except TypeError:
+        return object()
+
+
+def _schemes(document: Document) -> object:
+    return openapi.mapping(document.data.get("components")).get("securitySchemes")
+
+
+def _shaper(view: View) -> Shaper:
+    return Shaper(view.library, siblings=view.version in ("3.1", "3.2"))
+
+
+def _name(operation: Operation) -> str:
+    return f"{operation.method} {operation.path}"
+
+
+def _base(url: str) -> str:
+    return urlsplit(url).path.rstrip("/")
+
+
+def _paths(bases: set[str]) -> str:
+    return ", ".join(sorted(base or "/" for base in bases))

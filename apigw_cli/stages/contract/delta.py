@@ -1,0 +1,57 @@
+"""One difference between two schemas, with its path below the root and the nodes that say it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from apigw_cli.openapi.document import Node
+from apigw_cli.stages.contract.facets import Difference
+from apigw_cli.stages.contract.shape import Part, Shape
+
+Children = list[tuple[str, Part, Part]]  # what to compare next: the step to it, and both sides
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """One difference at `path` below the root: "" is the root, `tag`, `owner.name`, `[].id`, `{*}`."""
+
+    facet: str
+    path: str
+    text: str
+    old: Any
+    new: Any
+    base: Node | None
+    revision: Node | None
+
+    def below(self, path: str) -> Delta:
+        return replace(self, path=join(path, self.path)) if path else self
+
+
+def join(path: str, step: str) -> str:
+    """`a` and `b` give `a.b`; `a` and `[]` give `a[]`; an alternative is written `a<Name>`."""
+    if not path or not step or step.startswith(("[", "<", "{")):
+        return f"{path}{step}"
+    return f"{path}.{step}"
+
+
+def delta_of(difference: Difference, old: Shape, new: Shape, path: str = "") -> Delta:
+    base, revision = old.node_with(difference.keyword), new.node_with(difference.keyword)
+    return Delta(
+        difference.facet,
+        path,
+        difference.text,
+        difference.old,
+        difference.new,
+        at_keyword(base, difference.keyword),
+        at_keyword(revision, difference.keyword),
+    )
+
+
+def at_keyword(node: Node, keyword: str) -> Node:
+    """The node of a keyword's value, so that the place is the line that says it."""
+    return node.child(keyword) if isinstance(node.data, dict) and keyword in node.data else node
+
+
+def plain_delta(facet: str, text: str, old: Shape, new: Shape) -> Delta:
+    return Delta(facet, "", text, None, None, old.leaves[0], new.leaves[0])
