@@ -116,10 +116,11 @@ class Load:
     def _end_measuring(self) -> None:
         """No more requests from here on; what is under way may still be answered."""
         if not self._elapsed:
-            self._elapsed = max(1, clock() - self.since)
-            # What was sent before the measurement and answered in it makes up for what is answered after it.
-            self._in_window = sum(self.statuses) + self._warm - self._warm_before
-            self._bytes_after = self.bytes_in
+            self._elapsed = max(1, clock() - self.since)  # 1 ns: interrupted before the measurement began
+            if self._elapsed > 1:
+                # What was sent before the measurement and answered in it makes up for what is answered after it.
+                self._in_window = sum(self.statuses) + self._warm - self._warm_before
+                self._bytes_after = self.bytes_in
             self._vitals.end()
             self._close_shop()
         self._check_done()

@@ -22,7 +22,7 @@ def text(result: Result, *, quiet: bool = False) -> str:
     lines = [line for proof in result.limits for line in _proof(proof, quiet)]
     if not result.limits or result.interrupted:
         lines.append(_verdict(result))
-    if quiet:
+    if quiet or (result.interrupted and not result.requests.answered):
         return "\n".join(lines)
     lines += [f"  {symbol('bad')} {reason}" for reason in result.verdict.reasons]
     lines += [f"  {symbol('warn')} {warning}" for warning in result.verdict.warnings]
@@ -33,6 +33,8 @@ def text(result: Result, *, quiet: bool = False) -> str:
 def _verdict(result: Result) -> str:
     requests, rate = result.requests, result.throughput.answered
     words = f"{terminal.plural(requests.answered, 'answer')} in {duration(result.measured_s)}, {count(_round(rate))}/s"
+    if result.interrupted and not requests.answered:
+        return f"{symbol('warn')} interrupted before anything was measured"
     if result.interrupted:
         return f"{symbol('warn')} interrupted: {words}"
     if not requests.answered:
@@ -116,7 +118,8 @@ def _figures(result: Result) -> list[str]:
         starts = f"{requests.late_starts:,} started over 2 ms late, {requests.not_started:,} not at all"
         rows.append(("starts", starts))
     rows.append(("bytes", f"{size(traffic.in_)} in, {size(traffic.out)} out"))
-    rows.append(("client", _client(result)))
+    if requests.answered:
+        rows.append(("client", _client(result)))
     return [f"{name:<8}{value}" for name, value in rows]
 
 

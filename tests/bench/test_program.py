@@ -194,6 +194,16 @@ def test_ctrl_c_gives_what_there_is_and_leaves_nobody_behind() -> None:
     assert gone(process.pid)
 
 
+def test_ctrl_c_during_the_warm_up_measured_nothing_and_says_so() -> None:
+    with serving(lambda asked: OK) as server:
+        command = [*APIGW, server.url, "--duration", "10m", "--warmup", "10m"]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+        until(lambda: server.asked > 100)
+        os.killpg(process.pid, signal.SIGINT)
+        output, _ = process.communicate(timeout=60)
+    assert (process.returncode, output) == (130, "! interrupted before anything was measured\n")
+
+
 def test_workers_do_not_outlive_a_bench_that_was_killed() -> None:
     with serving(lambda asked: OK) as server:
         command = [*APIGW, server.url, "--duration", "10m", "--workers", "2"]
