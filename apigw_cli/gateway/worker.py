@@ -28,7 +28,7 @@ from apigw_cli.gateway.site import Site
 from apigw_cli.gateway.table import Table
 from apigw_cli.limits.inflight import InFlight
 from apigw_cli.limits.memory import SharedMemory
-from apigw_cli.limits.store import SharedStore, Store
+from apigw_cli.limits.store import MemoryStore, SharedStore, Store
 from apigw_cli.policies.interface import Runtime
 from apigw_cli.snapshot import model
 
@@ -161,7 +161,7 @@ async def _obey(worker: Worker, reader: asyncio.StreamReader, writer: asyncio.St
 def _assemble(inherited: Inherited) -> Worker:
     listener = socket.socket(fileno=inherited.listen)
     inflight = InFlight.attach(inherited.inflight, inherited.index)
-    store = SharedStore.attach(inherited.limits)
+    store: Store = (MemoryStore if inflight.alone else SharedStore).attach(inherited.limits)
     cells = WorkerCells(SharedMemory.attach(inherited.metrics), inherited.index)
     log = AccessLog(inherited.log) if inherited.log >= 0 else None
     return Worker(listener, inflight, store, cells, log)

@@ -46,7 +46,7 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
 class Limit:
     """One declared limit, ready for the arithmetic. `identity` tells it from every other one, across reloads."""
 
-    __slots__ = ("burst", "capacity", "identity", "interval", "origin", "rate", "threshold")
+    __slots__ = ("burst", "capacity", "identity", "interval", "kind", "origin", "rate", "threshold")
 
     def __init__(self, name: str, rate: Rate, burst: int) -> None:
         """Raises ValueError where `burst` is out of range or would take over 73 years to refill."""
@@ -61,13 +61,10 @@ class Limit:
         self.capacity = burst * self.interval
         self.threshold = self.capacity - self.interval
         self.origin = FROZEN if frozen else 0
+        # What a stored `tat` is measured with: two limits with the same `kind` understand each other's.
+        self.kind = self.origin | self.capacity
         if self.capacity > CAPACITY_MAXIMUM:
             raise ValueError(f"burst {burst:,} at {rate} would take over 73 years to refill")
-
-    @property
-    def kind(self) -> int:
-        """What a stored `tat` is measured with: two limits with the same `kind` understand each other's."""
-        return self.origin | self.capacity
 
     def __repr__(self) -> str:
         return f"Limit({self.rate} burst {self.burst})"

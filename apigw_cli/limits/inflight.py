@@ -23,6 +23,7 @@ class InFlight:
         self._words = memory.words
         self._own = (1 + worker) * _LINE
         workers, self.maximum = self._words[0], self._words[1]
+        self.alone = workers == 1
         if not 0 <= worker < workers:
             raise ValueError(f"worker {worker} is none of {workers}")
         self._mine = self._words[self._own]
@@ -47,6 +48,11 @@ class InFlight:
         """Count one request in, unless there are as many as may be."""
         self._mine += 1
         self._words[self._own] = self._mine
+        if self.alone:
+            if self._mine <= self.maximum:
+                return True
+            self.leave()
+            return False
         # The write must be visible before the others' words are read, or two workers could miss each other. A
         # processor may delay a write past later reads; releasing and taking a lock is a barrier on all of them.
         self._fence.release()

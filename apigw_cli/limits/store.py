@@ -1,7 +1,8 @@
 """Where the limiter keeps its state: in one process, or in memory shared by all workers of a machine.
 
     store = SharedStore.create()                  the supervisor, once; it outlives every worker and every reload
-    store = SharedStore.attach(fd)                each worker
+    store = SharedStore.attach(fd)                each worker, or
+    store = MemoryStore.attach(fd)                the only worker there is
     store.take(b"alice", limit, time.monotonic_ns())
 
 State belongs to (limit's name, key). When a reload changes rate or burst, a key keeps the share of its tokens that
@@ -11,6 +12,10 @@ A `SharedStore` locks the key's bucket with a POSIX record lock, which the kerne
 SIGKILL at any instant blocks nobody (`table` says why what it leaves behind is harmless). Such locks are between
 processes, not threads: a process uses its store from one thread, its event loop's. A process that is stopped
 (SIGSTOP) inside the two microseconds of a decision holds the bucket until it goes on.
+
+A worker that has no colleague locks nothing: nobody else touches the state. Its successor does not begin before the
+supervisor has reaped it (`Supervisor._keep`), so what it finds is final. That it was killed in the middle of a
+decision is harmless for the same reason as with locks: the order of the writes, which no lock takes part in.
 """
 
 from __future__ import annotations
@@ -39,12 +44,21 @@ class Store(Protocol):
 
 
 class MemoryStore:
-    """State of one process: for a single worker, and where there are no record locks (Windows)."""
+    """State that one process at a time uses: of a single worker, and where there are no record locks (Windows)."""
 
-    def __init__(self, capacity: int = CAPACITY) -> None:
-        self._memory = SharedMemory.private(Table.size(capacity))
-        self._table = Table(self._memory.map, self._memory.words, fresh=True)
+    def __init__(self, capacity: int = CAPACITY, *, memory: SharedMemory | None = None) -> None:
+        """New and private where no `memory` is given."""
+        self._memory = memory or SharedMemory.private(Table.size(capacity))
+        self._table = Table(self._memory.map, self._memory.words, fresh=memory is None)
         self.full = 0
+
+    @classmethod
+    def attach(cls, fd: int) -> MemoryStore:
+        """The store behind a descriptor that no other process uses meanwhile, and that outlives this one.
+
+        Raises ValueError where that is something else.
+        """
+        return cls(memory=SharedMemory.attach(fd))
 
     def take(self, key: bytes, limit: Limit, now: int) -> Decision:
         if not limit.burst:

@@ -36,14 +36,19 @@ _TAT_WORDS = WAYS * HASH // WORD
 
 
 class Spot:
-    """Where a key belongs: its hash, its bucket, and the slot that it was last found in."""
+    """Where a key belongs: its hash, its bucket, and the place of the slot that it was last found in."""
 
-    __slots__ = ("bucket", "hash", "slot")
+    __slots__ = ("at", "bucket", "hash", "here")
 
     def __init__(self, key_hash: bytes, number: int) -> None:
         self.hash = key_hash
         self.bucket = number
-        self.slot = 0
+        self.move(0)
+
+    def move(self, slot: int) -> None:
+        """Note that the key is in `slot`: at byte `here` its hash stands, at word `at` its `tat`."""
+        self.here = (self.bucket + 1) * PAGE + slot * HASH
+        self.at = (self.bucket + 1) * _BUCKET_WORDS + _TAT_WORDS + 2 * slot
 
 
 class Table:
@@ -83,12 +88,11 @@ class Table:
 
     def take(self, spot: Spot, limit: Limit, now: int) -> Decision | None:
         """Ask for one request; None where the key is new and its bucket is full of keys that owe."""
-        words = self._words
-        slot = self._find(spot)
-        if slot is None:
+        here = spot.here
+        if self._memory[here : here + HASH] != spot.hash and not self._find(spot):
             tat, decision = bucket.take(limit, 0, now)
             return decision if self._insert(spot, tat, limit.kind, now) else None
-        at = _tat_word(spot.bucket, slot)
+        words, at = self._words, spot.at
         tat = old = words[at]
         if words[at + 1] != limit.kind:
             tat = bucket.rescale(limit, tat, words[at + 1], now)
@@ -99,18 +103,14 @@ class Table:
             words[at] = tat
         return decision
 
-    def _find(self, spot: Spot) -> int | None:
-        page = (spot.bucket + 1) * PAGE
-        here = page + spot.slot * HASH
-        if self._memory[here : here + HASH] == spot.hash:
-            return spot.slot
-        start = page
+    def _find(self, spot: Spot) -> bool:
+        start = page = (spot.bucket + 1) * PAGE
         while (found := self._memory.find(spot.hash, start, page + WAYS * HASH)) >= 0:
             if (found - page) % HASH == 0:
-                spot.slot = (found - page) // HASH
-                return spot.slot
+                spot.move((found - page) // HASH)
+                return True
             start = found + 1
-        return None
+        return False
 
     def _insert(self, spot: Spot, tat: int, kind: int, now: int) -> bool:
         first = _tat_word(spot.bucket, 0)
@@ -118,8 +118,8 @@ class Table:
         oldest = min(tats)
         if oldest > now:
             return False
-        spot.slot = tats.index(oldest)
-        at, here = first + 2 * spot.slot, (spot.bucket + 1) * PAGE + spot.slot * HASH
+        spot.move(tats.index(oldest))
+        at, here = spot.at, spot.here
         self._words[at] = 0
         self._memory[here : here + HASH] = spot.hash
         self._words[at + 1] = kind

@@ -1,7 +1,7 @@
 """A worker process of the tests: asks the shared store or the shared count as fast as it can.
 
 hammer.py take FD DEADLINE               prints how many it was admitted, and when it first asked
-hammer.py kill FD COUNTS_FD              forks workers that hammer, and kills each at a random instant
+hammer.py kill FD COUNTS_FD ALONE        forks workers that hammer, and kills each at some instant; ALONE 1: no locks
 hammer.py enter FD WORKER                enters until it is refused often in a row, never leaves
 """
 
@@ -17,7 +17,7 @@ from apigw_cli.limits.bucket import Limit
 from apigw_cli.limits.inflight import InFlight
 from apigw_cli.limits.memory import SharedMemory
 from apigw_cli.limits.rate import parse
-from apigw_cli.limits.store import SharedStore
+from apigw_cli.limits.store import MemoryStore, SharedStore, Store
 
 RATE, BURST = 2_000, 2_000
 LIMIT = Limit("api:hammered", parse(f"{RATE}/s"), BURST)
@@ -38,8 +38,9 @@ def take(fd: int) -> None:
     print(admitted, first)
 
 
-def kill(fd: int, counts_fd: int) -> None:
-    store, counts = SharedStore.attach(fd), SharedMemory.attach(counts_fd)
+def kill(fd: int, counts_fd: int, alone: int) -> None:
+    store: Store = MemoryStore.attach(fd) if alone else SharedStore.attach(fd)
+    counts = SharedMemory.attach(counts_fd)
     chance = random.Random(7)
     for victim in range(VICTIMS):
         child = os.fork()
@@ -55,7 +56,7 @@ def kill(fd: int, counts_fd: int) -> None:
     print("done")
 
 
-def _hammer_for_ever(store: SharedStore, counts: SharedMemory, victim: int) -> None:
+def _hammer_for_ever(store: Store, counts: SharedMemory, victim: int) -> None:
     while True:
         for number in range(100):
             counts.words[2 * victim] += store.take(b"key", LIMIT, time.monotonic_ns()).allowed

@@ -46,6 +46,16 @@ def test_a_maximum_of_zero_lets_nobody_in() -> None:
     one.close()
 
 
+def test_a_worker_alone_has_the_maximum_for_itself() -> None:
+    (one,) = workers(1, 2)
+    assert [one.enter(), one.enter(), one.enter()] == [True, True, False]
+    assert one.total() == 2
+    one.leave()
+    assert [one.enter(), one.enter()] == [True, False]
+    assert one.total() == 2
+    one.close()
+
+
 @pytest.mark.parametrize("worker", [-1, 2])
 def test_there_is_no_other_worker(worker: int) -> None:
     one, two = workers(2, 1)

@@ -48,10 +48,11 @@ def test_several_processes_admit_together_what_one_may() -> None:
     store.close()
 
 
-def test_killed_workers_block_nobody_and_admit_nothing_more() -> None:
+@pytest.mark.parametrize("alone", [0, 1])
+def test_killed_workers_block_nobody_and_admit_nothing_more(alone: int) -> None:
     store, counts = SharedStore.create(10_000), SharedMemory.create(16 * VICTIMS)
     began = time.monotonic_ns()
-    killer = start("kill", store.fd, counts.fd, fds=(store.fd, counts.fd))
+    killer = start("kill", store.fd, counts.fd, alone, fds=(store.fd, counts.fd))
     text, _ = killer.communicate(timeout=100)
     assert (killer.returncode, text) == (0, "done\n")
     seconds = (time.monotonic_ns() - began) / SECOND

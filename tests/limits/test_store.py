@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -165,6 +166,22 @@ def test_a_store_is_attached_to_only_where_there_is_one() -> None:
     with pytest.raises(ValueError, match="no limiter table"):
         Table(memory.map, memory.words, fresh=False)
     memory.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="nothing is shared on Windows")
+def test_a_lone_workers_successor_goes_on_from_its_state() -> None:
+    import os
+
+    shared, one = SharedStore.create(1000), limit("1/h", 2)
+    worker = MemoryStore.attach(os.dup(shared.fd))
+    assert [worker.take(b"key", one, NOW).allowed for _ in range(2)] == [True, True]
+    worker.close()
+    successor = MemoryStore.attach(os.dup(shared.fd))
+    assert not successor.take(b"key", one, NOW).allowed
+    assert successor.take(b"other", one, NOW).allowed
+    assert not shared.take(b"key", one, NOW).allowed
+    for store in (successor, shared):
+        store.close()
 
 
 def test_memory_is_shared_zeroed_and_whole_pages() -> None:

@@ -1,0 +1,167 @@
+#!/usr/bin/env python3
+"""What a request costs in the worker's own code, without sockets: for finding out what a change to the data path does.
+
+    python benchmarks/data_path.py                       # every variant
+    python benchmarks/data_path.py bare all --rounds 50
+    python benchmarks/data_path.py all --profile         # where the time goes
+
+Bytes are fed to `ClientConnection`s as the event loop would, and answers to the connections of the upstream's pool;
+what they write is thrown away. The variants take turns, so that a noisy moment meets all of them; the least time of
+all rounds counts. Sockets and kernel are not in these figures: a race on the wire says what they add.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import cProfile
+import os
+import pstats
+import sys
+import time
+from collections.abc import Callable
+from hashlib import sha256
+from typing import Any, cast
+
+from apigw_cli.gateway import metrics
+from apigw_cli.gateway.accesslog import AccessLog
+from apigw_cli.gateway.connection import ClientConnection
+from apigw_cli.gateway.site import Site
+from apigw_cli.gateway.table import Table
+from apigw_cli.gateway.upstream_connection import UpstreamConnection
+from apigw_cli.limits.inflight import InFlight
+from apigw_cli.limits.store import MemoryStore, SharedStore, Store
+from apigw_cli.policies.interface import Runtime
+from apigw_cli.snapshot.model import Api, AuthScheme, HttpIntegration, Route, Snapshot, Timeout, Upstream
+
+CONNECTIONS = 64
+TARGET = "http://127.0.0.1:9"  # never connected to
+REQUEST = b"GET /pets/1 HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nX-Api-Key: bench-key\r\n\r\n"
+BODY = b'{"id":1,"name":"Rex","tag":"dog"}'
+ANSWER = (
+    b"HTTP/1.1 200 OK\r\nServer: nginx\r\nDate: Sun, 22 Nov 2026 10:45:10 GMT\r\nContent-Type: application/json\r\n"
+    b"Content-Length: %d\r\nConnection: keep-alive\r\n\r\n%b" % (len(BODY), BODY)
+)
+KEYS = b"bench: {sha256: %b}" % sha256(b"bench-key").hexdigest().encode()
+
+KEY = {"auth": {"alternatives": [["Key"]]}}
+LIMIT = {"rate_limit": {"rate": "1000000/s", "burst": 1_000_000, "key": "api_key"}}
+HEADERS = {"request_headers": {"set": {"X-Gateway": "apigw"}}}
+ALL = KEY | LIMIT | HEADERS
+VARIANTS: dict[str, tuple[dict[str, Any], bool, int]] = {  # policies, log, workers that share the limiter
+    "bare": ({}, False, 1),
+    "key": (KEY, False, 1),
+    "headers": (HEADERS, False, 1),
+    "limit": (LIMIT, False, 1),
+    "limit2": (LIMIT, False, 2),
+    "log": ({}, True, 1),
+    "all": (ALL, True, 1),
+    "all2": (ALL, True, 2),
+    "routes": ({}, False, 1),
+}
+
+
+class Nowhere:
+    """A transport that takes everything and keeps the last write."""
+
+    def __init__(self) -> None:
+        self.written = b""
+
+    def write(self, data: bytes) -> None:
+        self.written = data
+
+    def is_closing(self) -> bool:
+        return False
+
+    def get_extra_info(self, name: str) -> tuple[str, int]:
+        return ("127.0.0.1", 50_000)
+
+    def close(self) -> None:
+        sys.exit(f"the connection was closed after {self.written!r}")
+
+    abort = close
+
+
+def snapshot(policies: dict[str, Any], more: int) -> Snapshot:
+    """`GET /pets/{id}`, and `more` routes beside it in the shape of GitHub's."""
+    upstream = Upstream("up", (TARGET,), "round_robin", Timeout(1, 5, 5))
+    integration = HttpIntegration("up")
+    routes = [Route("pets", "getPet", "GET", "/pets/{id}", (), integration, policies)]
+    for number in range(more):
+        path = f"/repos/{{owner}}/{{repo}}/kind{number % 40}/{{id}}/part{number}"
+        routes.append(Route("pets", f"op{number}", "GET", path, (), integration, policies))
+    scheme = AuthScheme("Key", "api_key", "header", "X-Api-Key", "file:keys.yaml")
+    api = Api("pets", "http", "spec", (), "", "t")
+    return Snapshot(1, "bench", (api,), tuple(routes), {"up": upstream}, {"Key": scheme}, {})
+
+
+def lanes(loop: asyncio.AbstractEventLoop, variant: str) -> Callable[[int], None]:
+    """What answers `count` requests on every connection, one after the other in turn."""
+    policies, logs, workers = VARIANTS[variant]
+    log = AccessLog(os.open(os.devnull, os.O_WRONLY)) if logs else None
+    site = Site(loop, InFlight.create(workers, 4096), metrics.WorkerCells(metrics.create(workers), 0), log)
+    one = snapshot(policies, 1_100 if variant == "routes" else 0)
+    runtime = Runtime(one, time.monotonic_ns, store(workers), lambda _: KEYS)
+    layout = metrics.Layout()
+    site.swap(Table(one, site, runtime, [(layout.api(r.api), layout.route(r.api, r.operation)) for r in one.routes]))
+    pool = site.pool(TARGET)
+    for _ in range(CONNECTIONS):
+        upstream = UpstreamConnection(pool)
+        upstream.connection_made(cast("asyncio.Transport", Nowhere()))
+        pool.idle.append(upstream)
+    clients = [ClientConnection(site) for _ in range(CONNECTIONS)]
+    for client in clients:
+        client.connection_made(cast("asyncio.Transport", Nowhere()))
+
+    def run(count: int) -> None:
+        for _ in range(count):
+            # bytes() of a bytearray: every read of a socket is a new object too
+            asked = list(pool.idle)
+            for client in clients:
+                client.data_received(bytes(bytearray(REQUEST)))
+            for upstream in asked:
+                upstream.data_received(bytes(bytearray(ANSWER)))
+        written = cast("Nowhere", clients[0].transport).written
+        assert written.startswith(b"HTTP/1.1 200 OK"), written
+        assert len(pool.idle) == CONNECTIONS
+
+    return run
+
+
+def store(workers: int) -> Store:
+    """The limiter's state as that many workers share it."""
+    shared = SharedStore.create()
+    return shared if workers > 1 else MemoryStore.attach(os.dup(shared.fd))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("variant", nargs="*", help=f"of {', '.join(VARIANTS)}; default: all of them")
+    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--profile", action="store_true", help="cProfile of each variant (it slows calls down)")
+    options = parser.parse_args()
+    for name in options.variant:
+        if name not in VARIANTS:
+            parser.error(f"{name} is none of {', '.join(VARIANTS)}")
+    loop = asyncio.new_event_loop()
+    runs = {name: lanes(loop, name) for name in options.variant or VARIANTS}
+    if options.profile:
+        for run in runs.values():
+            profile = cProfile.Profile()
+            profile.runcall(run, 300)
+            pstats.Stats(profile).sort_stats("tottime").print_stats(25)
+        return
+    best = dict.fromkeys(runs, float("inf"))
+    count = 30
+    for _ in range(options.rounds):
+        for name, run in runs.items():
+            start = time.perf_counter()
+            run(count)
+            best[name] = min(best[name], (time.perf_counter() - start) / count / CONNECTIONS * 1e6)
+    first = next(iter(best.values()))
+    for name, micros in best.items():
+        print(f"{name:10}{micros:8.2f} µs a request {micros - first:+8.2f}")
+
+
+if __name__ == "__main__":
+    main()
