@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import httptools
 
-from apigw_cli.gateway import forward
+from apigw_cli.gateway import forward, plain_answer
 from apigw_cli.gateway.framing import HOLD_MAXIMUM, IDEMPOTENT
 
 if TYPE_CHECKING:
@@ -20,7 +20,8 @@ _LENGTH, _CHUNKED, _UNTIL_CLOSE, _NONE = range(4)
 class UpstreamConnection(asyncio.Protocol):
     """One exchange at a time: `begin` sends a request's head, `send`/`end` its body; the rest are callbacks.
 
-    What one read brings is written to the client at once and together: a small answer is one write.
+    What one read brings is written to the client at once and together: a small answer is one write. One that is
+    whole and plain (`plain_answer`) goes on without having met the parser.
     """
 
     __slots__ = (
@@ -152,6 +153,11 @@ class UpstreamConnection(asyncio.Protocol):
         if request is None:
             self.transport.abort()  # an answer to no question: what follows on this connection cannot be trusted
             return
+        if not self._received and self._sent and request.method != b"HEAD":
+            plain = plain_answer.read(data)
+            if plain is not None:
+                self._pass_plain(request, data, plain)
+                return
         self._received = True
         try:
             self._parser.feed_data(data)
@@ -170,6 +176,31 @@ class UpstreamConnection(asyncio.Protocol):
             self._finish(request)
         elif request.head_sent:
             request.connection.deadline = request.started + self._handler.total
+
+    def _pass_plain(self, request: Request, data: bytes, plain: plain_answer.Plain) -> None:
+        """Nothing of this exchange has met the parser: it stands before the next answer."""
+        status_line, request.status, lines, length, start = plain
+        connection = request.connection
+        connection.transport.write(
+            b"%b\r\n%bX-Request-Id: %b\r\n%bContent-Length: %d\r\n%b\r\n%b"
+            % (
+                status_line,
+                lines,
+                request.id,
+                b"".join(request.answer_extra) if request.answer_extra else b"",
+                length,
+                connection.persistence(request),
+                data[start:],
+            )
+        )
+        request.bytes_out = length
+        request.head_sent = True
+        request.sink = self._request = None
+        self._sent = False
+        if self._paused:
+            self.resume()
+        self.pool.done(self, True)
+        connection.finish(request)
 
     # --- httptools
 
