@@ -20,7 +20,8 @@ from apigw_cli.gateway.accesslog import client_fields
 from apigw_cli.gateway.framing import HOLD_MAXIMUM, METHODS, Malformed
 from apigw_cli.gateway.reader import Reader
 from apigw_cli.gateway.request import Request
-from apigw_cli.routing.router import Match, MethodNotAllowed
+from apigw_cli.gateway.table import Plan
+from apigw_cli.routing.router import MethodNotAllowed
 
 if TYPE_CHECKING:
     from apigw_cli.gateway.site import Site
@@ -165,11 +166,15 @@ class ClientConnection(Reader):
             self.answer(request, 503, message, _OVERLOADED, "overloaded")
             return
         request.counted = True
-        found = site.table.match(request.host, METHODS[request.method], request.path)
-        if type(found) is not Match:
-            self._answer_unrouted(request, found)
-            return
-        request.plan = plan = site.table.plans[found.index]
+        table = site.table
+        plan = table.known.get((request.host, request.method, request.path))
+        if plan is None:
+            found = table.find(request.host, request.method, request.path)
+            if not isinstance(found, Plan):
+                self._answer_unrouted(request, found)
+                return
+            plan = found
+        request.plan = plan
         try:
             for step in plan.steps:
                 refusal = step(request)
@@ -194,7 +199,7 @@ class ClientConnection(Reader):
             self.answer(request, 404, "no route has this host and path", (), "no_route")
 
     def _answer_malformed(self, malformed: Malformed) -> None:
-        request = self.active = Request(self, b"", b"", [], {}, self.site.clock())
+        request = self.active = Request(self, b"", b"", [], {}, self.site.clock(), self.client_ip)
         request.id = self.site.new_id()
         request.keep_alive = False
         self.answer(request, malformed.status, malformed.message, (), "malformed")

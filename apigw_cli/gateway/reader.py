@@ -15,7 +15,6 @@ import httptools
 from apigw_cli.gateway import framing
 from apigw_cli.gateway.framing import FRAMING, MAX_HEAD, MAX_HEADERS, MAX_TARGET, METHODS, Malformed
 from apigw_cli.gateway.request import Header, Request
-from apigw_cli.routing.path import normalise
 
 if TYPE_CHECKING:
     from apigw_cli.gateway.site import Site
@@ -190,6 +189,7 @@ class Reader(asyncio.Protocol):
 
     def _read_head(self) -> Request:
         started = _monotonic()
+        site = self.site
         parser = self._parser
         headers = self._headers
         if self._earlier or len(self._data) > MAX_HEAD or len(headers) > MAX_HEADERS:
@@ -198,9 +198,10 @@ class Reader(asyncio.Protocol):
         if len(fields) != len(headers):
             fields = framing.fields_of(headers)
         method = parser.get_method()
-        request = Request(self, method, self._url, headers, fields, started)
+        other: Any = self  # the answering half, ClientConnection
+        request = Request(other, method, self._url, headers, fields, started, self.client_ip)
         given = fields.get(b"x-request-id")
-        request.id = self.site.new_id() if given is None else framing.sane_id(given) or self.site.new_id()
+        request.id = site.new_id() if given is None else framing.sane_id(given) or site.new_id()
         lives = parser.should_keep_alive()
         self._last = not lives
         if not lives or not FRAMING.isdisjoint(fields):
@@ -210,11 +211,14 @@ class Reader(asyncio.Protocol):
             raise Malformed(501, "this method is not served here")
         if request.upgrades and framing.wants_websocket(request):
             raise Malformed(501, "WebSocket connections are not passed through by this version")
-        path = normalise(framing.split_target(request))
-        if path is None:
-            raise Malformed(400, "the path of the request target is not valid")
+        authority = fields.get(b"host")
+        path = site.paths.get(request.url)
+        if path is None or authority is None:
+            path = site.path(framing.split_target(request))
+        else:  # seen before: in origin form, with neither query nor fragment
+            request.authority = authority
         request.path = path
-        request.host = self.site.host(request.authority)
+        request.host = site.host(request.authority)
         return request
 
     def on_body(self, data: bytes) -> None:

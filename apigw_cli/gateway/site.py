@@ -13,9 +13,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from apigw_cli.gateway import answers
-from apigw_cli.gateway.framing import host_of
+from apigw_cli.gateway.framing import Malformed, host_of
 from apigw_cli.gateway.metrics import BOUNDS, UNROUTED, WorkerCells
 from apigw_cli.gateway.upstream_pool import Pool
+from apigw_cli.routing.path import normalise
 
 if TYPE_CHECKING:
     from apigw_cli.gateway.accesslog import AccessLog
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 TICK = 0.1  # seconds between two looks at the deadlines: that is how exact a timeout is
 _SUM = len(BOUNDS) + 1
 _HOSTS_MAXIMUM = 1024
+_PATHS_MAXIMUM = 4096
+_PATH_BYTES = 256  # longer paths are not worth remembering
 
 
 class Site:
@@ -47,6 +50,7 @@ class Site:
         self.now = self.clock()  # as of the last tick
         self.date = answers.date_line()
         self._hosts: dict[bytes, str] = {}
+        self.paths: dict[bytes, str] = {}  # of paths as they came, without a query
         prefix, numbers = secrets.token_hex(6).encode(), itertools.count(1)
         self.new_id: Callable[[], bytes] = lambda: b"%b-%x" % (prefix, next(numbers))
         self._ticker: asyncio.TimerHandle | None = None
@@ -63,6 +67,19 @@ class Site:
                 self._hosts.clear()
             self._hosts[authority] = host
         return host
+
+    def path(self, raw: bytes) -> str:
+        """The path to route on and to forward. Raises Malformed. The last ones are kept."""
+        path = self.paths.get(raw)
+        if path is None:
+            path = normalise(raw)
+            if path is None:
+                raise Malformed(400, "the path of the request target is not valid")
+            if len(raw) <= _PATH_BYTES:
+                if len(self.paths) >= _PATHS_MAXIMUM:
+                    self.paths.clear()
+                self.paths[raw] = path
+        return path
 
     def account(self, request: Request) -> None:
         """Count an answered request and log it."""

@@ -6,14 +6,18 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from apigw_cli.gateway.accesslog import route_fields
+from apigw_cli.gateway.framing import METHODS
 from apigw_cli.gateway.handlers import Handler, Handlers
 from apigw_cli.policies.interface import Runtime, Step
 from apigw_cli.policies.plan import steps
-from apigw_cli.routing.router import Router
+from apigw_cli.routing.router import Match, MethodNotAllowed, NotFound, Router
 from apigw_cli.snapshot.model import Route, Snapshot
 
 if TYPE_CHECKING:
     from apigw_cli.gateway.site import Site
+
+_KNOWN_MAXIMUM = 4096
+_KNOWN_PATH = 256  # characters; longer paths are not worth remembering
 
 Cells = tuple[int, int]  # where the API's histogram and the route's counts begin
 
@@ -31,16 +35,32 @@ class Plan:
 
 
 class Table:
-    """Immutable. `targets`: the upstream servers that it may ask."""
+    """Immutable, but for what it remembers. `targets`: the upstream servers that it may ask.
 
-    __slots__ = ("match", "plans", "targets")
+    `known` is for speed alone: the plans of the last requests, by host, method and path as they are routed on.
+    """
+
+    __slots__ = ("_match", "known", "plans", "targets")
 
     def __init__(self, snapshot: Snapshot, site: Site, runtime: Runtime, cells: Sequence[Cells]) -> None:
         """Raises InputError for what cannot be used: a key list that cannot be read, say."""
         handlers = Handlers(snapshot, site)
-        self.match = Router(snapshot.routes).match
+        self._match = Router(snapshot.routes).match
         self.plans = tuple(
             Plan(route, steps(route, runtime), handlers.of(route), place)
             for route, place in zip(snapshot.routes, cells, strict=True)
         )
         self.targets = frozenset(target for upstream in snapshot.upstreams.values() for target in upstream.targets)
+        self.known: dict[tuple[str, bytes, str], Plan] = {}
+
+    def find(self, host: str, method: bytes, path: str) -> Plan | MethodNotAllowed | NotFound:
+        """The plan of the route for a request, or why there is none."""
+        found = self._match(host, METHODS[method], path)
+        if not isinstance(found, Match):
+            return found
+        plan = self.plans[found.index]
+        if len(path) <= _KNOWN_PATH:
+            if len(self.known) >= _KNOWN_MAXIMUM:
+                self.known.clear()
+            self.known[host, method, path] = plan
+        return plan

@@ -49,7 +49,7 @@ class Side:
 def exchange(parts: list[bytes], http10: bool = False) -> tuple[object, ...]:
     """What a client gets, and what becomes of the connection, when an upstream answers in these parts."""
     client, server = Side(), Side()
-    request = Request(client, b"GET", b"/", [], {}, 0)
+    request = Request(client, b"GET", b"/", [], {}, 0, "")
     request.id, request.path, request.http10, request.complete = b"id", "/", http10, True
     request.handler = cast("Any", client)
     upstream = UpstreamConnection(cast("Any", server))

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from apigw_cli.gateway import connection, handlers, reader
+from apigw_cli.gateway.framing import Malformed
 from apigw_cli.gateway.sockets import bind
 from tests.gateway import conftest
 from tests.gateway.inside import beside, eventually, inside, snapshot
@@ -197,3 +198,24 @@ def test_a_single_worker_inside_the_supervisor(tmp_path: Path, recorder: Recorde
         process.kill()
         process.wait()
         process.stdout.close()
+
+
+def test_what_a_worker_remembers_is_bounded_and_does_not_outlive_a_table() -> None:
+    async def test() -> None:
+        async with inside() as worker:
+            await worker.serve(snapshot("http://127.0.0.1:9"))
+            site, first = worker.worker.site, worker.worker.site.table
+            for number in range(5000):
+                assert site.path(b"/%d" % number) == f"/{number}"
+                first.find(f"h{number}", b"GET", "/up")
+            assert site.path(b"/" + b"x" * 1000) == "/" + "x" * 1000
+            assert site.path(b"/a/../up") == site.path(b"/a/../up") == "/up"
+            assert len(site.paths) <= 4096 >= len(first.known) > 0
+            assert max(map(len, site.paths)) <= 256
+            with pytest.raises(Malformed):
+                site.path(b"/%zz")
+            assert b"/%zz" not in site.paths
+            await worker.serve(snapshot("http://127.0.0.1:9"))
+            assert site.table is not first and not site.table.known
+
+    run(test())
