@@ -246,7 +246,11 @@ class ClientConnection(Reader):
         if not request.keep_alive:
             self._close(request)
         elif request.complete:
-            self._take_next()
+            if self._queue or self.site.draining:
+                self._take_next()
+            else:  # as `_take_next` does, without the call
+                self.active = None
+                self.deadline = self.site.now + IDLE_TIMEOUT
         else:
             self._discarded = 0
             self.deadline = self.site.now + DISCARD_TIMEOUT
@@ -264,11 +268,12 @@ class ClientConnection(Reader):
 
     def _settle(self, request: Request) -> None:
         self._held = False
-        if request.handler is not None:
-            request.handler.done(request.target)
+        handler, site = request.handler, self.site
+        if handler is not None:
+            handler.done(request.target)
         if request.counted:
-            self.site.inflight.leave()
-        self.site.account(request)
+            site.inflight.leave()
+        site.account(request)
 
     @staticmethod
     def _drop_sink(request: Request) -> None:

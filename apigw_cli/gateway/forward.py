@@ -45,7 +45,7 @@ DROP_RESPONSE = frozenset({*_HOP_BY_HOP, b"content-length", b"x-request-id"})
 
 def request_head(request: Request, authority: bytes, strip: int) -> bytes:
     """The head that goes to an upstream. `strip`: how many characters of the path's front to leave out."""
-    drop, remove = DROP_REQUEST, request.remove
+    drop, remove, authority_asked = DROP_REQUEST, request.remove, request.authority
     if remove:
         lines = [b"%b: %b\r\n" % h for h in request.headers if h[0] not in drop and h[0] not in remove]
     else:
@@ -62,10 +62,10 @@ def request_head(request: Request, authority: bytes, strip: int) -> bytes:
         authority,
         b"".join(lines),
         request.connection.forwarded,
-        b"X-Forwarded-Host: %b\r\n" % request.authority if request.authority else b"",
+        b"X-Forwarded-Host: %b\r\n" % authority_asked if authority_asked else b"",
         request.id,
         b"".join(request.extra) if request.extra else b"",
-        _request_framing(request),
+        _request_framing(request) if request.length or b"content-length" in request.fields else b"",
     )
 
 

@@ -39,17 +39,18 @@ def read(data: bytes) -> Plain | None:
     first = lines.pop(0)
     status = _statuses.get(first) or _status(first)
     length = -1
-    kept = []
+    kept: list[bytes] = []
+    get = _lines.get
     for line in lines:
-        known = _lines.get(line)
+        known = get(line)
         if known is None:
             known = _understand(line)
-        if type(known) is bytes:
+        if isinstance(known, bytes):
             kept.append(known)
         elif known == _DOUBTFUL or length >= 0:
             return None
         else:
-            length = known  # type: ignore[assignment]  # an int: the case of bytes is above
+            length = known
     end += 4
     if not status or length != len(data) - end:
         return None

@@ -46,10 +46,10 @@ class InFlight:
 
     def enter(self) -> bool:
         """Count one request in, unless there are as many as may be."""
-        self._mine += 1
-        self._words[self._own] = self._mine
+        self._mine = mine = self._mine + 1
+        self._words[self._own] = mine
         if self.alone:
-            if self._mine <= self.maximum:
+            if mine <= self.maximum:
                 return True
             self.leave()
             return False
@@ -64,8 +64,8 @@ class InFlight:
 
     def leave(self) -> None:
         """Count one request out."""
-        self._mine -= 1
-        self._words[self._own] = self._mine
+        self._mine = mine = self._mine - 1
+        self._words[self._own] = mine
 
     def total(self) -> int:
         """How many are in flight over all workers."""
