@@ -21,8 +21,12 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 picks a free one.")] = 8080,
     admin_port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Port of metrics and health, loopback only.")
+        int, typer.Option(min=0, max=65535, help="Port of metrics, health and the admin API; 0 picks a free one.")
     ] = 8081,
+    admin_host: Annotated[str, typer.Option(help="Its address; one that is not loopback needs a token.")] = "127.0.0.1",
+    admin_token_file: Annotated[
+        Path | None, typer.Option(help="File with its bearer token. Else from APIGW_ADMIN_TOKEN, if that is set.")
+    ] = None,
     workers: Annotated[int, typer.Option(min=1, max=256, help="Processes, each one event loop: parallelism.")] = 1,
     concurrency: Annotated[
         int, typer.Option(min=1, max=1_000_000, help="Requests in flight over all workers; beyond it 503.")
@@ -38,8 +42,8 @@ def serve(
 ) -> None:
     """Run the gateway; it reloads by itself when a file changes, without losing a request.
 
-    Metrics, health, routes and POST /reload are on the admin port. Ctrl-C (or SIGTERM) answers what is in flight,
-    then ends; SIGHUP reloads.
+    Metrics, health and routes are on the admin port; there APIs are put and removed at run time, too. Ctrl-C (or
+    SIGTERM) answers what is in flight, then ends; SIGHUP reloads.
     """
     from apigw_cli.gateway import source, supervisor
     from apigw_cli.gateway.options import Options
@@ -48,13 +52,24 @@ def serve(
         raise UsageError("--spec serves a file by itself: leave out --config, --stage and --released")
     if released and stage is None:
         raise UsageError("--released runs what is deployed to a stage", hint="name it: --stage prod")
-    options = Options(host, port, admin_port, workers, concurrency, watch, upstream, access_log)
+    options = Options(
+        host,
+        port,
+        admin_port,
+        workers,
+        concurrency,
+        watch,
+        upstream,
+        access_log,
+        admin_host=admin_host,
+        admin_token_file=admin_token_file,
+    )
     if spec is not None:
         load = source.specification(spec)
     elif released:
         from apigw_cli.stages.released import released as deployed
 
-        load = source.released(lambda: deployed(config, str(stage)))
+        load = source.released(lambda: deployed(config, str(stage)), config)
     else:
         load = source.working_files(config, stage)
     code = supervisor.run(options, source.mocked(load) if mock or spec is not None else load, terminal.note)

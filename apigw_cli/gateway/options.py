@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 DRAIN_SECONDS = 10.0
 
@@ -25,3 +26,5 @@ class Options:
     upstream: bool = False
     access_log: str = "-"
     in_process: bool = sys.platform == "win32"
+    admin_host: str = "127.0.0.1"
+    admin_token_file: Path | None = None

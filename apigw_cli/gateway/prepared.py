@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from apigw_cli.errors import ApigwError
 from apigw_cli.gateway import source
 from apigw_cli.gateway.control import Commit, Prepare
 from apigw_cli.gateway.metrics import Layout
-from apigw_cli.gateway.source import Load, Loaded
+from apigw_cli.gateway.source import Loaded
 from apigw_cli.gateway.watch import Signature, signature
 from apigw_cli.limits.bucket import Decision, Limit
 from apigw_cli.policies.interface import Runtime
@@ -40,7 +40,7 @@ class Prepared:
         return Commit(generation)
 
 
-def prepare(load: Load, known: Iterable[Path] = ()) -> Prepared:
+def prepare(load: Callable[[], Loaded], known: Iterable[Path] = ()) -> Prepared:
     """Load, read the secrets and compile every policy. `known`: the files to look at before they are read.
 
     Raises ApigwError, with places, for whatever a worker could not serve; a bug in a policy is one too, for the

@@ -53,10 +53,14 @@ def _url(api: Api, host: str, port: int) -> str:
     return base + api.base_path
 
 
-def reloaded(files: Iterable[Path], what: str, workers: int, seconds: float) -> str:
+def because(files: Iterable[Path]) -> str:
+    """How a reload's line begins: the files that changed."""
     changed = [os.path.relpath(file) for file in files]
     names = " ".join(changed) if len(changed) <= 3 else f"{len(changed)} files"
-    because = f"{names}: " if names else ""
+    return f"{names}: " if names else ""
+
+
+def reloaded(because: str, what: str, workers: int, seconds: float) -> str:
     done = {1: "the worker", 2: "both workers"}.get(workers, f"all {workers} workers")
     return f"{_clock()} reload  {because}{what}   {done} in {seconds * 1000:.0f} ms"
 

@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import msgspec
 import orjson
 
 from apigw_cli.config import project
+from apigw_cli.config.project import Project
+from apigw_cli.errors import UsageError
+from apigw_cli.gateway import overlay, rundir
+from apigw_cli.gateway.overlay import Overlay
 from apigw_cli.openapi.document import Library
 from apigw_cli.openapi.operations import operations
 from apigw_cli.policies.registry import POLICIES
@@ -24,59 +29,87 @@ from apigw_cli.snapshot.model import MockIntegration, Route, Snapshot
 class Loaded:
     """A Snapshot, the files to watch for changes of it, the folder that references of secrets are relative to.
 
-    `origin` says in brackets what it is made from: "working files".
+    `origin` says in brackets what it is made from: "working files". `declared`: the APIs that the files declare,
+    whatever was put or removed at run time.
     """
 
     snapshot: Snapshot
     files: tuple[Path, ...]
     root: Path
     origin: str
+    declared: frozenset[str] = frozenset()
 
 
-Load = Callable[[], Loaded]
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Calling it makes the Snapshot, with the changes that were made at run time. Raises InputError, UsageError.
+
+    `compiled` gives the same with the places of everything. `run`: the folder for what belongs to a running
+    gateway; None without an apigw.yaml to put it beside.
+    """
+
+    load: Callable[[Overlay], Loaded]
+    compiled: Callable[[Overlay], Compiled]
+    run: Callable[[], Path | None] = lambda: None
+
+    def __call__(self, changes: Overlay = overlay.NOTHING) -> Loaded:
+        return self.load(changes)
 
 
 def working_files(config: Path | None, stage: str | None) -> Load:
     """The files as they stand now, compiled with `stage` (None: the first). Raises InputError, UsageError."""
-
-    def load() -> Loaded:
-        compiled = compiler.compile_project(project.load(project.find(config)), stage, POLICIES)
-        return Loaded(compiled.snapshot, compiled.files, compiled.root, "working files")
-
-    return load
+    load = partial(_from_project, lambda: project.load(project.find(config)), stage, "working files")
+    return Load(lambda changes: load(changes)[0], lambda changes: load(changes)[1], partial(_run_folder, config))
 
 
 def specification(spec: str) -> Load:
     """A bare OpenAPI file or URL: every route is mocked and open to all."""
-
-    def load() -> Loaded:
-        compiled = compiler.compile_project(project.from_spec(spec), None, POLICIES)
-        files = tuple(file for file in compiled.files if "://" not in str(file))
-        return Loaded(compiled.snapshot, files, compiled.root, os.path.basename(spec))  # noqa: PTH119
-
-    return load
+    load = partial(_from_project, lambda: project.from_spec(spec), None, os.path.basename(spec))  # noqa: PTH119
+    return Load(lambda changes: load(changes)[0], lambda changes: load(changes)[1])
 
 
-def released(find: Callable[[], tuple[Compiled, tuple[Path, ...]]]) -> Load:
+def _from_project(
+    read: Callable[[], Project], stage: str | None, origin: str, changes: Overlay
+) -> tuple[Loaded, Compiled]:
+    found = read()
+    apis = found.config.data.get("apis")
+    declared = frozenset(apis if isinstance(apis, dict) else ())
+    overlay.apply(found, changes)
+    compiled = compiler.compile_project(found, stage, POLICIES)
+    snapshot = overlay.without_removed(compiled.snapshot, changes)
+    files = tuple(file for file in compiled.files if "://" not in str(file))
+    if changes:
+        origin = f"{origin}, {len(changes)} changed at run time"
+    return Loaded(snapshot, files, compiled.root, origin, declared), compiled
+
+
+def _run_folder(config: Path | None) -> Path:
+    return rundir.of(project.find(config).parent)
+
+
+def released(find: Callable[[], tuple[Compiled, tuple[Path, ...]]], config: Path | None = None) -> Load:
     """What `find` says is deployed to a stage, with the files that say so."""
 
-    def load() -> Loaded:
+    def load(changes: Overlay) -> Loaded:
+        if changes:
+            message = "this gateway runs what is deployed to a stage, which is changed by deploying"
+            raise UsageError(message, hint="apigw deploy, apigw promote")
         compiled, files = find()
         references = (scheme.keys.partition(":") for scheme in compiled.snapshot.auth.values())
         keys = (compiled.root / name for kind, _, name in references if kind == "file")
         return Loaded(compiled.snapshot, tuple(dict.fromkeys((*files, *keys))), compiled.root, "released")
 
-    return load
+    return Load(load, lambda _: find()[0], partial(_run_folder, config))
 
 
 def mocked(load: Load) -> Load:
     """The same, with every route answered from its specification. Policies stay in force."""
 
-    def load_mocked() -> Loaded:
-        loaded = load()
+    def load_mocked(changes: Overlay) -> Loaded:
+        loaded = load(changes)
         return replace(loaded, snapshot=mock(loaded.snapshot), origin=f"{loaded.origin}, mocked")
 
-    return load_mocked
+    return replace(load, load=load_mocked)
 
 
 def mock(snapshot: Snapshot) -> Snapshot:

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 from typing import Any
 
+import msgspec
+
 from apigw_cli import __version__
-from apigw_cli.gateway import changes, metrics
+from apigw_cli.errors import ApigwError
+from apigw_cli.gateway import changes, metrics, origins
 from apigw_cli.gateway.metrics import Gauges, Layout, Totals
 from apigw_cli.gateway.options import Options
+from apigw_cli.gateway.origins import Origins
+from apigw_cli.gateway.overlay import NOTHING, Overlay
 from apigw_cli.gateway.prepared import Prepared
+from apigw_cli.gateway.redaction import redacted
 from apigw_cli.gateway.shared import Shared
+from apigw_cli.gateway.source import Load
 from apigw_cli.snapshot.model import HttpIntegration, Route
 
 
 class Status:
     """Written by the supervisor, read by the admin port."""
 
-    def __init__(self, options: Options, shared: Shared, prepared: Prepared) -> None:
+    def __init__(self, options: Options, shared: Shared, load: Load, prepared: Prepared) -> None:
         self.prepared = prepared
+        self.overlay: Overlay = NOTHING  # what was put and removed at run time
         self.generation = 1
         self.layout = Layout()
         self.serving: set[int] = set()  # numbers of the workers that take requests
@@ -25,6 +35,8 @@ class Status:
         self.reloads_refused = 0
         self.worker_restarts = 0
         self.stopping = False
+        self._load = load
+        self._origins: tuple[int, Origins] = (0, {})  # with the generation that they are of
         self._options = options
         self._shared = shared
         self._totals = Totals(shared.metrics, options.workers)
@@ -59,8 +71,46 @@ class Status:
             "files": [str(file) for file in self.prepared.loaded.files],
         }
 
-    def routes(self) -> list[dict[str, Any]]:
-        return [_route(route) for route in self.prepared.loaded.snapshot.routes]
+    def apis(self) -> list[dict[str, Any]]:
+        """The APIs that are served, and those of the files that were removed."""
+        snapshot = self.prepared.loaded.snapshot
+        found = []
+        for api in snapshot.apis:
+            routes = sum(route.api == api.name for route in snapshot.routes)
+            came = "put" if api.name in self.overlay else "files"
+            found.append({**msgspec.to_builtins(api), "routes": routes, "from": came, "served": True})
+        removed = (name for name, change in self.overlay.items() if change.text is None)
+        return found + [{"name": name, "from": "files", "served": False} for name in removed]
+
+    def config(self) -> dict[str, Any]:
+        """The Snapshot as data: of documents only digests, of credentials only that there are some."""
+        snapshot = self.prepared.loaded.snapshot
+        documents = {
+            name: {"sha256": hashlib.sha256(memoryview(data)).hexdigest(), "bytes": len(memoryview(data))}
+            for name, data in snapshot.documents.items()
+        }
+        data = redacted(msgspec.to_builtins(msgspec.structs.replace(snapshot, documents={})))
+        return {"digest": self.prepared.digest, **data, "documents": documents}
+
+    async def routes(self) -> list[dict[str, Any]]:
+        """Every route with its policies, and where they were written."""
+        prepared = self.prepared
+        if self._origins[0] != self.generation:
+            self._origins = (self.generation, await asyncio.to_thread(self._find_origins, prepared, self.overlay))
+        places = self._origins[1]
+        return [{**_route(route), "origins": places.get(route.id, {})} for route in prepared.loaded.snapshot.routes]
+
+    def _find_origins(self, prepared: Prepared, overlay: Overlay) -> Origins:
+        """The places are not kept, being larger than all else: they are found anew when somebody asks.
+
+        Nothing is told where the files no longer give what is served.
+        """
+        try:
+            if self._load(overlay).snapshot.digest != prepared.digest:
+                return {}
+            return origins.of(self._load.compiled(overlay))
+        except ApigwError:
+            return {}
 
     def metrics(self) -> str:
         snapshot = self.prepared.loaded.snapshot

@@ -18,9 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from apigw_cli.errors import ApigwError, EnvironmentFailure, Exit, InputError
-from apigw_cli.gateway import changes, report, sockets
-from apigw_cli.gateway.admin import HOST, Admin
+from apigw_cli.gateway import changes, overlay, report, rundir, sockets
+from apigw_cli.gateway.admin import Admin
+from apigw_cli.gateway.guard import guard
 from apigw_cli.gateway.options import DRAIN_SECONDS, Options
+from apigw_cli.gateway.overlay import NOTHING, Change, Overlay
 from apigw_cli.gateway.prepared import Prepared, prepare
 from apigw_cli.gateway.processes import Gone, Handle, LocalHandle, ProcessHandle
 from apigw_cli.gateway.sample_upstream import SampleUpstreams
@@ -40,16 +42,28 @@ def run(options: Options, load: Load, say: Say) -> Exit:
 
     Raises ApigwError where it cannot start: what was written, a port in use, no memory.
     """
-    prepared = prepare(load)
+    guarded = guard(options.admin_host, options.admin_token_file)
+    changed = _kept(load)
+    prepared = prepare(lambda: load(changed))
     listeners = sockets.bind(options.host, options.port, options.workers)
-    admin = sockets.bind(HOST, options.admin_port, 1, "--admin-port")[0]
-    supervisor = Supervisor(options, load, say, prepared, listeners, admin)
+    admin = sockets.bind(options.admin_host, options.admin_port, 1, "--admin-port")[0]
+    supervisor = Supervisor(options, load, say, prepared, listeners)
+    supervisor.status.overlay = changed
+    supervisor.admin = Admin(admin, guarded, supervisor.status, supervisor)
     with asyncio.Runner() as runner:
         return runner.run(supervisor.serve())
 
 
+def _kept(load: Load) -> Overlay:
+    """The APIs that an earlier gateway was told to keep (`?persist=true`)."""
+    folder = load.run()
+    return NOTHING if folder is None else rundir.kept(folder)
+
+
 class Supervisor:
     """One running gateway."""
+
+    admin: Admin
 
     def __init__(
         self,
@@ -58,7 +72,6 @@ class Supervisor:
         say: Say,
         prepared: Prepared,
         listeners: list[socket.socket],
-        admin: socket.socket,
     ) -> None:
         self._options = options
         self._load = load
@@ -66,8 +79,7 @@ class Supervisor:
         self._listeners = listeners
         self._current = prepared
         self._shared = Shared.create(options)
-        self.status = Status(options, self._shared, prepared)
-        self._admin = Admin(admin, self.status, self.reload)
+        self.status = Status(options, self._shared, load, prepared)
         self._workers: dict[int, Handle] = {}
         self._lock = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -89,7 +101,7 @@ class Supervisor:
             if self._options.upstream:
                 await upstreams.start(self._current.loaded.snapshot)
             await self._start_workers()
-            await self._admin.start()
+            await self.admin.start()
             self._announce()
             if self._options.watch:
                 self._spawn(self._watch())
@@ -100,7 +112,7 @@ class Supervisor:
 
     def _announce(self) -> None:
         port = self._listeners[0].getsockname()[1]
-        for line in report.addresses(self._current.loaded.snapshot, self._options.host, port, self._admin.url):
+        for line in report.addresses(self._current.loaded.snapshot, self._options.host, port, self.admin.url):
             self._say(line)
         self._say(report.last_line(self._current.loaded, self._options))
 
@@ -146,7 +158,7 @@ class Supervisor:
             for listener in self._listeners:
                 listener.close()
         await asyncio.gather(*(worker.drain(DRAIN_SECONDS) for worker in self._workers.values()))
-        await self._admin.stop()
+        await self.admin.stop()
         await upstreams.stop()
 
     # --- workers
@@ -212,7 +224,7 @@ class Supervisor:
         async with self._lock:
             began = time.monotonic()
             try:
-                what = await self._reload(began, files)
+                what = await self._reload(began, self.status.overlay, report.because(files))
             except ApigwError as error:
                 self.status.reloads_refused += 1
                 self._broken = True
@@ -223,18 +235,54 @@ class Supervisor:
             self.status.reloads += 1
             return what
 
-    async def _reload(self, began: float, files: Iterable[Path]) -> list[str]:
-        prepared = await asyncio.to_thread(prepare, self._load, self._current.signature)
+    async def _reload(self, began: float, changed: Overlay, because: str) -> list[str]:
+        prepared = await asyncio.to_thread(prepare, lambda: self._load(changed), self._current.signature)
         generation = self.status.generation + 1
         await self._prepare_all(prepared, generation)
         commit = prepared.commit(generation)
         await asyncio.gather(*(w.commit(commit) for w in self._serving()), return_exceptions=True)
         before, self._current = self._current, prepared
+        self.status.overlay = changed
         self.status.swap(prepared, generation)
         what = changes.describe(before.loaded.snapshot, prepared.loaded.snapshot, before.secrets != prepared.secrets)
-        self._say(report.reloaded(files, changes.summary(what), len(self._workers), time.monotonic() - began))
+        self._say(report.reloaded(because, changes.summary(what), len(self._workers), time.monotonic() - began))
         if self._watcher is not None and before.loaded.files != prepared.loaded.files:
             self._watcher.stop()
+        return what
+
+    # --- APIs at run time
+
+    async def put_api(self, name: str, body: bytes, persist: bool) -> list[str]:
+        """Serve the API in `body` under `name`, in place of one that has it. Returns what changed."""
+        label = f"PUT /apis/{name}"
+        change = Change(label, overlay.decoded(body, label))
+        async with self._lock:
+            return await self._overlay({**self.status.overlay, name: change}, name, label, persist)
+
+    async def delete_api(self, name: str, persist: bool, restore: bool) -> list[str] | None:
+        """Serve an API no more; `restore`: serve it as the files have it. Returns what changed; None: no such API."""
+        async with self._lock:
+            now = self._current.loaded
+            if name not in self.status.overlay and (restore or all(api.name != name for api in now.snapshot.apis)):
+                return None
+            changed = {other: change for other, change in self.status.overlay.items() if other != name}
+            label = f"DELETE /apis/{name}"
+            if name in now.declared and not restore:
+                changed[name] = Change(label, None)
+            return await self._overlay(changed, name, label, persist)
+
+    async def _overlay(self, changed: Overlay, name: str, because: str, persist: bool) -> list[str]:
+        folder = self._load.run() if persist else None
+        if persist and folder is None:
+            raise InputError("there is no apigw.yaml beside which to keep it", hint="leave out persist")
+        try:
+            what = await self._reload(time.monotonic(), changed, f"{because}: ")
+        except ApigwError:
+            self.status.reloads_refused += 1
+            raise
+        self.status.reloads += 1
+        if folder is not None:
+            await asyncio.to_thread(rundir.keep, folder, name, changed.get(name))
         return what
 
     async def _prepare_all(self, prepared: Prepared, generation: int) -> None:

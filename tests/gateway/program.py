@@ -94,9 +94,9 @@ class Gateway:
     def admin_port(self) -> int:
         return int(re.search(r"admin\s+http\s+http://127\.0\.0\.1:(\d+)", "\n".join(self.lines))[1])  # type: ignore[index]
 
-    def admin(self, path: str, method: str = "GET", **headers: str) -> tuple[int, str]:
+    def admin(self, path: str, method: str = "GET", body: bytes | None = None, **headers: str) -> tuple[int, str]:
         connection = http.client.HTTPConnection("127.0.0.1", self.admin_port, timeout=PATIENCE)
-        connection.request(method, path, headers=headers)
+        connection.request(method, path, body, headers)
         answer = connection.getresponse()
         body = answer.read().decode()
         connection.close()
