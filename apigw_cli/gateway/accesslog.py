@@ -26,6 +26,7 @@ _LONGEST = 1024  # characters of a path or a list of names, so that a line alway
 _STATUS = {status: b',"status":%d,' % status for status in range(100, 1000)}
 _REST = b',"duration_ms":%d.%03d,"bytes_in":%d,"bytes_out":%d,"upstream":'
 _NO_ROUTE = b'"route":null,"api":null,"principal":'
+_NO_TRACE = b',"trace_id":null'
 _END = b',"reason":null}\n'
 
 
@@ -81,6 +82,7 @@ class AccessLog:
                     orjson.dumps(request.principal),
                     _REST % (micros // 1000, micros % 1000, request.bytes_in, request.bytes_out),
                     handler.labels[request.target.index] if handler is not None else b"null",
+                    request.trace.field if request.trace is not None else _NO_TRACE,
                     b',"reason":"%b"}\n' % request.reason.encode() if request.reason else _END,
                 )
             )

@@ -15,7 +15,7 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING, cast
 
-from apigw_cli.gateway import answers, forward
+from apigw_cli.gateway import answers, forward, tracing
 from apigw_cli.gateway.accesslog import client_fields
 from apigw_cli.gateway.framing import HOLD_MAXIMUM, METHODS, Malformed
 from apigw_cli.gateway.reader import Reader
@@ -161,6 +161,8 @@ class ClientConnection(Reader):
     def _start(self, request: Request) -> None:
         """Route a request and take it through its plan's steps to what answers it."""
         site = self.site
+        if site.export is not None or b"traceparent" in request.fields:
+            tracing.join(request, site.export)
         if not site.inflight.enter():
             message = "the gateway has all the requests in flight that it may"
             self.answer(request, 503, message, _OVERLOADED, "overloaded")

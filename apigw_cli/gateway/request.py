@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from apigw_cli.gateway.connection import ClientConnection
     from apigw_cli.gateway.handlers import UpstreamHandler
     from apigw_cli.gateway.table import Plan
+    from apigw_cli.gateway.tracing import Trace
 
 Header = tuple[bytes, bytes]
 
@@ -38,6 +39,7 @@ class Request(msgspec.Struct, eq=False):
     query: bytes = b""
 
     plan: Plan | None = None
+    trace: Trace | None = None
     counted: bool = False  # among those in flight
     authority: bytes = b""  # host and port as the client named them
     host: str = ""  # the host to route on

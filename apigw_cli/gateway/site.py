@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from apigw_cli.gateway.connection import ClientConnection
     from apigw_cli.gateway.request import Request
     from apigw_cli.gateway.table import Table
+    from apigw_cli.gateway.tracing import Export
     from apigw_cli.limits.inflight import InFlight
 
 TICK = 0.1  # seconds between two looks at the deadlines: that is how exact a timeout is
@@ -42,6 +43,7 @@ class Site:
         self.inflight = inflight
         self.cells = cells
         self.log = log
+        self.export: Export | None = None  # of spans; None: nobody asked for them
         self.table: Table
         self.pools: dict[str, Pool] = {}
         self.connections: set[ClientConnection] = set()
@@ -92,6 +94,8 @@ class Site:
         words[histogram + _SUM] += elapsed
         if request.reason:
             self.cells.count_reason(route, request.reason)
+        if self.export is not None:
+            self.export.add(request, elapsed)
         if self.log is not None:
             self.log.add(request, elapsed)
 

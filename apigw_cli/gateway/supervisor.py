@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from apigw_cli.errors import ApigwError, EnvironmentFailure, Exit, InputError
-from apigw_cli.gateway import changes, overlay, report, rundir, sockets
+from apigw_cli.gateway import changes, overlay, report, rundir, sockets, tracing
 from apigw_cli.gateway.admin import Admin
 from apigw_cli.gateway.guard import guard
 from apigw_cli.gateway.options import DRAIN_SECONDS, Options
@@ -42,6 +42,7 @@ def run(options: Options, load: Load, say: Say) -> Exit:
 
     Raises ApigwError where it cannot start: what was written, a port in use, no memory.
     """
+    tracing.check()
     guarded = guard(options.admin_host, options.admin_token_file)
     changed = _kept(load)
     prepared = prepare(lambda: load(changed))

@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 
 from apigw_cli.errors import InputError
-from apigw_cli.gateway import control
+from apigw_cli.gateway import control, tracing
 from apigw_cli.gateway.accesslog import AccessLog
 from apigw_cli.gateway.connection import ClientConnection
 from apigw_cli.gateway.control import Commit, Committed, Drain, Prepare, Prepared, Refused
@@ -62,6 +62,8 @@ class Worker:
         self._server: asyncio.Server | None = None
         self._loop = asyncio.get_running_loop()
         self.site = Site(self._loop, inflight, cells, log)
+        if tracing.is_on():
+            self.site.export = tracing.Export()
 
     async def prepare(self, order: Prepare) -> Prepared | Refused:
         """Make a Snapshot ready beside the one that is served."""
@@ -104,6 +106,8 @@ class Worker:
         await asyncio.sleep(0)  # one turn of the loop, in which the connections close
         if self._log is not None:
             self._log.close()
+        if self.site.export is not None:
+            await asyncio.to_thread(self.site.export.close)
 
 
 def new_loop() -> asyncio.AbstractEventLoop:

@@ -23,6 +23,7 @@ def request(path: str = "/pets") -> Any:
         query=b"a=1&b=2",
         status=200,
         plan=None,
+        trace=None,
         principal='a "quoted" name',
         handler=None,
         bytes_in=1,
