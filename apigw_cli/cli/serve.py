@@ -39,6 +39,9 @@ def serve(
     access_log: Annotated[
         str, typer.Option(metavar="FILE|-|off", help="JSON lines, one a request; - is stdout.")
     ] = "-",
+    access_log_sample: Annotated[
+        str, typer.Option(metavar="PERCENT", help="Log this share of what went well; errors and refusals always.")
+    ] = "100%",
 ) -> None:
     """Run the gateway; it reloads by itself when a file changes, without losing a request.
 
@@ -46,7 +49,7 @@ def serve(
     SIGTERM) answers what is in flight, then ends; SIGHUP reloads.
     """
     from apigw_cli.gateway import source, supervisor
-    from apigw_cli.gateway.options import Options
+    from apigw_cli.gateway.options import Options, share
 
     if spec is not None and (config is not None or stage is not None or released):
         raise UsageError("--spec serves a file by itself: leave out --config, --stage and --released")
@@ -63,6 +66,7 @@ def serve(
         access_log,
         admin_host=admin_host,
         admin_token_file=admin_token_file,
+        access_log_share=share(access_log_sample),
     )
     if spec is not None:
         load = source.specification(spec)

@@ -7,6 +7,7 @@ travel in them.
 from __future__ import annotations
 
 import os
+import random
 import select
 import stat
 import time
@@ -44,11 +45,13 @@ class AccessLog:
     """Writes to a descriptor that all workers share: a file that appends, a pipe, a terminal.
 
     A pipe is written to only when it takes PIPE_BUF bytes at once: so a reader that stands still never stops the
-    worker, and lines of several workers are never torn apart (POSIX, write).
+    worker, and lines of several workers are never torn apart (POSIX, write). `share`: of the requests that went
+    well, which part is logged (0 to 1); errors and refusals always are.
     """
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, share: float = 1) -> None:
         self.dropped = 0
+        self._skip = 1 - share
         self._descriptor = descriptor
         self._lines: list[bytes] = []
         self._pending: deque[bytes] = deque()
@@ -62,6 +65,8 @@ class AccessLog:
 
     def add(self, request: Request, elapsed: int) -> None:
         """Log an answered request that took `elapsed` nanoseconds."""
+        if self._skip and request.status < 400 and not request.reason and random.random() < self._skip:
+            return
         now = time.time_ns() // 1_000_000
         if now != self._now:
             self._stamp = self._start(now)

@@ -6,14 +6,28 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from apigw_cli.errors import UsageError
+
 DRAIN_SECONDS = 10.0
+
+
+def share(text: str) -> float:
+    """`10%` or `0.5%` as a number from 0 to 1. Raises UsageError."""
+    try:
+        percent = float(text.removesuffix("%")) if text.endswith("%") else -1
+    except ValueError:
+        percent = -1
+    if not 0 <= percent <= 100:
+        raise UsageError(f"--access-log-sample {text} is no share", hint="write it in percent: 10%, 0.5%")
+    return percent / 100
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
     """`port` and `admin_port` 0 pick a free one. `concurrency` is the total in flight over all workers.
 
-    `access_log` is a file's name, "-" for stdout or "off". `in_process`: one worker inside the supervisor, as on
+    `access_log` is a file's name, "-" for stdout or "off"; `access_log_share` the part of the requests that went well
+    which it gets, 0 to 1. `in_process`: one worker inside the supervisor, as on
     systems that hand no sockets to other processes.
     """
 
@@ -28,3 +42,4 @@ class Options:
     in_process: bool = sys.platform == "win32"
     admin_host: str = "127.0.0.1"
     admin_token_file: Path | None = None
+    access_log_share: float = 1

@@ -68,7 +68,7 @@ class ProcessHandle:
         """Start a worker on `listener`."""
         ours, theirs = socket.socketpair()
         descriptors = (listener.fileno(), theirs.fileno(), *_memory(shared))
-        inherited = Inherited(index, *descriptors, shared.log)
+        inherited = Inherited(index, *descriptors, shared.log, shared.log_share)
         process = await _spawn(inherited, [d for d in (*descriptors, shared.log) if d > 2])
         theirs.close()
         ours.setblocking(False)
@@ -153,7 +153,7 @@ class LocalHandle:
     def __init__(self, listener: socket.socket, shared: Shared) -> None:
         self.index = 0
         self.started = time.monotonic()
-        log = AccessLog(shared.log) if shared.log >= 0 else None
+        log = AccessLog(shared.log, shared.log_share) if shared.log >= 0 else None
         self._worker = Worker(listener, shared.inflight, shared.limits, WorkerCells(shared.metrics, 0), log)
         self._ended = asyncio.Event()
 

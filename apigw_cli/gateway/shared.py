@@ -21,6 +21,7 @@ class Shared:
     limits: SharedStore | MemoryStore
     metrics: SharedMemory
     log: int
+    log_share: float
 
     @classmethod
     def create(cls, options: Options) -> Shared:
@@ -32,6 +33,7 @@ class Shared:
                 MemoryStore() if options.in_process else SharedStore.create(),
                 metrics.create(options.workers),
                 log,
+                options.access_log_share,
             )
         except OSError as error:
             raise EnvironmentFailure(f"no memory for the workers to share: {error.strerror}") from None

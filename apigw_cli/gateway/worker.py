@@ -47,6 +47,7 @@ class Inherited(msgspec.Struct, frozen=True):
     limits: int
     metrics: int
     log: int
+    log_share: float = 1
 
 
 class Worker:
@@ -167,7 +168,7 @@ def _assemble(inherited: Inherited) -> Worker:
     inflight = InFlight.attach(inherited.inflight, inherited.index)
     store: Store = (MemoryStore if inflight.alone else SharedStore).attach(inherited.limits)
     cells = WorkerCells(SharedMemory.attach(inherited.metrics), inherited.index)
-    log = AccessLog(inherited.log) if inherited.log >= 0 else None
+    log = AccessLog(inherited.log, inherited.log_share) if inherited.log >= 0 else None
     return Worker(listener, inflight, store, cells, log)
 
 

@@ -36,8 +36,7 @@ class Gateway:
         self.folder = folder
         self.log = folder / "access.log"
         self.lines: list[str] = []
-        given = " ".join(arguments)
-        extra = [] if "--access-log" in given else ["--access-log", str(self.log)]
+        extra = [] if "--access-log" in arguments else ["--access-log", str(self.log)]
         self.process = subprocess.Popen(
             [
                 sys.executable,

@@ -7,11 +7,14 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from apigw_cli.errors import UsageError
 from apigw_cli.gateway import accesslog
 from apigw_cli.gateway.accesslog import AccessLog, client_fields, pieces
+from apigw_cli.gateway.options import share
 
 
 def request(path: str = "/pets") -> Any:
@@ -62,6 +65,31 @@ def test_a_reader_that_stands_still_stops_nobody(monkeypatch: Any) -> None:
     log.add(request(), 1)
     log.close()  # a reader that has gone is no error
     os.close(write)
+
+
+def test_a_share_of_what_went_well_and_all_that_did_not(tmp_path: Path) -> None:
+    descriptor = os.open(tmp_path / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    log = AccessLog(descriptor, 0.25)
+    bad, cut = request("/bad"), request("/cut")
+    bad.status, cut.reason = 429, "client_gone"
+    for _ in range(2_000):
+        for one in (request("/good"), bad, cut):
+            log.add(one, 1)
+    log.close()
+    os.close(descriptor)
+    text = (tmp_path / "log").read_text()
+    assert text.count("/bad") == text.count("/cut") == 2_000
+    assert 300 < text.count("/good") < 700  # 500 expected, standard deviation 19
+
+
+@pytest.mark.parametrize("text", ["10", "-1%", "101%", "x%", "%", "nan%", ""])
+def test_what_is_no_share_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="is no share"):
+        share(text)
+
+
+def test_a_share_in_percent() -> None:
+    assert [share(text) for text in ("100%", "0.5%", "0%")] == [1, 0.005, 0]
 
 
 def test_names_of_a_query_but_no_values(tmp_path: Path) -> None:

@@ -133,6 +133,18 @@ def test_more_than_may_be_in_flight(start: Start, recorder: Recorder) -> None:
     wait_until(lambda: gateway.metric("apigw_refusals_total", reason="overloaded") == 1, "the refusal's count")
 
 
+def test_a_sampled_log_has_every_refusal(start: Start) -> None:
+    gateway = start("--access-log-sample", "0%")
+    assert [get(gateway.port, path).status for path in ("/open/x", "/nowhere", "/open/y", "/keyed/x")] == [
+        200,
+        404,
+        200,
+        401,
+    ]
+    gateway.stop()
+    assert sorted(line["status"] for line in gateway.logged()) == [401, 404]
+
+
 def test_the_log_on_stdout_and_off(start: Start, tmp_path: Path) -> None:
     with (tmp_path / "out").open("wb") as out:
         gateway = start("--access-log", "-", stdout=out.fileno())
