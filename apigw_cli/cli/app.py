@@ -25,6 +25,7 @@ from apigw_cli.cli.promote import promote
 from apigw_cli.cli.rollback import rollback
 from apigw_cli.cli.routes import routes
 from apigw_cli.cli.serve import serve
+from apigw_cli.cli.top import top
 from apigw_cli.cli.upstream import upstream
 from apigw_cli.errors import ApigwError, Exit
 
@@ -70,6 +71,7 @@ COMMANDS: dict[str, list[tuple[Callable[..., None], str]]] = {
     ],
     "Run": [
         (serve, "apigw serve --workers 2 --upstream"),
+        (top, "apigw top --once --format json"),
         (upstream, "apigw upstream --port 9001 --latency 5"),
     ],
     "Measure": [

@@ -63,29 +63,30 @@ class Guard:
 
 def guard(host: str, token_file: Path | None) -> Guard:
     """The guard of an admin port on `host`. Raises UsageError where it would be open to others, or the token is bad."""
-    token = _token(token_file)
-    if token is None and not is_loopback(host):
+    found = token(token_file)
+    if found is None and not is_loopback(host):
         raise UsageError(
             f"--admin-host {host} lets other machines speak to the admin port: a token is required",
             hint=f"--admin-token-file FILE, or the environment variable {VARIABLE}",
         )
-    return Guard(host, None if token is None else hashlib.sha256(token).digest())
+    return Guard(host, None if found is None else hashlib.sha256(found).digest())
 
 
-def _token(token_file: Path | None) -> bytes | None:
+def token(token_file: Path | None) -> bytes | None:
+    """The bearer token in the file, else in the environment; None where neither is named. Raises ApigwError."""
     if token_file is not None:
         try:
-            token, where = token_file.read_bytes().strip(), str(token_file)
+            found, where = token_file.read_bytes().strip(), str(token_file)
         except OSError as error:
             raise EnvironmentFailure(f"cannot read the admin token {token_file}: {error.strerror}") from None
     elif VARIABLE in os.environ:
-        token, where = os.environ[VARIABLE].strip().encode(), f"${VARIABLE}"
+        found, where = os.environ[VARIABLE].strip().encode(), f"${VARIABLE}"
     else:
         return None
-    if len(token) < _SHORTEST or not all(33 <= byte < 127 for byte in token):
+    if len(found) < _SHORTEST or not all(33 <= byte < 127 for byte in found):
         hint = "make one with: openssl rand -hex 32"
         raise UsageError(f"the admin token in {where} must be {_SHORTEST} printable characters or more", hint=hint)
-    return token
+    return found
 
 
 def is_loopback(host: str) -> bool:

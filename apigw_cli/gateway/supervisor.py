@@ -17,6 +17,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from pathlib import Path
 from typing import Any
 
+from apigw_cli import __version__
 from apigw_cli.errors import ApigwError, EnvironmentFailure, Exit, InputError
 from apigw_cli.gateway import changes, overlay, report, rundir, sockets, tracing
 from apigw_cli.gateway.admin import Admin
@@ -88,6 +89,7 @@ class Supervisor:
         self._watcher: Watcher | None = None
         self._broken = False  # the last reload was refused
         self._last_refusal = ""
+        self._address: Path | None = None  # the file that says where the admin port is
 
     # --- life
 
@@ -104,6 +106,7 @@ class Supervisor:
             await self._start_workers()
             await self.admin.start()
             self._announce()
+            self._write_address()
             if self._options.watch:
                 self._spawn(self._watch())
             code = await self._stopped
@@ -116,6 +119,17 @@ class Supervisor:
         for line in report.addresses(self._current.loaded.snapshot, self._options.host, port, self.admin.url):
             self._say(line)
         self._say(report.last_line(self._current.loaded, self._options))
+
+    def _write_address(self) -> None:
+        """Say in a file beside apigw.yaml where the admin port is, for `apigw top`."""
+        folder = self._load.run()
+        if folder is None:
+            return
+        facts = {"admin": self.admin.url, "stage": self._current.loaded.snapshot.stage, "version": __version__}
+        try:
+            self._address = rundir.announce(folder, facts)
+        except EnvironmentFailure as error:  # a folder that is only read: serving goes on without it
+            self._say(report.event(f"{error}; apigw top needs --admin {self.admin.url}"))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -160,6 +174,8 @@ class Supervisor:
                 listener.close()
         await asyncio.gather(*(worker.drain(DRAIN_SECONDS) for worker in self._workers.values()))
         await self.admin.stop()
+        if self._address is not None:
+            self._address.unlink(missing_ok=True)
         await upstreams.stop()
 
     # --- workers
