@@ -21,6 +21,7 @@ from apigw_cli.gateway.framing import HOLD_MAXIMUM, METHODS, Malformed
 from apigw_cli.gateway.reader import Reader
 from apigw_cli.gateway.request import Request
 from apigw_cli.gateway.table import Plan
+from apigw_cli.gateway.tunnel import Tunnel
 from apigw_cli.routing.router import MethodNotAllowed
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class ClientConnection(Reader):
 
     __slots__ = (
         "_discarded",
+        "_early",
         "_held",
         "_pumping",
         "_queue",
@@ -59,6 +61,7 @@ class ClientConnection(Reader):
         self._queue: deque[Request | Malformed] = deque()
         self._pumping = False
         self._discarded = 0
+        self._early = bytearray()  # what came behind a handshake that is not decided yet
         self._held = False
         self._reading_paused = False
         self._writing_paused = False
@@ -107,7 +110,7 @@ class ClientConnection(Reader):
 
     def part(self, request: Request, data: bytes) -> None:
         if request.answered:
-            self.thrown_away(len(data))
+            self._throw_away(len(data))
             return
         request.waiting += len(data)
         sink = request.sink
@@ -130,7 +133,14 @@ class ClientConnection(Reader):
         elif request.plan is not None:
             request.plan.integration.ended(request)
 
-    def thrown_away(self, size: int) -> None:
+    def diverted(self, data: bytes) -> None:
+        if self.handshake is None:
+            self._throw_away(len(data))
+        else:
+            self._early += data
+            self.flow()
+
+    def _throw_away(self, size: int) -> None:
         self._discarded += size
         if self._discarded > DISCARD_MAXIMUM:
             self.transport.abort()
@@ -245,7 +255,9 @@ class ClientConnection(Reader):
         """The answer has been written to its end."""
         request.answered = True
         self._settle(request)
-        if not request.keep_alive:
+        if request is self.handshake:
+            self._declined(request)
+        elif not request.keep_alive:
             self._close(request)
         elif request.complete:
             if self._queue or self.site.draining:
@@ -281,6 +293,45 @@ class ClientConnection(Reader):
     def _drop_sink(request: Request) -> None:
         if request.sink is not None:
             request.sink.cancel()
+
+    # --- WebSocket
+
+    def undecided(self, early: bytes) -> None:
+        """Keep what follows a handshake until it is answered, unless that has been done already."""
+        request = self.handshake
+        if request is not None and request.answered:
+            self.handshake = None
+            if early:
+                self.data_received(early)
+        else:
+            self.deaf = True
+            self.diverted(early)
+
+    def _declined(self, request: Request) -> None:
+        """The handshake had an ordinary answer: what follows is HTTP as before."""
+        self.handshake = None
+        if not request.keep_alive:
+            self._close(request)
+            return
+        early, self._early = bytes(self._early), bytearray()
+        self.deaf = False
+        self._take_next()
+        self.flow()
+        if early:
+            self.data_received(early)
+
+    def switch(self, request: Request, upstream: asyncio.Transport, answer: bytes, rest: bytes) -> None:
+        """The upstream agreed: write its answer and let the bytes of both pass. `rest` came behind the answer."""
+        early, self._early = bytes(self._early), bytearray()
+        request.answered = True
+        if request.counted:
+            request.counted = False
+            self.site.inflight.leave()
+        self.handshake = self.active = None
+        self.flow()
+        self.site.connections.discard(self)
+        self.transport.write(answer)
+        Tunnel(self.site, request, self.transport, upstream).open(early, rest, self._writing_paused)
 
     # --- between requests
 
@@ -329,7 +380,7 @@ class ClientConnection(Reader):
     def flow(self) -> None:
         """Read from the socket, or not, as the states of body and queue ask for."""
         request = self.active
-        full = bool(self._queue)
+        full = bool(self._queue) or len(self._early) > HOLD_MAXIMUM
         if request is not None and not request.answered:
             full = full or self._held or (request.sink is None and request.waiting > HOLD_MAXIMUM)
         if full != self._reading_paused and not self.transport.is_closing():

@@ -65,11 +65,15 @@ def request_head(request: Request, authority: bytes, strip: int) -> bytes:
         b"X-Forwarded-Host: %b\r\n" % authority_asked if authority_asked else b"",
         request.id,
         b"".join(request.extra) if request.extra else b"",
-        _request_framing(request) if request.length or b"content-length" in request.fields else b"",
+        _request_framing(request)
+        if request.length or request.websocket or b"content-length" in request.fields
+        else b"",
     )
 
 
 def _request_framing(request: Request) -> bytes:
+    if request.websocket:
+        return b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
     if request.chunked:
         trailer = request.fields.get(b"trailer")
         announced = b"Trailer: %b\r\n" % trailer if trailer else b""
@@ -96,6 +100,12 @@ def withheld_trailers(request: Request) -> set[bytes]:
     lines = b"".join(request.extra).split(CRLF)
     own = {line.partition(b":")[0].strip().lower() for line in lines}
     return own | request.remove | request.fields.keys() | DROP_REQUEST
+
+
+def single(lines: list[bytes], name: bytes) -> bytes | None:
+    """The value of a field (name in lower case) that stands exactly once among header lines."""
+    found = [line.partition(b":")[2].strip() for line in lines if line.partition(b":")[0].lower() == name]
+    return found[0] if len(found) == 1 else None
 
 
 def without(lines: list[bytes], connection: bytes) -> list[bytes]:

@@ -8,6 +8,7 @@ of the connection; what is forwarded is framed anew from what was understood her
 
 from __future__ import annotations
 
+import base64
 import string
 from typing import TYPE_CHECKING
 
@@ -39,7 +40,17 @@ FRAMING = frozenset((b"connection", b"content-length", b"transfer-encoding", b"e
 
 # Fields that mean one thing or are an attack (RFC 9110, section 5.3).
 _SINGLE = frozenset(
-    (b"host", b"content-length", b"transfer-encoding", b"expect", b"authorization", b"content-type", b"user-agent")
+    (
+        b"host",
+        b"content-length",
+        b"transfer-encoding",
+        b"expect",
+        b"authorization",
+        b"content-type",
+        b"user-agent",
+        b"sec-websocket-key",
+        b"sec-websocket-version",
+    )
 )
 
 # Fields of a trailer that would change how the message was routed, framed or authorised (RFC 9110, section 6.5.1).
@@ -138,8 +149,27 @@ def sane_id(given: bytes) -> bytes | None:
 
 
 def wants_websocket(request: Request) -> bool:
-    """Whether the client asks to speak WebSocket on this connection (RFC 6455, section 4.1)."""
-    return b"websocket" in request.fields.get(b"upgrade", b"").lower()
+    """Whether the client asks to speak WebSocket on this connection. Raises Malformed for a faulty handshake.
+
+    RFC 6455, section 4.2.1. In HTTP/1.0 the request for an upgrade means nothing (RFC 9110, section 7.8).
+    """
+    protocols = request.fields.get(b"upgrade", b"").lower().split(b",")
+    if request.http10 or b"websocket" not in (protocol.strip() for protocol in protocols):
+        return False
+    if request.method != b"GET" or request.has_body:
+        raise Malformed(400, "a WebSocket is opened with GET and without a body")
+    if request.fields.get(b"sec-websocket-version") != b"13":
+        raise Malformed(400, "the header Sec-WebSocket-Version is not 13")
+    if not _is_key(request.fields.get(b"sec-websocket-key", b"")):
+        raise Malformed(400, "the header Sec-WebSocket-Key is not the Base64 of 16 bytes")
+    return True
+
+
+def _is_key(text: bytes) -> bool:
+    try:
+        return len(base64.b64decode(text, validate=True)) == 16
+    except ValueError:
+        return False
 
 
 def split_target(request: Request) -> bytes:

@@ -1,6 +1,6 @@
 """Counters: integers in memory that workers and supervisor share, added up when somebody asks.
 
-    words of one worker   [ unrouted ][ other ][ API ][ its routes … ] … [ spare ]
+    words of one worker   [ unrouted ][ other ][ open tunnels ][ API ][ its routes … ] … [ spare ]
 
 Only its worker writes a region, so nothing is locked; a killed worker's region is taken over by its successor, so
 nothing is lost. The supervisor says which words belong to which route (`Layout`); a route that comes or goes with a
@@ -33,6 +33,7 @@ ROUTE = CLASSES + len(REASONS)
 WORDS = 1 << 19  # a worker: 4 MiB of address space, of which only what is used takes room
 UNROUTED = (0, HISTOGRAM)  # where the histogram and the counts of requests without a route begin
 _OTHER = (HISTOGRAM + ROUTE, HISTOGRAM + ROUTE + HISTOGRAM)
+TUNNELS = 2 * (HISTOGRAM + ROUTE)  # how many are open now: its worker sets it to 0 when it starts
 
 
 class WorkerCells:
@@ -55,7 +56,7 @@ class Layout:
 
     apis: dict[str, int] = field(default_factory=dict)
     routes: dict[tuple[str, str], int] = field(default_factory=dict)
-    end: int = 2 * (HISTOGRAM + ROUTE)
+    end: int = TUNNELS + 1
 
     def api(self, name: str) -> int:
         """Where the histogram of an API begins."""
@@ -120,6 +121,8 @@ def render(layout: Layout, totals: Totals, gauges: Gauges) -> str:
     lines += _limiter(counts, gauges.limited)
     lines += _latency(layout, totals)
     lines += _gauges(gauges)
+    lines += _family("apigw_tunnels", "gauge", "Open WebSocket connections over all workers.")
+    lines += [f"apigw_tunnels {totals.read(TUNNELS, 1)[0]}"]
     return "\n".join(lines) + "\n"
 
 

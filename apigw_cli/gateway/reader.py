@@ -40,6 +40,7 @@ class Reader(asyncio.Protocol):
         "client_ip",
         "deaf",
         "forwarded",
+        "handshake",
         "parsing",
         "read_deadline",
         "site",
@@ -54,7 +55,8 @@ class Reader(asyncio.Protocol):
         self.forwarded = b""  # header lines that tell an upstream about the client
         self.parsing: Any = None  # the Request whose body is being read, if any
         self.read_deadline = 0  # monotonic_ns; 0: none
-        self.deaf = False  # what comes is thrown away
+        self.deaf = False  # what comes is not read as requests
+        self.handshake: Request | None = None  # the last request opens a WebSocket; that is not decided yet
         self._parser = httptools.HttpRequestParser(self)
         self._headers: list[Header] = []
         self._url = b""
@@ -76,20 +78,28 @@ class Reader(asyncio.Protocol):
     def broken(self, malformed: Malformed) -> None:
         """What came is no request. Nothing more is read."""
 
-    def thrown_away(self, size: int) -> None:
+    def diverted(self, data: bytes) -> None:
         """Bytes came while the connection is deaf."""
+
+    def undecided(self, early: bytes) -> None:
+        """`handshake` has been read: what follows, `early` being its first bytes, may be HTTP or WebSocket."""
 
     # --- feeding the parser
 
     def data_received(self, data: bytes) -> None:
         if self.deaf:
-            self.thrown_away(len(data))
+            self.diverted(data)
             return
         self._data = data
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            self._go_on_without_upgrade(data[upgrade.args[0] :])
+            rest = data[upgrade.args[0] :]
+            if self.handshake is None:
+                self._go_on_without_upgrade(rest)
+            else:
+                self._parser = httptools.HttpRequestParser(self)
+                self.undecided(rest)
         except httptools.HttpParserError as error:
             self._unparsable(error)
         else:
@@ -210,7 +220,8 @@ class Reader(asyncio.Protocol):
         if method not in METHODS:
             raise Malformed(501, "this method is not served here")
         if request.upgrades and framing.wants_websocket(request):
-            raise Malformed(501, "WebSocket connections are not passed through by this version")
+            request.upgrades = False
+            request.websocket = True
         authority = fields.get(b"host")
         path = site.paths.get(request.url)
         if path is None or authority is None:
@@ -234,4 +245,6 @@ class Reader(asyncio.Protocol):
         self.parsing = None
         self._state = _BETWEEN
         request.complete = True
+        if request.websocket:
+            self.handshake = request
         self.ended(request)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from apigw_cli.gateway import answers
 from apigw_cli.gateway.framing import Malformed, host_of
-from apigw_cli.gateway.metrics import BOUNDS, UNROUTED, WorkerCells
+from apigw_cli.gateway.metrics import BOUNDS, TUNNELS, UNROUTED, WorkerCells
 from apigw_cli.gateway.upstream_pool import Pool
 from apigw_cli.routing.path import normalise
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from apigw_cli.gateway.request import Request
     from apigw_cli.gateway.table import Table
     from apigw_cli.gateway.tracing import Export
+    from apigw_cli.gateway.tunnel import Tunnel
     from apigw_cli.limits.inflight import InFlight
 
 TICK = 0.1  # seconds between two looks at the deadlines: that is how exact a timeout is
@@ -47,6 +48,8 @@ class Site:
         self.table: Table
         self.pools: dict[str, Pool] = {}
         self.connections: set[ClientConnection] = set()
+        self.tunnels: set[Tunnel] = set()
+        cells.words[TUNNELS] = 0  # a predecessor that was killed took its own with it
         self.draining = False
         self.clock: Callable[[], int] = time.monotonic_ns
         self.now = self.clock()  # as of the last tick
@@ -86,6 +89,31 @@ class Site:
     def account(self, request: Request) -> None:
         """Count an answered request and log it."""
         elapsed = self.clock() - request.started
+        self._count(request, elapsed)
+        if self.export is not None:
+            self.export.add(request, elapsed)
+        if self.log is not None:
+            self.log.add(request, elapsed)
+
+    def tunnel_opened(self, tunnel: Tunnel) -> None:
+        """Its handshake is counted as a request; it is logged when it has ended, with all its bytes."""
+        self.tunnels.add(tunnel)
+        self.cells.words[TUNNELS] += 1
+        self._count(tunnel.request, self.clock() - tunnel.request.started)
+
+    def tunnel_closed(self, tunnel: Tunnel) -> None:
+        request = tunnel.request
+        self.tunnels.discard(tunnel)
+        self.cells.words[TUNNELS] -= 1
+        if request.handler is not None:
+            request.handler.done(request.target)
+        elapsed = self.clock() - request.started
+        if self.export is not None:
+            self.export.add(request, elapsed)
+        if self.log is not None:
+            self.log.add(request, elapsed)
+
+    def _count(self, request: Request, elapsed: int) -> None:
         words = self.cells.words
         plan = request.plan
         histogram, route = plan.cells if plan is not None else UNROUTED
@@ -94,10 +122,6 @@ class Site:
         words[histogram + _SUM] += elapsed
         if request.reason:
             self.cells.count_reason(route, request.reason)
-        if self.export is not None:
-            self.export.add(request, elapsed)
-        if self.log is not None:
-            self.log.add(request, elapsed)
 
     def pool(self, target: str) -> Pool:
         """The pool of a target, kept over reloads as long as the target is named."""
@@ -128,6 +152,8 @@ class Site:
             connection.expire(now)
         if now // 10**9 != second:
             self.date = answers.date_line()
+            for tunnel in [tunnel for tunnel in self.tunnels if tunnel.deadline < now]:
+                tunnel.cut("idle")
             for pool in list(self.pools.values()):
                 pool.sweep(now)
         if self.log is not None:

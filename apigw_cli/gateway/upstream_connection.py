@@ -9,6 +9,7 @@ import httptools
 
 from apigw_cli.gateway import forward, plain_answer
 from apigw_cli.gateway.framing import HOLD_MAXIMUM, IDEMPOTENT
+from apigw_cli.gateway.tunnel import accept_of
 
 if TYPE_CHECKING:
     from apigw_cli.gateway.request import Header, Request
@@ -43,6 +44,7 @@ class UpstreamConnection(asyncio.Protocol):
         "_request",
         "_sent",
         "_trailers",
+        "_upgrade",
         "idle_until",
         "kept",
         "pool",
@@ -76,6 +78,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._close = False
         self._sent = False
         self._trailers: list[Header] | None = None
+        self._upgrade = b""
 
     # --- the request
 
@@ -161,6 +164,9 @@ class UpstreamConnection(asyncio.Protocol):
         self._received = True
         try:
             self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._switch(request, data[upgrade.args[0] :])
+            return
         except httptools.HttpParserError as error:
             # llhttp also reports bytes after an answer that ends the connection; that answer is whole.
             if not self._done:
@@ -224,6 +230,8 @@ class UpstreamConnection(asyncio.Protocol):
         elif low == b"connection":
             before = self._connection_header
             self._connection_header = value if before is None else before + b"," + value
+        elif low == b"upgrade":
+            self._upgrade = value.strip().lower()
         elif low == b"trailer":
             self._lines.append(b"Trailer: %b\r\n" % value)
 
@@ -232,6 +240,10 @@ class UpstreamConnection(asyncio.Protocol):
         if request is None or self._done:
             return
         status = self._parser.get_status_code()
+        if status == 101:
+            request.status = status
+            self._out.append(self._switching(request))
+            return
         if status < 200:
             self._pass_interim(request, status)
             return
@@ -255,6 +267,8 @@ class UpstreamConnection(asyncio.Protocol):
         self._out.append(forward.chunk(data) if self._rechunk else data)
 
     def on_message_complete(self) -> None:
+        if self._upgrade and self._request is not None and self._request.status == 101:
+            return
         if self._interim:
             self._interim = False
             self._lines = []
@@ -263,16 +277,15 @@ class UpstreamConnection(asyncio.Protocol):
         if self._done:
             return
         self._done = True
-        self._close = not self._parser.should_keep_alive()
+        # A server that declines a handshake may still have misread what follows: do not use its connection again.
+        self._close = self._request.websocket or not self._parser.should_keep_alive()
         if self._rechunk:
             self._out.append(forward.last_chunk(self._trailers, {b"x-request-id"}))
 
     # --- the answer's head
 
     def _pass_interim(self, request: Request, status: int) -> None:
-        """1xx: 100 was answered by us, 101 was not asked for; others (103 Early Hints) go on (RFC 9110, 15.2)."""
-        if status == 101:
-            raise ValueError("101 to a request that asked for no upgrade")
+        """1xx: 100 was answered by us; others (103 Early Hints) go on (RFC 9110, section 15.2)."""
         self._interim = True
         if status != 100 and not request.http10:
             self._out.append(b"HTTP/1.1 %d %b\r\n%b\r\n" % (status, self._reason, b"".join(self._lines)))
@@ -310,6 +323,29 @@ class UpstreamConnection(asyncio.Protocol):
             framing,
             connection.persistence(request),
         )
+
+    def _switching(self, request: Request) -> bytes:
+        """The head of a 101, once it is certain that it answers this request's handshake."""
+        if not request.websocket:
+            raise ValueError("101 to a request that asked for no upgrade")
+        tokens = (self._connection_header or b"").lower().split(b",")
+        accept = forward.single(self._lines, b"sec-websocket-accept")
+        if self._upgrade != b"websocket" or b"upgrade" not in (token.strip() for token in tokens):
+            raise ValueError("101 that does not switch to WebSocket")
+        if accept != accept_of(request.fields[b"sec-websocket-key"]):
+            raise ValueError("101 whose Sec-WebSocket-Accept does not fit the request's key")
+        lines = forward.without(self._lines, self._connection_header or b"")
+        extra = b"".join(request.answer_extra)
+        own = b"Connection: Upgrade\r\nUpgrade: websocket\r\nX-Request-Id: %b\r\n" % request.id
+        return b"HTTP/1.1 101 Switching Protocols\r\n%b%b%b\r\n" % (own, b"".join(lines), extra)
+
+    def _switch(self, request: Request, rest: bytes) -> None:
+        """The connection belongs to a tunnel from here on."""
+        answer = b"".join(self._out)
+        request.head_sent = True
+        request.sink = self._request = None
+        self.resume()
+        request.connection.switch(request, self.transport, answer, rest)
 
     def _old(self) -> bool:
         return self._parser.get_http_version() != "1.1"

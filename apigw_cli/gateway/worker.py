@@ -99,12 +99,15 @@ class Worker:
             self._server.close()
         self.site.drain()
         deadline = self._loop.time() + seconds
-        while self.site.connections and self._loop.time() < deadline:
+        while (self.site.connections or self.site.tunnels) and self._loop.time() < deadline:
             await asyncio.sleep(0.02)
+        for tunnel in list(self.site.tunnels):
+            tunnel.cut("drained")
         for connection in list(self.site.connections):
             connection.transport.abort()
         self.site.stop()
-        await asyncio.sleep(0)  # one turn of the loop, in which the connections close
+        for _ in range(10):  # turns of the loop, in which the connections close
+            await asyncio.sleep(0)
         if self._log is not None:
             self._log.close()
         if self.site.export is not None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import hashlib
 import json
 import socket
 import threading
@@ -119,6 +121,14 @@ class _Stream:
         while len(self.seen) - self.taken < size:
             self._more()
         return self._take(size)
+
+    def some(self) -> bytes:
+        """What is there, at least a byte; it is not remembered."""
+        if self.taken == len(self.seen):
+            self._more()
+        data = self.seen[self.taken :]
+        self.seen = self.seen[: self.taken]
+        return data
 
     def _take(self, size: int) -> bytes:
         self.taken += size
@@ -246,6 +256,27 @@ def _unasked(_: Recorder, stream: _Stream, __: Received) -> bool:
     return True
 
 
+def _ws(_: Recorder, stream: _Stream, request: Received) -> bool:
+    """Switch to WebSocket, then send back what comes and, at the end, "bye"; the query says what is wrong with it."""
+    key = request.header("Sec-WebSocket-Key") or ""
+    accept = base64.b64encode(hashlib.sha1(key.encode() + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())
+    faults = parse_qs(urlsplit(request.url).query)
+    upgrade = faults.get("upgrade", ["websocket"])[0].encode()
+    accept = faults.get("accept", [accept.decode()])[0].encode()
+    stream.send(
+        b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: %b\r\nSec-WebSocket-Accept: %b\r\n"
+        b"X-Request-Id: theirs\r\nX-Upstream: recorder\r\n\r\nhello" % (upgrade, accept)
+    )
+    if faults.get("leave"):
+        return False
+    try:
+        while True:
+            stream.send(stream.some())
+    except EOFError:
+        stream.send(b"bye")
+    return False
+
+
 _BEHAVIOURS: dict[str, Behaviour] = {
     "chunked": _chunked,
     "until-close": _until_close,
@@ -261,4 +292,5 @@ _BEHAVIOURS: dict[str, Behaviour] = {
     "large": _large,
     "two-lengths": _two_lengths,
     "unasked": _unasked,
+    "ws": _ws,
 }

@@ -307,9 +307,3 @@ def test_an_upgrade_is_declined(gateway: Gateway, recorder: Recorder) -> None:
     assert recorder.last("/open/h2c").body == b"hello"
     assert recorder.last("/open/h2c").header("Upgrade") is None
     assert recorder.last("/open/h2c2").body == b"abc"
-
-
-def test_a_websocket_is_refused_clearly(gateway: Gateway) -> None:
-    answer = get(gateway.port, "/open/ws", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13")
-    assert answer.status == 501
-    assert "WebSocket" in json.loads(answer.body)["message"]

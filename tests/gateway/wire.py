@@ -80,6 +80,9 @@ class Wire:
         data, self._buffer = self._buffer, b""
         return data
 
+    def exactly(self, size: int) -> bytes:
+        return self._exactly(size)
+
     def closed(self) -> bool:
         """Whether the other side closes without another byte."""
         try:
