@@ -72,6 +72,10 @@ class UpstreamConfig(Struct, frozen=True, forbid_unknown_fields=True):
         "round_robin"
     )
     timeout: TimeoutConfig = field(default_factory=TimeoutConfig)
+    host: Annotated[
+        Literal["rewrite", "preserve"],
+        Meta(description="The Host that is sent. rewrite: the target's. preserve: the one the client asked for."),
+    ] = "rewrite"
 
 
 class SecretReference(Struct, frozen=True, forbid_unknown_fields=True):
@@ -104,6 +108,17 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
         default_factory=Policies
     )
     stages: StagesConfig = field(default_factory=StagesConfig)
+    trusted_proxies: Annotated[
+        list[str],
+        Meta(
+            description="Networks (CIDR) of proxies whose word about the client counts; unix: who uses a Unix socket."
+        ),
+    ] = []
+    forwarded: Annotated[
+        Literal["x", "rfc7239", "both"],
+        Meta(description="How upstreams are told of the client, and proxies believed: X-Forwarded-*, Forwarded, both."),
+    ] = "x"
+    via: Annotated[bool, Meta(description="Send `Via` to upstreams.")] = False
 
 
 class StageFile(Struct, frozen=True, forbid_unknown_fields=True):

@@ -17,6 +17,8 @@ def describe(old: Snapshot, new: Snapshot, secrets_changed: bool) -> list[str]:
     changes = [*_routes(old, new), *_upstreams(old, new)]
     if secrets_changed:
         changes.append("API keys")
+    if old.proxy != new.proxy:
+        changes.append("trusted proxies and what upstreams are told of clients")
     if old.auth != new.auth:
         changes.append("how credentials are checked")
     if not changes and old.documents != new.documents:

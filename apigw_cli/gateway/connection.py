@@ -25,6 +25,7 @@ from apigw_cli.gateway.tunnel import Tunnel
 from apigw_cli.routing.router import MethodNotAllowed
 
 if TYPE_CHECKING:
+    from apigw_cli.gateway.forwarding import Forwarding
     from apigw_cli.gateway.site import Site
 
 SECOND = 10**9
@@ -44,14 +45,18 @@ class ClientConnection(Reader):
     __slots__ = (
         "_discarded",
         "_early",
+        "_forwarding",
         "_held",
         "_pumping",
         "_queue",
         "_reading_paused",
+        "_told_at_once",
         "_writing_paused",
         "active",
         "deadline",
         "log_fields",
+        "scheme",
+        "trusted",
     )
 
     def __init__(self, site: Site) -> None:
@@ -62,6 +67,10 @@ class ClientConnection(Reader):
         self._pumping = False
         self._discarded = 0
         self._early = bytearray()  # what came behind a handshake that is not decided yet
+        self.scheme = b"http"
+        self.trusted = False  # the other end is a proxy whose word about the client counts
+        self._forwarding: Forwarding | None = None  # the settings that `trusted` and `_told_at_once` come from
+        self._told_at_once = True  # `forwarded` holds for every request
         self._held = False
         self._reading_paused = False
         self._writing_paused = False
@@ -73,7 +82,8 @@ class ClientConnection(Reader):
         peer = transport.get_extra_info("peername")
         self.client_ip = peer[0] if isinstance(peer, tuple) else ""
         self.log_fields = client_fields(self.client_ip)
-        self.forwarded = b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: http\r\n" % self.client_ip.encode()
+        told = b"X-Forwarded-For: %b\r\n" % self.client_ip.encode() if self.client_ip else b""
+        self.forwarded = b"%bX-Forwarded-Proto: %b\r\n" % (told, self.scheme)
         self.deadline = self.site.now + IDLE_TIMEOUT
         self.site.connections.add(self)
 
@@ -179,6 +189,15 @@ class ClientConnection(Reader):
             return
         request.counted = True
         table = site.table
+        if table.forwarding is not self._forwarding:
+            self._settle_trust(table.forwarding)
+        if not self._told_at_once:
+            try:
+                table.forwarding.apply(request, self)
+            except Malformed as malformed:
+                request.keep_alive = False
+                self.answer(request, malformed.status, malformed.message, (), "malformed")
+                return
         plan = table.known.get((request.host, request.method, request.path))
         if plan is None:
             found = table.find(request.host, request.method, request.path)
@@ -202,6 +221,13 @@ class ClientConnection(Reader):
             self._drop_sink(request)
             self.fail(request, 500, "the gateway failed on this request", "bug")
 
+    def _settle_trust(self, forwarding: Forwarding) -> None:
+        """For the first request, and for the first one after a reload."""
+        self._forwarding = forwarding
+        self.trusted = forwarding.trusts_peer(self.client_ip)
+        self._told_at_once = forwarding.plain and not self.trusted
+        self.log_fields = client_fields(self.client_ip)
+
     def _answer_unrouted(self, request: Request, found: object) -> None:
         if isinstance(found, MethodNotAllowed):
             message = f"{METHODS[request.method]} is not among the methods of this path"
@@ -214,6 +240,7 @@ class ClientConnection(Reader):
         request = self.active = Request(self, b"", b"", [], {}, self.site.clock(), self.client_ip)
         request.id = self.site.new_id()
         request.keep_alive = False
+        self.log_fields = client_fields(self.client_ip)
         self.answer(request, malformed.status, malformed.message, (), "malformed")
 
     # --- answers

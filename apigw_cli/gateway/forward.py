@@ -21,7 +21,7 @@ _HOP_BY_HOP = (
     b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection", b"te",
     b"trailer", b"transfer-encoding", b"upgrade",
 )  # fmt: skip
-# What the gateway says itself. There is no setting for trusted proxies, so what a client claims is not passed on.
+# What the gateway says itself (forwarding.py); a client's or a proxy's own lines are never passed on as they are.
 _OWN = (
     b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-port", b"x-forwarded-proto",
     b"x-forwarded-server", b"x-real-ip", b"x-request-id",
@@ -45,7 +45,7 @@ DROP_RESPONSE = frozenset({*_HOP_BY_HOP, b"content-length", b"x-request-id"})
 
 def request_head(request: Request, authority: bytes, strip: int) -> bytes:
     """The head that goes to an upstream. `strip`: how many characters of the path's front to leave out."""
-    drop, remove, authority_asked = DROP_REQUEST, request.remove, request.authority
+    drop, remove = DROP_REQUEST, request.remove
     if remove:
         lines = [b"%b: %b\r\n" % h for h in request.headers if h[0] not in drop and h[0] not in remove]
     else:
@@ -56,19 +56,23 @@ def request_head(request: Request, authority: bytes, strip: int) -> bytes:
     target = path.encode("ascii")
     if request.query:
         target = b"%b?%b" % (target, request.query)
-    return b"%b %b HTTP/1.1\r\nHost: %b\r\n%b%b%bX-Request-Id: %b\r\n%b%b\r\n" % (
+    return b"%b %b HTTP/1.1\r\nHost: %b\r\n%b%bX-Request-Id: %b\r\n%b%b\r\n" % (
         request.method,
         target,
         authority,
         b"".join(lines),
-        request.connection.forwarded,
-        b"X-Forwarded-Host: %b\r\n" % authority_asked if authority_asked else b"",
+        request.forwarded or _forwarded(request),
         request.id,
         b"".join(request.extra) if request.extra else b"",
         _request_framing(request)
         if request.length or request.websocket or b"content-length" in request.fields
         else b"",
     )
+
+
+def _forwarded(request: Request) -> bytes:
+    told: bytes = request.connection.forwarded
+    return b"%bX-Forwarded-Host: %b\r\n" % (told, request.authority) if request.authority else told
 
 
 def _request_framing(request: Request) -> bytes:

@@ -64,6 +64,7 @@ class UpstreamHandler:
         "first_byte",
         "labels",
         "name",
+        "preserve_host",
         "strip",
         "total",
     )
@@ -71,6 +72,7 @@ class UpstreamHandler:
     def __init__(self, upstream: Upstream, strip: int, balancer: Balancer, site: Site) -> None:
         self.name = upstream.name
         self.strip = strip
+        self.preserve_host = upstream.preserve_host
         self.connect_seconds = upstream.timeout.connect
         self.first_byte = int(upstream.timeout.first_byte * 1e9)
         self.total = int(upstream.timeout.total * 1e9)

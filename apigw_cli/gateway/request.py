@@ -44,6 +44,7 @@ class Request(msgspec.Struct, eq=False):
     authority: bytes = b""  # host and port as the client named them
     host: str = ""  # the host to route on
     id: bytes = b""
+    forwarded: bytes = b""  # what the upstream is told of the client, where that differs from request to request
     # How the body is framed; `length` -1 when the head does not say.
     http10: bool = False
     keep_alive: bool = True

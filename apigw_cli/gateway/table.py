@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from apigw_cli.gateway.accesslog import route_fields
+from apigw_cli.gateway.forwarding import Forwarding
 from apigw_cli.gateway.framing import METHODS
 from apigw_cli.gateway.handlers import Handler, Handlers
 from apigw_cli.policies.interface import Runtime, Step
@@ -40,11 +41,12 @@ class Table:
     `known` is for speed alone: the plans of the last requests, by host, method and path as they are routed on.
     """
 
-    __slots__ = ("_match", "known", "plans", "targets")
+    __slots__ = ("_match", "forwarding", "known", "plans", "targets")
 
     def __init__(self, snapshot: Snapshot, site: Site, runtime: Runtime, cells: Sequence[Cells]) -> None:
         """Raises InputError for what cannot be used: a key list that cannot be read, say."""
         handlers = Handlers(snapshot, site)
+        self.forwarding = Forwarding(snapshot.proxy)
         self._match = Router(snapshot.routes).match
         self.plans = tuple(
             Plan(route, steps(route, runtime), handlers.of(route), place)

@@ -87,7 +87,8 @@ class UpstreamConnection(asyncio.Protocol):
         self._request = request
         self._handler = request.handler
         request.sink = self
-        head = forward.request_head(request, self.pool.authority, self._handler.strip)
+        authority = request.authority if self._handler.preserve_host else b""
+        head = forward.request_head(request, authority or self.pool.authority, self._handler.strip)
         if request.body:
             parts = [forward.chunk(part) for part in request.body] if request.chunked else request.body
             head += b"".join(parts)

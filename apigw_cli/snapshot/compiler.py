@@ -10,6 +10,7 @@ Every error in the configuration is found in one pass and raised as one InputErr
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -111,9 +112,10 @@ class _Compiler:
         self._check_conflicts(routes)
         upstreams = self._upstreams(decoded)
         auth = self._auth(decoded, apis)
+        proxy = self._proxy(decoded)
         raise_problems(self.problems)
         documents = {name: raw(document.data) for name, document in self.library.documents.items()}
-        return model.Snapshot(model.FORMAT, self.stage, tuple(apis), tuple(routes), upstreams, auth, documents)
+        return model.Snapshot(model.FORMAT, self.stage, tuple(apis), tuple(routes), upstreams, auth, documents, proxy)
 
     # --- the stage: overrides first, then variables, both with their places
 
@@ -422,7 +424,7 @@ class _Compiler:
             targets = tuple(self._target(target, (*at, "targets", i)) for i, target in enumerate(upstream.targets))
             times = upstream.timeout
             timeout = model.Timeout(float(times.connect), float(times.first_byte), float(times.total))
-            found[name] = model.Upstream(name, targets, upstream.balance, timeout)
+            found[name] = model.Upstream(name, targets, upstream.balance, timeout, upstream.host == "preserve")
             self.provenance.add(
                 f"upstream:{name}",
                 "targets",
@@ -441,6 +443,17 @@ class _Compiler:
                 )
             )
         return target.rstrip("/")
+
+    def _proxy(self, config: Config) -> model.Proxy:
+        trusted = []
+        for i, text in enumerate(config.trusted_proxies):
+            try:
+                trusted.append(text if text == "unix" else str(ipaddress.ip_network(text)))
+            except ValueError as error:
+                message = f"not a network: {error}"
+                hint = "write an address or a CIDR: 10.0.0.0/8, 192.0.2.7, 2001:db8::/32; or unix"
+                self.problems.append(InputError(message, place=self.config.place(("trusted_proxies", i)), hint=hint))
+        return model.Proxy(tuple(trusted), config.forwarded, config.via)
 
     def _auth(self, config: Config, apis: list[model.Api]) -> dict[str, model.AuthScheme]:
         """The configured schemes as the APIs' specifications declare them.

@@ -84,6 +84,7 @@ class Upstream(msgspec.Struct, frozen=True):
     targets: tuple[str, ...]
     balance: str
     timeout: Timeout
+    preserve_host: bool = False  # send the Host that the client asked for, not the target's
 
 
 class AuthScheme(msgspec.Struct, frozen=True):
@@ -100,6 +101,14 @@ class AuthScheme(msgspec.Struct, frozen=True):
     keys: str
 
 
+class Proxy(msgspec.Struct, frozen=True):
+    """Whose word about the client counts (networks, or "unix"), and what upstreams are told: x, rfc7239 or both."""
+
+    trusted: tuple[str, ...] = ()
+    forwarded: str = "x"
+    via: bool = False
+
+
 class Snapshot(msgspec.Struct, frozen=True):
     """One stage, compiled. `documents` holds each specification as canonical JSON, decoded only when needed."""
 
@@ -110,6 +119,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     upstreams: dict[str, Upstream]
     auth: dict[str, AuthScheme]
     documents: dict[str, msgspec.Raw]
+    proxy: Proxy = msgspec.field(default_factory=Proxy)
 
     def encode(self) -> bytes:
         """The canonical bytes: the same Snapshot gives the same bytes on every machine."""

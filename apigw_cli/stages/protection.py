@@ -53,6 +53,7 @@ class _Comparison:
 
     def run(self) -> Iterator[Finding]:
         yield from self._upstreams()
+        yield from self._proxies()
         yield from self._keys()
         matched, added = _match(self.old.routes, self.new.routes, self.apis)
         for before, after in matched:
@@ -164,6 +165,25 @@ class _Comparison:
                 spots,
                 why="protects neither more nor less",
             )
+
+    def _proxies(self) -> Iterator[Finding]:
+        """Who is believed about the client decides whose bucket a limit by address takes from."""
+        old, new = self.old.proxy, self.new.proxy
+        if old.trusted != new.trusted:
+            level = Level.WEAKEN if set(new.trusted) - set(old.trusted) else Level.NEUTRAL
+            why = "more may say who the client is" if level is Level.WEAKEN else "fewer may say who the client is"
+            yield self._of_gateway("trusted_proxies", list(old.trusted), list(new.trusted), level, why)
+        if old.forwarded != new.forwarded:
+            why = "trusted proxies are believed in other headers: each must maintain them itself"
+            level = Level.WEAKEN if new.trusted else Level.NEUTRAL
+            yield self._of_gateway("forwarded", old.forwarded, new.forwarded, level, why)
+        if old.via != new.via:
+            yield self._of_gateway("via", old.via, new.via, Level.NEUTRAL, "protects neither more nor less")
+
+    @staticmethod
+    def _of_gateway(item: str, old: Any, new: Any, level: Level, why: str) -> Finding:
+        text = f"{_plain(old)} → {_plain(new)}"
+        return Finding("gateway-changed", Axis.PROTECTION, level, "gateway", item, text, old, new, why=why)
 
     def _keys(self) -> Iterator[Finding]:
         for name, before in self.old.auth.items():
@@ -277,9 +297,16 @@ def _place(target: str) -> tuple[str | None, int | None]:
     return parts.hostname, parts.port
 
 
+def _plain(value: Any) -> str:
+    return ", ".join(value) or "none" if isinstance(value, list) else str(value)
+
+
 def _settings(before: Upstream, after: Upstream) -> Iterator[tuple[str, str, str]]:
     if before.balance != after.balance:
         yield "balance", before.balance, after.balance
+    if before.preserve_host != after.preserve_host:
+        words = {False: "rewrite", True: "preserve"}
+        yield "host", words[before.preserve_host], words[after.preserve_host]
     for name in ("connect", "first_byte", "total"):
         old, new = getattr(before.timeout, name), getattr(after.timeout, name)
         if old != new:

@@ -72,6 +72,11 @@ CASES = [
         {("auth-weakened", Level.WEAKEN, name) for name in ("listPets", "createPet")},
     ),
     (
+        "another proxy trusted, another style of header believed",
+        [(CONFIG, "version: 1\n", "version: 1\ntrusted_proxies: [10.0.0.0/8]\nforwarded: both\nvia: true\n")],
+        {("gateway-changed", level, "gateway") for level in (Level.WEAKEN, Level.NEUTRAL)},
+    ),
+    (
         "another key list",
         [(CONFIG, "{file: keys.yaml}", "{env: KEYS}")],
         {("auth-keys-changed", Level.WEAKEN, "auth ApiKeyAuth")},

@@ -14,7 +14,7 @@ from apigw_cli.generate.target import Gap, merged, of_route
 from apigw_cli.policies.interface import instance
 from apigw_cli.policies.registry import BY_NAME
 from apigw_cli.snapshot.compiler import Compiled
-from apigw_cli.snapshot.model import HttpIntegration, Route
+from apigw_cli.snapshot.model import HttpIntegration, Proxy, Route
 
 _EXPRESSED = ("auth", "rate_limit", "request_headers")
 # Ways of nginx that no value in the configuration is about: no warnings, but whoever runs it should know.
@@ -216,10 +216,11 @@ class Configuration:
                 self._gaps.append(of_route(self._compiled, route, "request_headers", message))
         upstream = self._upstreams.of(route.integration.upstream)
         name = self._upstreams.block_name(upstream.name, route.operation)
+        host = "$http_host" if upstream.preserve_host else quoted(upstreams.authority(upstream))
         return [
             *headers,
             *upstreams.timeouts(upstream),
-            f"set $apigw_authority {quoted(upstreams.authority(upstream))};",
+            f"set $apigw_authority {host};",
             f"proxy_pass http://{name}{self._target(route.integration.strip)};",
         ]
 
@@ -254,6 +255,8 @@ class Configuration:
             yield from keys.gaps(self._snapshot.auth[name], self._callers.folder(name), place, operations)
 
     def _shared_gaps(self) -> Iterator[Gap]:
+        if self._snapshot.proxy != Proxy():
+            yield Gap("trusted_proxies, forwarded, via", "nginx trusts no proxy: X-Forwarded-* are always replaced")
         provenance = self._compiled.provenance
         for name in self._upstreams.used:
             place = provenance.place(f"upstream:{name}", "targets")
