@@ -96,6 +96,35 @@ def test_reloads_under_load_lose_nothing(live: Gateway) -> None:
     wait_until(lambda: gateway.metric("apigw_requests_total", route="readOpen") == before + seen[200], "all counted")
 
 
+def test_routes_come_change_and_go_under_load_and_no_request_fails(live: Gateway) -> None:
+    """benchmarks/soak.py does this a hundred times."""
+    gateway = live
+    spec, config = (gateway.folder / name for name in ("spec.yaml", "apigw.yaml"))
+    first, policies = spec.read_text(), config.read_text()
+    strangers: Counter[int] = Counter()
+    stop = threading.Event()
+
+    def newcomers() -> None:  # a connection for each request, beside the kept ones
+        while not stop.is_set():
+            strangers[get(gateway.port, "/open/new").status] += 1
+
+    thread = threading.Thread(target=newcomers)
+    with load(gateway.port) as seen:
+        thread.start()
+        try:
+            for number in range(12):
+                route = f"  /round{number}:\n    get: {{operationId: round{number}, responses: {{}}}}\n"
+                spec.write_text(first.replace("paths:\n", "paths:\n" + route))
+                config.write_text(policies.replace("burst: 1000", f"burst: {1001 + number}"))
+                assert gateway.admin("/reload", "POST")[0] == 200
+                assert get(gateway.port, f"/round{number}").status == 200
+                assert get(gateway.port, f"/round{number - 1}").status == 404
+        finally:
+            stop.set()
+            thread.join(20)
+    assert set(seen) == set(strangers) == {200}
+
+
 def test_a_broken_file_keeps_the_last_good_configuration(live: Gateway) -> None:
     gateway = live
     refused = gateway.metric("apigw_reloads_total", result="refused")
