@@ -64,10 +64,29 @@ class TimeoutConfig(Struct, frozen=True, forbid_unknown_fields=True):
     total: Annotated[Duration, Meta(description="For the whole exchange.")] = Duration(60)
 
 
+class SecretReference(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where a secret is: exactly one of the two. A secret itself never stands in the configuration."""
+
+    file: Annotated[str | None, Meta(description="A file beside this one.")] = None
+    env: Annotated[str | None, Meta(description="An environment variable.")] = None
+
+
+class UpstreamTlsConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """How TLS is spoken to https:// targets."""
+
+    verify: Annotated[bool, Meta(description="Refuse servers that do not prove their name.")] = True
+    ca: Annotated[SecretReference | None, Meta(description="PEM certificates to trust in place of the system's.")] = (
+        None
+    )
+    server_name: Annotated[str | None, Meta(description="The name to ask for and to prove. Default: the host.")] = None
+    certificate: Annotated[SecretReference | None, Meta(description="Our own certificate chain, PEM.")] = None
+    key: Annotated[SecretReference | None, Meta(description="Its private key, PEM, unencrypted.")] = None
+
+
 class UpstreamConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Servers that answer for routes."""
 
-    targets: Annotated[list[str], Meta(description="Base URLs: http://host:port", min_length=1)]
+    targets: Annotated[list[str], Meta(description="Base URLs: http://host:port or https://host", min_length=1)]
     balance: Annotated[Literal["round_robin", "least_outstanding"], Meta(description="How a target is picked.")] = (
         "round_robin"
     )
@@ -76,13 +95,7 @@ class UpstreamConfig(Struct, frozen=True, forbid_unknown_fields=True):
         Literal["rewrite", "preserve"],
         Meta(description="The Host that is sent. rewrite: the target's. preserve: the one the client asked for."),
     ] = "rewrite"
-
-
-class SecretReference(Struct, frozen=True, forbid_unknown_fields=True):
-    """Where a secret is: exactly one of the two. A secret itself never stands in the configuration."""
-
-    file: Annotated[str | None, Meta(description="A file beside this one.")] = None
-    env: Annotated[str | None, Meta(description="An environment variable.")] = None
+    tls: Annotated[UpstreamTlsConfig | None, Meta(description="TLS to https:// targets.")] = None
 
 
 class AuthConfig(Struct, frozen=True, forbid_unknown_fields=True):

@@ -153,12 +153,17 @@ def _read_documents(project: Project) -> None:
 
 
 def secret_files(data: Any, root: Path) -> list[Path]:
-    """The files that `auth` refers to."""
-    auth = data.get("auth") if isinstance(data, dict) else None
+    """The files that `auth` and `tls` refer to."""
     found = []
-    for scheme in (auth if isinstance(auth, dict) else {}).values():
-        keys = scheme.get("keys") if isinstance(scheme, dict) else None
-        name = keys.get("file") if isinstance(keys, dict) else None
-        if isinstance(name, str):
-            found.append(root / name)
+    for schemes in (_at(data, "auth"), _at(data, "upstreams")):
+        for scheme in (schemes if isinstance(schemes, dict) else {}).values():
+            tls = _at(scheme, "tls")
+            for reference in (_at(scheme, "keys"), *(_at(tls, name) for name in ("ca", "certificate", "key"))):
+                name = _at(reference, "file")
+                if isinstance(name, str):
+                    found.append(root / name)
     return found
+
+
+def _at(data: Any, key: str) -> Any:
+    return data.get(key) if isinstance(data, dict) else None

@@ -8,6 +8,7 @@ from typing import Any
 from apigw_cli.policies.interface import instance
 from apigw_cli.policies.registry import BY_NAME
 from apigw_cli.snapshot.model import HttpIntegration, Route, Snapshot
+from apigw_cli.snapshot.secrets import references
 
 _SHOWN = 6
 
@@ -16,7 +17,7 @@ def describe(old: Snapshot, new: Snapshot, secrets_changed: bool) -> list[str]:
     """Every change, most visible first; empty where clients and upstreams see none."""
     changes = [*_routes(old, new), *_upstreams(old, new)]
     if secrets_changed:
-        changes.append("API keys")
+        changes.append("API keys" if _holds_keys_only(new) else "API keys or certificates")
     if old.proxy != new.proxy:
         changes.append("trusted proxies and what upstreams are told of clients")
     if old.auth != new.auth:
@@ -24,6 +25,10 @@ def describe(old: Snapshot, new: Snapshot, secrets_changed: bool) -> list[str]:
     if not changes and old.documents != new.documents:
         changes.append("specifications only: routes and policies are the same")
     return changes
+
+
+def _holds_keys_only(snapshot: Snapshot) -> bool:
+    return references(snapshot) == {scheme.keys for scheme in snapshot.auth.values()}
 
 
 def summary(changes: list[str]) -> str:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote
 
 import orjson
 
+from apigw_cli.gateway import tls
+from apigw_cli.gateway.tls import Secure
+from apigw_cli.gateway.upstream_pool import pool_key
 from apigw_cli.integrations.balance import Balancer
 from apigw_cli.integrations.mock import MockAnswers
+from apigw_cli.policies.interface import Runtime
 from apigw_cli.snapshot.model import HttpIntegration, MockIntegration, Route, Snapshot, Upstream
 
 if TYPE_CHECKING:
@@ -31,12 +36,22 @@ class Handler(Protocol):
 class Handlers:
     """Makes the handlers of one Snapshot; routes share balancers and the documents behind mocks."""
 
-    def __init__(self, snapshot: Snapshot, site: Site) -> None:
+    def __init__(self, snapshot: Snapshot, site: Site, runtime: Runtime) -> None:
+        """Raises InputError for certificates that are of no use."""
         self._snapshot = snapshot
+        self._secure = {
+            name: tls.of_upstream(upstream, runtime.secret, runtime.label)
+            for name, upstream in snapshot.upstreams.items()
+        }
         self._site = site
         self._upstreams: dict[tuple[str, int], UpstreamHandler] = {}
         self._balancers: dict[str, Balancer] = {}
         self._mocks = MockAnswers(snapshot.documents)
+
+    def pools(self) -> Iterator[str]:
+        """The keys of all pools that the Snapshot's upstreams may use."""
+        for name, upstream in self._snapshot.upstreams.items():
+            yield from (pool_key(target, self._secure[name]) for target in upstream.targets)
 
     def of(self, route: Route) -> Handler:
         if isinstance(route.integration, MockIntegration):
@@ -48,7 +63,8 @@ class Handlers:
         if key not in self._upstreams:
             upstream = self._snapshot.upstreams[integration.upstream]
             balancer = self._balancers.setdefault(upstream.name, Balancer(upstream.targets, upstream.balance))
-            self._upstreams[key] = UpstreamHandler(upstream, key[1], balancer, self._site)
+            secure = self._secure[upstream.name]
+            self._upstreams[key] = UpstreamHandler(upstream, key[1], balancer, self._site, secure)
         return self._upstreams[key]
 
 
@@ -69,7 +85,7 @@ class UpstreamHandler:
         "total",
     )
 
-    def __init__(self, upstream: Upstream, strip: int, balancer: Balancer, site: Site) -> None:
+    def __init__(self, upstream: Upstream, strip: int, balancer: Balancer, site: Site, secure: Secure | None) -> None:
         self.name = upstream.name
         self.strip = strip
         self.preserve_host = upstream.preserve_host
@@ -80,7 +96,7 @@ class UpstreamHandler:
         self._early = min(self.first_byte, self.total)
         self._pick = balancer.pick
         self.labels = [orjson.dumps(target.url) for target in balancer.targets]  # for the log
-        self._pools = [site.pool(target.url) for target in balancer.targets]
+        self._pools = [site.pool(target.url, secure) for target in balancer.targets]
 
     def start(self, request: Request) -> None:
         request.handler = self

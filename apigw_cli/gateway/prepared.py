@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from apigw_cli.errors import ApigwError
-from apigw_cli.gateway import source
+from apigw_cli.gateway import source, tls
 from apigw_cli.gateway.control import Commit, Prepare
 from apigw_cli.gateway.metrics import Layout
 from apigw_cli.gateway.source import Loaded
@@ -67,6 +67,8 @@ def _check(loaded: Loaded, secrets: dict[str, bytes], labels: dict[str, str]) ->
     runtime = Runtime(loaded.snapshot, time.monotonic_ns, _Unused(), secrets.__getitem__, labels.__getitem__)
     for route in loaded.snapshot.routes:
         steps(route, runtime)
+    for upstream in loaded.snapshot.upstreams.values():
+        tls.of_upstream(upstream, runtime.secret, runtime.label)
 
 
 class _Unused:

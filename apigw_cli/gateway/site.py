@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from apigw_cli.gateway import answers
 from apigw_cli.gateway.framing import Malformed, host_of
 from apigw_cli.gateway.metrics import BOUNDS, TUNNELS, UNROUTED, WorkerCells
-from apigw_cli.gateway.upstream_pool import Pool
+from apigw_cli.gateway.upstream_pool import Pool, pool_key
 from apigw_cli.routing.path import normalise
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from apigw_cli.gateway.connection import ClientConnection
     from apigw_cli.gateway.request import Request
     from apigw_cli.gateway.table import Table
+    from apigw_cli.gateway.tls import Secure
     from apigw_cli.gateway.tracing import Export
     from apigw_cli.gateway.tunnel import Tunnel
     from apigw_cli.limits.inflight import InFlight
@@ -123,9 +124,10 @@ class Site:
         if request.reason:
             self.cells.count_reason(route, request.reason)
 
-    def pool(self, target: str) -> Pool:
-        """The pool of a target, kept over reloads as long as the target is named."""
-        return self.pools.get(target) or self.pools.setdefault(target, Pool(self, target))
+    def pool(self, target: str, secure: Secure | None = None) -> Pool:
+        """The pool of a target, kept over reloads as long as the target is named, with the same TLS settings."""
+        key = pool_key(target, secure)
+        return self.pools.get(key) or self.pools.setdefault(key, Pool(self, target, secure))
 
     def report(self, error: BaseException) -> None:
         """A bug, told to whoever runs the gateway: in full a few times, so that the terminal stays readable."""

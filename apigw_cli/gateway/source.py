@@ -95,7 +95,7 @@ def released(find: Callable[[], tuple[Compiled, tuple[Path, ...]]], config: Path
             message = "this gateway runs what is deployed to a stage, which is changed by deploying"
             raise UsageError(message, hint="apigw deploy, apigw promote")
         compiled, files = find()
-        references = (scheme.keys.partition(":") for scheme in compiled.snapshot.auth.values())
+        references = (one.partition(":") for one in sorted(secret.references(compiled.snapshot)))
         keys = (compiled.root / name for kind, _, name in references if kind == "file")
         return Loaded(compiled.snapshot, tuple(dict.fromkeys((*files, *keys))), compiled.root, "released")
 
@@ -144,6 +144,6 @@ def secrets(loaded: Loaded) -> tuple[dict[str, bytes], dict[str, str]]:
     The supervisor reads them once for all workers, so that all of them, and those that are started later, check
     credentials against the same list. They are kept in memory only.
     """
-    references = {scheme.keys for scheme in loaded.snapshot.auth.values()}
+    references = secret.references(loaded.snapshot)
     labels = {reference: secret.label(reference, loaded.root) for reference in references}
     return {reference: secret.read(reference, loaded.root) for reference in references}, labels

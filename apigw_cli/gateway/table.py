@@ -36,7 +36,7 @@ class Plan:
 
 
 class Table:
-    """Immutable, but for what it remembers. `targets`: the upstream servers that it may ask.
+    """Immutable, but for what it remembers. `targets`: the pools of the servers that it may ask.
 
     `known` is for speed alone: the plans of the last requests, by host, method and path as they are routed on.
     """
@@ -45,14 +45,14 @@ class Table:
 
     def __init__(self, snapshot: Snapshot, site: Site, runtime: Runtime, cells: Sequence[Cells]) -> None:
         """Raises InputError for what cannot be used: a key list that cannot be read, say."""
-        handlers = Handlers(snapshot, site)
+        handlers = Handlers(snapshot, site, runtime)
         self.forwarding = Forwarding(snapshot.proxy)
         self._match = Router(snapshot.routes).match
         self.plans = tuple(
             Plan(route, steps(route, runtime), handlers.of(route), place)
             for route, place in zip(snapshot.routes, cells, strict=True)
         )
-        self.targets = frozenset(target for upstream in snapshot.upstreams.values() for target in upstream.targets)
+        self.targets = frozenset(handlers.pools())
         self.known: dict[tuple[str, bytes, str], Plan] = {}
 
     def find(self, host: str, method: bytes, path: str) -> Plan | MethodNotAllowed | NotFound:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections import deque
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from apigw_cli.gateway.upstream_connection import UpstreamConnection
@@ -13,20 +14,30 @@ if TYPE_CHECKING:
     from apigw_cli.gateway.handlers import UpstreamHandler
     from apigw_cli.gateway.request import Request
     from apigw_cli.gateway.site import Site
+    from apigw_cli.gateway.tls import Secure
 
 MAX_IDLE = 512
 IDLE_NANOSECONDS = 55 * 10**9
 
 
+def pool_key(target: str, secure: Secure | None) -> str:
+    """What a pool is known by: requests with other TLS settings never get its connections."""
+    return f"{target} {secure.fingerprint}" if secure is not None and target.startswith("https:") else target
+
+
 class Pool:
     """Connections to one target (`http://host:port`). Lives as long as some configuration names the target."""
 
-    def __init__(self, site: Site, target: str) -> None:
+    def __init__(self, site: Site, target: str, secure: Secure | None = None) -> None:
         parts = urlsplit(target)
         self.site = site
         self.target = target
         self.host = parts.hostname or ""
-        self.port = parts.port or 80
+        encrypted = parts.scheme == "https"
+        self.port = parts.port or (443 if encrypted else 80)
+        if encrypted and secure is None:
+            raise ValueError("an https target needs its TLS settings")
+        self._secure = secure if encrypted else None
         self.authority = parts.netloc.rpartition("@")[2].encode()
         self.idle: deque[UpstreamConnection] = deque()
         self._connecting: set[asyncio.Task[None]] = set()
@@ -83,14 +94,23 @@ class Pool:
         try:
             async with asyncio.timeout(handler.connect_seconds):
                 _, upstream = await self.site.loop.create_connection(
-                    lambda: UpstreamConnection(self), self.host, self.port
+                    lambda: UpstreamConnection(self), self.host, self.port, **self._tls()
                 )
         except TimeoutError:
             self._unreachable(request, "did not accept a connection in time")
+        except ssl.SSLCertVerificationError as error:
+            self._unreachable(request, f"did not prove who it is: {error.verify_message}")
+        except ssl.SSLError as error:
+            self._unreachable(request, f"failed in the TLS handshake: {error.reason}")
         except (OSError, UnicodeError) as error:
             self._unreachable(request, f"is not reachable: {getattr(error, 'strerror', None) or error}")
         else:
             self._connected(request, upstream)
+
+    def _tls(self) -> dict[str, Any]:
+        if self._secure is None:
+            return {}
+        return {"ssl": self._secure.context, "server_hostname": self._secure.server_name or self.host}
 
     def _connected(self, request: Request, upstream: UpstreamConnection) -> None:
         if request.answered:  # the client left, or the deadline passed, while we were connecting

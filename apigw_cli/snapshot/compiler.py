@@ -24,7 +24,7 @@ from apigw_cli.config import located
 from apigw_cli.config.decode import Decoder, PolicyModel, Wrong, raise_problems
 from apigw_cli.config.decode import decode as decode_strictly
 from apigw_cli.config.located import Located
-from apigw_cli.config.model import ApiConfig, Config, Off, Policies, StageFile
+from apigw_cli.config.model import ApiConfig, Config, Off, Policies, SecretReference, StageFile, UpstreamConfig
 from apigw_cli.config.project import Project, secret_files
 from apigw_cli.errors import InputError, Place
 from apigw_cli.openapi import operations as openapi
@@ -424,13 +424,42 @@ class _Compiler:
             targets = tuple(self._target(target, (*at, "targets", i)) for i, target in enumerate(upstream.targets))
             times = upstream.timeout
             timeout = model.Timeout(float(times.connect), float(times.first_byte), float(times.total))
-            found[name] = model.Upstream(name, targets, upstream.balance, timeout, upstream.host == "preserve")
+            found[name] = model.Upstream(
+                name, targets, upstream.balance, timeout, upstream.host == "preserve", self._tls(upstream, at)
+            )
             self.provenance.add(
                 f"upstream:{name}",
                 "targets",
                 Origin("upstream", partial(self.config.place, (*at, "targets"))),
             )
         return found
+
+    def _tls(self, upstream: UpstreamConfig, at: Steps) -> model.UpstreamTls:
+        tls = upstream.tls
+        if tls is None:
+            return model.UpstreamTls()
+        at = (*at, "tls")
+        if not any(target.startswith("https:") for target in upstream.targets):
+            self._wrong("tls has no effect: no target is an https:// URL", at)
+        if not tls.verify and tls.ca is not None:
+            self._wrong("ca has no effect with verify: false", (*at, "ca"))
+        if (tls.certificate is None) != (tls.key is None):
+            self._wrong("certificate and key are needed together", at)
+        ca, certificate, key = (
+            self._reference(reference, (*at, name))
+            for name, reference in (("ca", tls.ca), ("certificate", tls.certificate), ("key", tls.key))
+        )
+        return model.UpstreamTls(tls.verify, ca, tls.server_name or "", certificate, key)
+
+    def _reference(self, reference: SecretReference | None, at: Steps) -> str:
+        if reference is None:
+            return ""
+        if (reference.file is None) == (reference.env is None):
+            self._wrong(f"{at[-1]} needs exactly one of file and env", at)
+        return f"file:{reference.file}" if reference.file is not None else f"env:{reference.env}"
+
+    def _wrong(self, message: str, at: Steps) -> None:
+        self.problems.append(InputError(message, place=self.config.place(at)))
 
     def _target(self, target: str, at: Steps) -> str:
         problem = _target_problem(target)
@@ -552,8 +581,8 @@ def _target_problem(target: str) -> str | None:
         port = parts.port
     except ValueError as error:
         return f"is not a URL: {error}"
-    if parts.scheme != "http":
-        return "is not an http:// URL (TLS to upstreams is not in this version)"
+    if parts.scheme not in ("http", "https"):
+        return "is not an http:// or https:// URL"
     if not parts.hostname:
         return "names no host"
     if parts.username or parts.password:

@@ -77,6 +77,16 @@ class Timeout(msgspec.Struct, frozen=True):
     total: float
 
 
+class UpstreamTls(msgspec.Struct, frozen=True):
+    """TLS to https:// targets. `ca`, `certificate` and `key` are references to PEM, '' for none: the system's store."""
+
+    verify: bool = True
+    ca: str = ""
+    server_name: str = ""
+    certificate: str = ""
+    key: str = ""
+
+
 class Upstream(msgspec.Struct, frozen=True):
     """Servers that answer for routes. `targets` are base URLs (scheme://host:port); `balance` picks among them."""
 
@@ -85,6 +95,7 @@ class Upstream(msgspec.Struct, frozen=True):
     balance: str
     timeout: Timeout
     preserve_host: bool = False  # send the Host that the client asked for, not the target's
+    tls: UpstreamTls = msgspec.field(default_factory=UpstreamTls)
 
 
 class AuthScheme(msgspec.Struct, frozen=True):

@@ -6,6 +6,15 @@ import os
 from pathlib import Path
 
 from apigw_cli.errors import InputError
+from apigw_cli.snapshot.model import Snapshot
+
+
+def references(snapshot: Snapshot) -> set[str]:
+    """Everything that a Snapshot refers to and does not hold: key lists, certificates, private keys."""
+    found = {scheme.keys for scheme in snapshot.auth.values()}
+    for upstream in snapshot.upstreams.values():
+        found |= {upstream.tls.ca, upstream.tls.certificate, upstream.tls.key}
+    return found - {""}
 
 
 def label(reference: str, root: Path) -> str:
@@ -20,11 +29,11 @@ def read(reference: str, root: Path) -> bytes:
     if kind == "env":
         value = os.environb.get(name.encode()) if os.supports_bytes_environ else os.environ.get(name, "").encode()
         if not value:
-            raise InputError(f"the environment has no {name}", hint=f"auth in apigw.yaml names it: export {name}=…")
+            raise InputError(f"the environment has no {name}", hint=f"apigw.yaml names it: export {name}=…")
         return value
     try:
         return (root / name).read_bytes()
     except OSError as error:
         raise InputError(
-            f"cannot read {label(reference, root)}: {error.strerror}", hint="auth in apigw.yaml names this file"
+            f"cannot read {label(reference, root)}: {error.strerror}", hint="apigw.yaml names this file"
         ) from None

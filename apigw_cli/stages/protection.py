@@ -152,6 +152,11 @@ class _Comparison:
                 spots,
                 why=why,
             )
+        if before.tls.verify != after.tls.verify:
+            item = f"upstreams.{after.name}.tls.verify"
+            level = Level.STRENGTHEN if after.tls.verify else Level.WEAKEN
+            why = "whoever is in the way can answer in the upstream's place, unless it is verified"
+            yield self._of_gateway(item, before.tls.verify, after.tls.verify, level, why)
         for path, old_value, new_value in _settings(before, after):
             yield Finding(
                 "upstream-changed",
@@ -297,6 +302,11 @@ def _place(target: str) -> tuple[str | None, int | None]:
     return parts.hostname, parts.port
 
 
+def _tls(upstream: Upstream) -> str:
+    tls = upstream.tls
+    return ", ".join(filter(None, (tls.ca, tls.server_name, tls.certificate, tls.key))) or "the defaults"
+
+
 def _plain(value: Any) -> str:
     return ", ".join(value) or "none" if isinstance(value, list) else str(value)
 
@@ -304,6 +314,8 @@ def _plain(value: Any) -> str:
 def _settings(before: Upstream, after: Upstream) -> Iterator[tuple[str, str, str]]:
     if before.balance != after.balance:
         yield "balance", before.balance, after.balance
+    if before.tls != after.tls and before.tls.verify == after.tls.verify:
+        yield "tls", _tls(before), _tls(after)
     if before.preserve_host != after.preserve_host:
         words = {False: "rewrite", True: "preserve"}
         yield "host", words[before.preserve_host], words[after.preserve_host]

@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import json
 import socket
+import ssl
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -35,7 +36,8 @@ class Received:
 class Recorder:
     """Listens on a free port of this machine. The last part of a request's path says how it is answered."""
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, context: ssl.SSLContext | None = None) -> None:
+        self._context = context
         self.received: list[Received] = []
         self.aborted = threading.Event()  # a client of /hang or /drip went away
         self.go_on = threading.Event()  # what /drip waits for
@@ -67,8 +69,10 @@ class Recorder:
             threading.Thread(target=self._serve, args=(connection, self.connections), daemon=True).start()
 
     def _serve(self, connection: socket.socket, number: int) -> None:
-        self._open.add(connection)
         try:
+            if self._context is not None:
+                connection = self._context.wrap_socket(connection, server_side=True)
+            self._open.add(connection)
             stream = _Stream(connection)
             while self._one(stream, number):
                 pass

@@ -167,7 +167,7 @@ WRONG = [
         "http://127.0.0.1:9001",
         "127.0.0.1",
         "apigw.yaml:7:20",
-        'target "127.0.0.1" is not an http:// URL (TLS to upstreams is not in this version)',
+        'target "127.0.0.1" is not an http:// or https:// URL',
     ),
     (
         "http://127.0.0.1:9001",

@@ -215,6 +215,11 @@ class Configuration:
             for message in upstreams.header_gaps(edits):
                 self._gaps.append(of_route(self._compiled, route, "request_headers", message))
         upstream = self._upstreams.of(route.integration.upstream)
+        if any(target.startswith("https:") for target in upstream.targets):
+            place = self._compiled.provenance.place(f"upstream:{upstream.name}", "targets")
+            message = "https:// targets are not translated: nginx says 501"
+            self._gaps.append(Gap(f"upstream {upstream.name}", message, (route.operation,), place))
+            return ["return 501;"]
         name = self._upstreams.block_name(upstream.name, route.operation)
         host = "$http_host" if upstream.preserve_host else quoted(upstreams.authority(upstream))
         return [

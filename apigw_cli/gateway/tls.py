@@ -1,0 +1,92 @@
+"""TLS contexts, made from PEM bytes that the supervisor has read."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import ssl
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import msgspec
+
+from apigw_cli.errors import InputError
+from apigw_cli.snapshot.model import Upstream, UpstreamTls
+
+Secret = Callable[[str], bytes]
+Label = Callable[[str], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Secure:
+    """How to speak TLS to an upstream. `server_name` '': the target's host. Equal fingerprints mean equal settings."""
+
+    context: ssl.SSLContext
+    server_name: str
+    fingerprint: str
+
+
+def of_upstream(upstream: Upstream, secret: Secret, label: Label) -> Secure | None:
+    """What its https:// targets need; None where it has none. Raises InputError for certificates that are of no use."""
+    if not any(target.startswith("https:") for target in upstream.targets):
+        return None
+    tls = upstream.tls
+    material = [secret(reference) for reference in (tls.ca, tls.certificate, tls.key) if reference]
+    digest = hashlib.sha256(msgspec.json.encode(tls) + b"".join(hashlib.sha256(part).digest() for part in material))
+    return Secure(_client_context(tls, secret, label), tls.server_name, digest.hexdigest())
+
+
+def _client_context(tls: UpstreamTls, secret: Secret, label: Label) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies by default
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    if not tls.verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    elif tls.ca:
+        load_authorities(context, secret(tls.ca), label(tls.ca))
+    else:
+        context.load_default_certs()
+    if tls.certificate:
+        load_chain(context, secret(tls.certificate), secret(tls.key), label(tls.certificate), label(tls.key))
+    return context
+
+
+def load_authorities(context: ssl.SSLContext, pem: bytes, label: str) -> None:
+    """Trust the certificates in `pem` and no others. Raises InputError."""
+    try:
+        context.load_verify_locations(cadata=pem.decode("ascii"))
+    except (ValueError, ssl.SSLError):
+        raise InputError(f"{label} holds no PEM certificate", hint="-----BEGIN CERTIFICATE----- …") from None
+
+
+def load_chain(context: ssl.SSLContext, certificate: bytes, key: bytes, label: str, key_label: str) -> None:
+    """Prove one's name with a certificate chain and its key. Raises InputError."""
+    try:
+        with _as_file(certificate.rstrip() + b"\n" + key) as path:
+            context.load_cert_chain(path, password=lambda: "")  # else OpenSSL would ask on the terminal
+    except ssl.SSLError as error:
+        why = "do not belong together" if error.reason == "KEY_VALUES_MISMATCH" else "are no PEM certificate and key"
+        hint = "the key must be unencrypted PEM, the chain must begin with its certificate"
+        raise InputError(f"{label} and {key_label} {why}", hint=hint) from None
+
+
+@contextlib.contextmanager
+def _as_file(data: bytes) -> Iterator[str]:
+    """OpenSSL reads a chain from a file: one that is in memory only, where the system has such."""
+    if hasattr(os, "memfd_create"):
+        descriptor = os.memfd_create("apigw-tls")
+        try:
+            with open(descriptor, "wb", closefd=False) as file:
+                file.write(data)
+            yield f"/proc/self/fd/{descriptor}"
+        finally:
+            os.close(descriptor)
+        return
+    with tempfile.TemporaryDirectory(prefix="apigw-") as folder:  # readable by its owner only, gone at once
+        path = os.path.join(folder, "chain.pem")  # noqa: PTH118
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123
+            file.write(data)
+        yield path
