@@ -36,6 +36,13 @@ def serve(
     upstream: Annotated[
         bool, typer.Option("--upstream", help="Start the sample upstream for local targets too.")
     ] = False,
+    tls_cert: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE", help="Serve https with this certificate chain (PEM); repeatable."),
+    ] = None,
+    tls_key: Annotated[
+        list[str] | None, typer.Option(metavar="FILE", help="Its private key, in the same order.")
+    ] = None,
     access_log: Annotated[
         str, typer.Option(metavar="FILE|-|off", help="JSON lines, one a request; - is stdout.")
     ] = "-",
@@ -76,6 +83,10 @@ def serve(
         load = source.released(lambda: deployed(config, str(stage)), config)
     else:
         load = source.working_files(config, stage)
-    code = supervisor.run(options, source.mocked(load) if mock or spec is not None else load, terminal.note)
+    if mock or spec is not None:
+        load = source.mocked(load)
+    if tls_cert or tls_key:
+        load = source.with_certificates(load, tls_cert or [], tls_key or [])
+    code = supervisor.run(options, load, terminal.note)
     if code:
         raise typer.Exit(code)

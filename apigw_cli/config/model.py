@@ -110,6 +110,33 @@ class StagesConfig(Struct, frozen=True, forbid_unknown_fields=True):
     promote: Annotated[dict[str, list[str]], Meta(description="From each stage to the stages after it.")] = {}
 
 
+class CertificateConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """A certificate that the gateway shows to its clients."""
+
+    cert: Annotated[SecretReference, Meta(description="The chain, PEM, its own certificate first.")]
+    key: Annotated[SecretReference, Meta(description="Its private key, PEM, unencrypted.")]
+
+
+class ListenTlsConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """TLS for clients."""
+
+    certificates: Annotated[
+        list[CertificateConfig],
+        Meta(description="Chosen by the name the client asks for (SNI); the first for all others.", min_length=1),
+    ]
+    min_version: Annotated[Literal["1.2", "1.3"], Meta(description="The oldest TLS that is spoken.")] = "1.2"
+    client_ca: Annotated[
+        SecretReference | None,
+        Meta(description="PEM authorities: only clients with a certificate of theirs are let in."),
+    ] = None
+
+
+class ListenConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """How clients are served."""
+
+    tls: Annotated[ListenTlsConfig | None, Meta(description="Serve https; without it http.")] = None
+
+
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
     """`apigw.yaml`."""
 
@@ -121,6 +148,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
         default_factory=Policies
     )
     stages: StagesConfig = field(default_factory=StagesConfig)
+    listen: ListenConfig = field(default_factory=ListenConfig)
     trusted_proxies: Annotated[
         list[str],
         Meta(

@@ -154,7 +154,11 @@ def _read_documents(project: Project) -> None:
 
 def secret_files(data: Any, root: Path) -> list[Path]:
     """The files that `auth` and `tls` refer to."""
-    found = []
+    tls = _at(_at(data, "listen"), "tls")
+    pairs = _at(tls, "certificates")
+    shown = [_at(pair, name) for pair in (pairs if isinstance(pairs, list) else ()) for name in ("cert", "key")]
+    named = (_at(reference, "file") for reference in (*shown, _at(tls, "client_ca")))
+    found = [root / name for name in named if isinstance(name, str)]
     for schemes in (_at(data, "auth"), _at(data, "upstreams")):
         for scheme in (schemes if isinstance(schemes, dict) else {}).values():
             tls = _at(scheme, "tls")

@@ -20,6 +20,8 @@ def describe(old: Snapshot, new: Snapshot, secrets_changed: bool) -> list[str]:
         changes.append("API keys" if _holds_keys_only(new) else "API keys or certificates")
     if old.proxy != new.proxy:
         changes.append("trusted proxies and what upstreams are told of clients")
+    if old.listen != new.listen:
+        changes.append("TLS for clients")
     if old.auth != new.auth:
         changes.append("how credentials are checked")
     if not changes and old.documents != new.documents:

@@ -81,6 +81,8 @@ class ClientConnection(Reader):
         self.transport = cast("asyncio.Transport", transport)
         peer = transport.get_extra_info("peername")
         self.client_ip = peer[0] if isinstance(peer, tuple) else ""
+        if transport.get_extra_info("sslcontext") is not None:
+            self.scheme = b"https"
         self.log_fields = client_fields(self.client_ip)
         told = b"X-Forwarded-For: %b\r\n" % self.client_ip.encode() if self.client_ip else b""
         self.forwarded = b"%bX-Forwarded-Proto: %b\r\n" % (told, self.scheme)
@@ -395,8 +397,8 @@ class ClientConnection(Reader):
         self.deaf = True
         self._discarded = 0
         self.deadline = self.site.now + LINGER_TIMEOUT
-        if not self.transport.is_closing():
-            self.transport.write_eof()
+        if not self.transport.is_closing() and self.transport.can_write_eof():
+            self.transport.write_eof()  # TLS knows no half of an end: there the client closes, or the deadline does
         self.flow()
 
     def hold(self, held: bool) -> None:

@@ -67,6 +67,7 @@ def _check(loaded: Loaded, secrets: dict[str, bytes], labels: dict[str, str]) ->
     runtime = Runtime(loaded.snapshot, time.monotonic_ns, _Unused(), secrets.__getitem__, labels.__getitem__)
     for route in loaded.snapshot.routes:
         steps(route, runtime)
+    tls.of_listener(loaded.snapshot.listen, runtime.secret, runtime.label)
     for upstream in loaded.snapshot.upstreams.values():
         tls.of_upstream(upstream, runtime.secret, runtime.label)
 

@@ -26,7 +26,13 @@ def first_line(loaded: Loaded, options: Options) -> str:
 def addresses(snapshot: Snapshot, host: str, port: int, admin_url: str) -> list[str]:
     """A line for each API with its URL, and one for the admin port."""
     rows = [
-        (api.name, api.kind, _url(api, host, port), _plural(_count(snapshot, api), "route")) for api in snapshot.apis
+        (
+            api.name,
+            api.kind,
+            _url(api, host, port, snapshot.listen.tls is not None),
+            _plural(_count(snapshot, api), "route"),
+        )
+        for api in snapshot.apis
     ]
     rows.append(("admin", "http", admin_url, "metrics, health, routes, reload"))
     widths = [max(len(row[i]) for row in rows) for i in range(3)]
@@ -47,10 +53,10 @@ def _count(snapshot: Snapshot, api: Api) -> int:
     return sum(route.api == api.name for route in snapshot.routes)
 
 
-def _url(api: Api, host: str, port: int) -> str:
+def _url(api: Api, host: str, port: int, tls: bool) -> str:
     named = next((h for h in api.hosts if not h.startswith("*.")), None)
     base = sockets.url(host, port) if named is None else f"http://{named}:{port}"
-    return base + api.base_path
+    return (base.replace("http:", "https:", 1) if tls else base) + api.base_path
 
 
 def because(files: Iterable[Path]) -> str:

@@ -22,7 +22,7 @@ from apigw_cli.policies.registry import POLICIES
 from apigw_cli.snapshot import compiler
 from apigw_cli.snapshot import secrets as secret
 from apigw_cli.snapshot.compiler import Compiled
-from apigw_cli.snapshot.model import MockIntegration, Route, Snapshot
+from apigw_cli.snapshot.model import Listen, ListenTls, MockIntegration, Route, Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +100,26 @@ def released(find: Callable[[], tuple[Compiled, tuple[Path, ...]]], config: Path
         return Loaded(compiled.snapshot, tuple(dict.fromkeys((*files, *keys))), compiled.root, "released")
 
     return Load(load, lambda _: find()[0], partial(_run_folder, config))
+
+
+def with_certificates(load: Load, certificates: list[str], keys: list[str]) -> Load:
+    """The same, served with these certificates (files) in place of those in apigw.yaml. Raises UsageError."""
+    if len(certificates) != len(keys):
+        raise UsageError("--tls-cert and --tls-key come in pairs", hint="each certificate needs its key")
+    pairs = [
+        (Path(certificate).absolute(), Path(key).absolute())
+        for certificate, key in zip(certificates, keys, strict=True)
+    ]
+    references = tuple((f"file:{certificate}", f"file:{key}") for certificate, key in pairs)
+
+    def load_with_certificates(changes: Overlay) -> Loaded:
+        loaded = load(changes)
+        before = loaded.snapshot.listen.tls or ListenTls(())
+        listen = Listen(msgspec.structs.replace(before, certificates=references))
+        files = tuple(dict.fromkeys((*loaded.files, *(file for pair in pairs for file in pair))))
+        return replace(loaded, snapshot=msgspec.structs.replace(loaded.snapshot, listen=listen), files=files)
+
+    return replace(load, load=load_with_certificates)
 
 
 def mocked(load: Load) -> Load:

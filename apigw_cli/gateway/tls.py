@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import ssl
 import tempfile
 from collections.abc import Callable, Iterator
@@ -13,7 +14,9 @@ from dataclasses import dataclass
 import msgspec
 
 from apigw_cli.errors import InputError
-from apigw_cli.snapshot.model import Upstream, UpstreamTls
+from apigw_cli.snapshot.model import Listen, ListenTls, Upstream, UpstreamTls
+
+_SUBJECT_ALT_NAME = bytes.fromhex("0603551d11")  # the object identifier 2.5.29.17, as DER has it
 
 Secret = Callable[[str], bytes]
 Label = Callable[[str], str]
@@ -52,6 +55,81 @@ def _client_context(tls: UpstreamTls, secret: Secret, label: Label) -> ssl.SSLCo
     if tls.certificate:
         load_chain(context, secret(tls.certificate), secret(tls.key), label(tls.certificate), label(tls.key))
     return context
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """How TLS is spoken to clients; equal fingerprints mean equal settings and certificates."""
+
+    context: ssl.SSLContext
+    fingerprint: str
+
+
+def of_listener(listen: Listen, secret: Secret, label: Label) -> Listening | None:
+    """What the listening sockets need; None for http. Raises InputError for certificates that are of no use."""
+    tls = listen.tls
+    if tls is None:
+        return None
+    contexts: list[ssl.SSLContext] = []
+    by_name: dict[str, ssl.SSLContext] = {}
+    digest = hashlib.sha256(msgspec.json.encode(tls))
+    for certificate, key in tls.certificates:
+        context = _server_context(tls, secret, label)
+        load_chain(context, secret(certificate), secret(key), label(certificate), label(key))
+        contexts.append(context)
+        for name in names_of(secret(certificate)):
+            by_name.setdefault(name, context)
+        digest.update(hashlib.sha256(secret(certificate)).digest() + hashlib.sha256(secret(key)).digest())
+    digest.update(secret(tls.client_ca) if tls.client_ca else b"")
+
+    def choose(connection: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
+        low = (name or "").lower()
+        found = by_name.get(low) or by_name.get("*." + low.partition(".")[2])
+        if found is not None:  # all contexts have the same settings: only the certificate is another
+            connection.context = found
+
+    contexts[0].sni_callback = choose
+    return Listening(contexts[0], digest.hexdigest())
+
+
+def _server_context(tls: ListenTls, secret: Secret, label: Label) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3 if tls.min_version == "1.3" else ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    if tls.client_ca:
+        context.verify_mode = ssl.CERT_REQUIRED
+        load_authorities(context, secret(tls.client_ca), label(tls.client_ca))
+    return context
+
+
+def names_of(pem: bytes) -> list[str]:
+    """The DNS names of the first certificate in `pem`, in lower case: its subjectAltName (RFC 5280, 4.2.1.6)."""
+    found = re.search(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", pem, re.DOTALL)
+    der = ssl.PEM_cert_to_DER_cert(found[0].decode("ascii")) if found else b""
+    at = der.find(_SUBJECT_ALT_NAME)
+    if at < 0:
+        return []
+    at += len(_SUBJECT_ALT_NAME)
+    if der[at] == 0x01:  # "critical"
+        at += 3
+    for _ in range(2):  # the octets that hold the sequence, and the sequence
+        at, end = _content(der, at)
+    names = []
+    while at < end:
+        kind = der[at]
+        start, at = _content(der, at)
+        if kind == 0x82:  # dNSName
+            names.append(der[start:at].decode("ascii", "replace").lower())
+    return names
+
+
+def _content(der: bytes, at: int) -> tuple[int, int]:
+    """Where the content of the DER value at `at` begins and ends."""
+    size, start = der[at + 1], at + 2
+    if size & 0x80:
+        start += size & 0x7F
+        size = int.from_bytes(der[at + 2 : start], "big")
+    return start, start + size
 
 
 def load_authorities(context: ssl.SSLContext, pem: bytes, label: str) -> None:

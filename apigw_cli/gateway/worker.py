@@ -19,13 +19,14 @@ from typing import Any
 import msgspec
 
 from apigw_cli.errors import InputError
-from apigw_cli.gateway import control, tracing
+from apigw_cli.gateway import control, tls, tracing
 from apigw_cli.gateway.accesslog import AccessLog
 from apigw_cli.gateway.connection import ClientConnection
 from apigw_cli.gateway.control import Commit, Committed, Drain, Prepare, Prepared, Refused
 from apigw_cli.gateway.metrics import WorkerCells
 from apigw_cli.gateway.site import Site
 from apigw_cli.gateway.table import Table
+from apigw_cli.gateway.tls import Listening
 from apigw_cli.limits.inflight import InFlight
 from apigw_cli.limits.memory import SharedMemory
 from apigw_cli.limits.store import MemoryStore, SharedStore, Store
@@ -33,6 +34,7 @@ from apigw_cli.policies.interface import Runtime
 from apigw_cli.snapshot import model
 
 BACKLOG = 4096
+HANDSHAKE_SECONDS = 10.0  # for a client to complete its TLS handshake
 ORPHANED_SECONDS = 10.0  # what requests in flight get when the supervisor is gone
 _SWITCH_SECONDS = 0.0005  # a Snapshot is made ready in a thread: requests wait no longer for their turn
 
@@ -59,7 +61,8 @@ class Worker:
         self._listener = listener
         self._store = store
         self._log = log
-        self._prepared: tuple[int, Table] | None = None
+        self._prepared: tuple[int, Table, Listening | None] | None = None
+        self._fingerprint = ""  # of the TLS settings that new connections are served with
         self._server: asyncio.Server | None = None
         self._loop = asyncio.get_running_loop()
         self.site = Site(self._loop, inflight, cells, log)
@@ -69,34 +72,54 @@ class Worker:
     async def prepare(self, order: Prepare) -> Prepared | Refused:
         """Make a Snapshot ready beside the one that is served."""
         try:
-            table = await asyncio.to_thread(self._build, order)
+            table, listening = await asyncio.to_thread(self._build, order)
         except InputError as error:
             return Refused.of(order.generation, error)
-        self._prepared = (order.generation, table)
+        self._prepared = (order.generation, table, listening)
         return Prepared(order.generation)
 
-    def _build(self, order: Prepare) -> Table:
+    def _build(self, order: Prepare) -> tuple[Table, Listening | None]:
         snapshot = model.decode(order.snapshot)
         runtime = Runtime(snapshot, time.monotonic_ns, self._store, order.secrets.__getitem__, order.labels.__getitem__)
-        return Table(snapshot, self.site, runtime, order.cells)
+        listening = tls.of_listener(snapshot.listen, runtime.secret, runtime.label)
+        return Table(snapshot, self.site, runtime, order.cells), listening
 
     async def commit(self, order: Commit) -> Committed:
         """Serve what was prepared."""
         assert self._prepared is not None
         assert self._prepared[0] == order.generation
-        self.site.swap(self._prepared[1])
+        _, table, listening = self._prepared
+        self.site.swap(table)
         self._prepared = None
         if self._server is None:
             self.site.start()
-            self._server = await self._loop.create_server(
-                lambda: ClientConnection(self.site), sock=self._listener, backlog=BACKLOG
-            )
+        fingerprint = listening.fingerprint if listening is not None else ""
+        if self._server is None or fingerprint != self._fingerprint:
+            self._fingerprint = fingerprint
+            await self._listen(listening)
         return Committed(order.generation)
+
+    async def _listen(self, listening: Listening | None) -> None:
+        """Take connections from here on with these settings; those that are open keep theirs.
+
+        Each server has its own descriptor of the one socket, so that none that waits there is lost between two.
+        """
+        before = self._server
+        self._server = await self._loop.create_server(
+            lambda: ClientConnection(self.site),
+            sock=self._listener.dup(),
+            backlog=BACKLOG,
+            ssl=listening.context if listening is not None else None,
+            ssl_handshake_timeout=HANDSHAKE_SECONDS if listening is not None else None,
+        )
+        if before is not None:
+            before.close()
 
     async def drain(self, seconds: float) -> None:
         """Take no more connections, answer what is in flight for at most `seconds`, then close everything."""
         if self._server is not None:
             self._server.close()
+        self._listener.close()
         self.site.drain()
         deadline = self._loop.time() + seconds
         while (self.site.connections or self.site.tunnels) and self._loop.time() < deadline:

@@ -112,10 +112,12 @@ class _Compiler:
         self._check_conflicts(routes)
         upstreams = self._upstreams(decoded)
         auth = self._auth(decoded, apis)
-        proxy = self._proxy(decoded)
+        proxy, listen = self._proxy(decoded), self._listen(decoded)
         raise_problems(self.problems)
         documents = {name: raw(document.data) for name, document in self.library.documents.items()}
-        return model.Snapshot(model.FORMAT, self.stage, tuple(apis), tuple(routes), upstreams, auth, documents, proxy)
+        return model.Snapshot(
+            model.FORMAT, self.stage, tuple(apis), tuple(routes), upstreams, auth, documents, proxy, listen
+        )
 
     # --- the stage: overrides first, then variables, both with their places
 
@@ -483,6 +485,21 @@ class _Compiler:
                 hint = "write an address or a CIDR: 10.0.0.0/8, 192.0.2.7, 2001:db8::/32; or unix"
                 self.problems.append(InputError(message, place=self.config.place(("trusted_proxies", i)), hint=hint))
         return model.Proxy(tuple(trusted), config.forwarded, config.via)
+
+    def _listen(self, config: Config) -> model.Listen:
+        tls = config.listen.tls
+        if tls is None:
+            return model.Listen()
+        at: Steps = ("listen", "tls")
+        pairs = tuple(
+            (
+                self._reference(pair.cert, (*at, "certificates", i, "cert")),
+                self._reference(pair.key, (*at, "certificates", i, "key")),
+            )
+            for i, pair in enumerate(tls.certificates)
+        )
+        client_ca = self._reference(tls.client_ca, (*at, "client_ca"))
+        return model.Listen(model.ListenTls(pairs, tls.min_version, client_ca))
 
     def _auth(self, config: Config, apis: list[model.Api]) -> dict[str, model.AuthScheme]:
         """The configured schemes as the APIs' specifications declare them.

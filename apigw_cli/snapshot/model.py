@@ -120,6 +120,20 @@ class Proxy(msgspec.Struct, frozen=True):
     via: bool = False
 
 
+class ListenTls(msgspec.Struct, frozen=True):
+    """TLS for clients. `certificates`: references to chain and key; `client_ca` '': clients need no certificate."""
+
+    certificates: tuple[tuple[str, str], ...]
+    min_version: str = "1.2"
+    client_ca: str = ""
+
+
+class Listen(msgspec.Struct, frozen=True):
+    """How clients are served. `tls` None: http."""
+
+    tls: ListenTls | None = None
+
+
 class Snapshot(msgspec.Struct, frozen=True):
     """One stage, compiled. `documents` holds each specification as canonical JSON, decoded only when needed."""
 
@@ -131,6 +145,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     auth: dict[str, AuthScheme]
     documents: dict[str, msgspec.Raw]
     proxy: Proxy = msgspec.field(default_factory=Proxy)
+    listen: Listen = msgspec.field(default_factory=Listen)
 
     def encode(self) -> bytes:
         """The canonical bytes: the same Snapshot gives the same bytes on every machine."""

@@ -14,6 +14,9 @@ def references(snapshot: Snapshot) -> set[str]:
     found = {scheme.keys for scheme in snapshot.auth.values()}
     for upstream in snapshot.upstreams.values():
         found |= {upstream.tls.ca, upstream.tls.certificate, upstream.tls.key}
+    if snapshot.listen.tls is not None:
+        found.add(snapshot.listen.tls.client_ca)
+        found.update(reference for pair in snapshot.listen.tls.certificates for reference in pair)
     return found - {""}
 
 

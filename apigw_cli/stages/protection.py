@@ -54,6 +54,7 @@ class _Comparison:
     def run(self) -> Iterator[Finding]:
         yield from self._upstreams()
         yield from self._proxies()
+        yield from self._listeners()
         yield from self._keys()
         matched, added = _match(self.old.routes, self.new.routes, self.apis)
         for before, after in matched:
@@ -184,6 +185,25 @@ class _Comparison:
             yield self._of_gateway("forwarded", old.forwarded, new.forwarded, level, why)
         if old.via != new.via:
             yield self._of_gateway("via", old.via, new.via, Level.NEUTRAL, "protects neither more nor less")
+
+    def _listeners(self) -> Iterator[Finding]:
+        old, new = self.old.listen.tls, self.new.listen.tls
+        if (old is None) != (new is None):
+            level = Level.WEAKEN if new is None else Level.STRENGTHEN
+            words = ("http", "https") if old is None else ("https", "http")
+            yield self._of_gateway("listen.tls", *words, level, "what clients send is encrypted, or is not")
+        if old is None or new is None:
+            return
+        if old.client_ca != new.client_ca:
+            level = Level.WEAKEN if old.client_ca else Level.STRENGTHEN
+            why = "other clients may connect" if new.client_ca else "clients need no certificate"
+            why = why if old.client_ca else "clients need a certificate"
+            words = (old.client_ca or "none", new.client_ca or "none")
+            yield self._of_gateway("listen.tls.client_ca", *words, level, why)
+        if old.min_version != new.min_version:
+            level = Level.WEAKEN if new.min_version < old.min_version else Level.STRENGTHEN
+            why = "the oldest TLS that is spoken"
+            yield self._of_gateway("listen.tls.min_version", old.min_version, new.min_version, level, why)
 
     @staticmethod
     def _of_gateway(item: str, old: Any, new: Any, level: Level, why: str) -> Finding:

@@ -87,7 +87,7 @@ class Gateway:
 
     @property
     def port(self) -> int:
-        return int(re.findall(r"http://[\w.*-]+:(\d+)", "\n".join(self.lines))[0])
+        return int(re.findall(r"https?://[\w.*-]+:(\d+)", "\n".join(self.lines))[0])
 
     @property
     def admin_port(self) -> int:

@@ -77,6 +77,11 @@ CASES = [
         {("gateway-changed", level, "gateway") for level in (Level.WEAKEN, Level.NEUTRAL)},
     ),
     (
+        "TLS for clients",
+        [(CONFIG, "version: 1\n", "version: 1\nlisten: {tls: {certificates: [{cert: {file: a}, key: {file: b}}]}}\n")],
+        {("gateway-changed", Level.STRENGTHEN, "gateway")},
+    ),
+    (
         "another key list",
         [(CONFIG, "{file: keys.yaml}", "{env: KEYS}")],
         {("auth-keys-changed", Level.WEAKEN, "auth ApiKeyAuth")},

@@ -260,6 +260,8 @@ class Configuration:
             yield from keys.gaps(self._snapshot.auth[name], self._callers.folder(name), place, operations)
 
     def _shared_gaps(self) -> Iterator[Gap]:
+        if self._snapshot.listen.tls is not None:
+            yield Gap("listen", "TLS for clients is not translated: this nginx serves http")
         if self._snapshot.proxy != Proxy():
             yield Gap("trusted_proxies, forwarded, via", "nginx trusts no proxy: X-Forwarded-* are always replaced")
         provenance = self._compiled.provenance
