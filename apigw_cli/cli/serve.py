@@ -20,6 +20,9 @@ def serve(
     ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 picks a free one.")] = 8080,
+    listen: Annotated[
+        str | None, typer.Option(metavar="unix:PATH", help="Listen on a Unix socket in place of host and port.")
+    ] = None,
     admin_port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port of metrics, health and the admin API; 0 picks a free one.")
     ] = 8081,
@@ -62,6 +65,9 @@ def serve(
         raise UsageError("--spec serves a file by itself: leave out --config, --stage and --released")
     if released and stage is None:
         raise UsageError("--released runs what is deployed to a stage", hint="name it: --stage prod")
+    unix, _, path = (listen or "").partition(":")
+    if listen is not None and (unix != "unix" or not path):
+        raise UsageError(f"--listen takes unix:PATH, not {listen}", hint="for an address: --host and --port")
     options = Options(
         host,
         port,
@@ -71,6 +77,7 @@ def serve(
         watch,
         upstream,
         access_log,
+        path,
         admin_host=admin_host,
         admin_token_file=admin_token_file,
         access_log_share=share(access_log_sample),

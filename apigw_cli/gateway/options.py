@@ -39,6 +39,7 @@ class Options:
     watch: bool = True
     upstream: bool = False
     access_log: str = "-"
+    unix_socket: str = ""  # a path to listen on in place of host and port
     in_process: bool = sys.platform == "win32"
     admin_host: str = "127.0.0.1"
     admin_token_file: Path | None = None

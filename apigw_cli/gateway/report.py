@@ -54,6 +54,8 @@ def _count(snapshot: Snapshot, api: Api) -> int:
 
 
 def _url(api: Api, host: str, port: int, tls: bool) -> str:
+    if host.startswith("unix:"):
+        return host
     named = next((h for h in api.hosts if not h.startswith("*.")), None)
     base = sockets.url(host, port) if named is None else f"http://{named}:{port}"
     return (base.replace("http:", "https:", 1) if tls else base) + api.base_path

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import stat
 import sys
 
 from apigw_cli.errors import EnvironmentFailure
@@ -28,6 +29,46 @@ def bind(host: str, port: int, workers: int, option: str = "--port") -> list[soc
     address = first.getsockname()
     first.close()
     return [_bind(family, address, option, shared=True) for _ in range(workers)]
+
+
+def bind_unix(path: str, workers: int) -> list[socket.socket]:
+    """One socket on a path for all workers, for its owner and group only (0660). Raises EnvironmentFailure.
+
+    What a gateway left there that was killed is taken away; what another one listens on is not.
+    """
+    if not hasattr(socket, "AF_UNIX"):
+        raise EnvironmentFailure("this system has no Unix sockets", hint="listen on a port: --port 8080")
+    one = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o117)
+    try:
+        _take_away_stale(path)
+        one.bind(path)
+    except OSError as error:
+        one.close()
+        raise EnvironmentFailure(
+            f"cannot listen on {path}: {error.strerror or error}", hint="name another path: --listen unix:PATH"
+        ) from None
+    finally:
+        os.umask(before)
+    one.setblocking(False)
+    return [one] * workers
+
+
+def _take_away_stale(path: str) -> None:
+    """Raises OSError where something else is there, or somebody listens."""
+    try:
+        if not stat.S_ISSOCK(os.lstat(path).st_mode):
+            raise FileExistsError(errno.EEXIST, "a file that is no socket is there")
+    except FileNotFoundError:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1)
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            os.unlink(path)  # noqa: PTH108
+            return
+    raise OSError(errno.EADDRINUSE, "another program listens there")
 
 
 def _bind(family: int, address: tuple[object, ...], option: str, *, shared: bool) -> socket.socket:

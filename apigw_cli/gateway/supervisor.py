@@ -47,13 +47,20 @@ def run(options: Options, load: Load, say: Say) -> Exit:
     guarded = guard(options.admin_host, options.admin_token_file)
     changed = _kept(load)
     prepared = prepare(lambda: load(changed))
-    listeners = sockets.bind(options.host, options.port, options.workers)
+    if options.unix_socket:
+        listeners = sockets.bind_unix(options.unix_socket, options.workers)
+    else:
+        listeners = sockets.bind(options.host, options.port, options.workers)
     admin = sockets.bind(options.admin_host, options.admin_port, 1, "--admin-port")[0]
     supervisor = Supervisor(options, load, say, prepared, listeners)
     supervisor.status.overlay = changed
     supervisor.admin = Admin(admin, guarded, supervisor.status, supervisor)
-    with asyncio.Runner() as runner:
-        return runner.run(supervisor.serve())
+    try:
+        with asyncio.Runner() as runner:
+            return runner.run(supervisor.serve())
+    finally:
+        if options.unix_socket:
+            Path(options.unix_socket).unlink(missing_ok=True)
 
 
 def _kept(load: Load) -> Overlay:
@@ -115,8 +122,10 @@ class Supervisor:
         return code
 
     def _announce(self) -> None:
-        port = self._listeners[0].getsockname()[1]
-        for line in report.addresses(self._current.loaded.snapshot, self._options.host, port, self.admin.url):
+        path = self._options.unix_socket
+        port = 0 if path else self._listeners[0].getsockname()[1]
+        host = f"unix:{path}" if path else self._options.host
+        for line in report.addresses(self._current.loaded.snapshot, host, port, self.admin.url):
             self._say(line)
         self._say(report.last_line(self._current.loaded, self._options))
 

@@ -105,13 +105,15 @@ class Worker:
         Each server has its own descriptor of the one socket, so that none that waits there is lost between two.
         """
         before = self._server
-        self._server = await self._loop.create_server(
-            lambda: ClientConnection(self.site),
-            sock=self._listener.dup(),
-            backlog=BACKLOG,
-            ssl=listening.context if listening is not None else None,
-            ssl_handshake_timeout=HANDSHAKE_SECONDS if listening is not None else None,
-        )
+        settings: dict[str, Any] = {"sock": self._listener.dup(), "backlog": BACKLOG}
+        if listening is not None:
+            settings |= {"ssl": listening.context, "ssl_handshake_timeout": HANDSHAKE_SECONDS}
+        create: Callable[..., Any] = self._loop.create_server
+        if self._listener.family == getattr(socket, "AF_UNIX", None):
+            create = self._loop.create_unix_server
+            if sys.version_info >= (3, 13) and isinstance(self._loop, asyncio.SelectorEventLoop):
+                settings["cleanup_socket"] = False  # the path is the supervisor's to take away
+        self._server = await create(lambda: ClientConnection(self.site), **settings)
         if before is not None:
             before.close()
 
