@@ -75,15 +75,13 @@ class Site:
         return host
 
     def path(self, raw: bytes) -> str:
-        """The path to route on and to forward. Raises Malformed. The last ones are kept."""
+        """The path to route on and to forward. Raises Malformed. Some are kept, see `_forget`."""
         path = self.paths.get(raw)
         if path is None:
             path = normalise(raw)
             if path is None:
                 raise Malformed(400, "the path of the request target is not valid")
-            if len(raw) <= _PATH_BYTES:
-                if len(self.paths) >= _PATHS_MAXIMUM:
-                    self.paths.clear()
+            if len(raw) <= _PATH_BYTES and len(self.paths) < _PATHS_MAXIMUM:
                 self.paths[raw] = path
         return path
 
@@ -158,9 +156,17 @@ class Site:
                 tunnel.cut("idle")
             for pool in list(self.pools.values()):
                 pool.sweep(now)
+            self._forget()
         if self.log is not None:
             self.log.flush()
         self._ticker = self.loop.call_later(TICK, self._tick)
+
+    def _forget(self) -> None:
+        """Empty what is full, once a second: where no path comes twice, remembering them must not cost much."""
+        if len(self.paths) >= _PATHS_MAXIMUM:
+            self.paths.clear()
+        if self.table.full:
+            self.table.known.clear()
 
     # --- life
 

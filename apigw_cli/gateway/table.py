@@ -38,7 +38,8 @@ class Plan:
 class Table:
     """Immutable, but for what it remembers. `targets`: the pools of the servers that it may ask.
 
-    `known` is for speed alone: the plans of the last requests, by host, method and path as they are routed on.
+    `known` is for speed alone: the plans of some requests, by host, method and path as they are routed on. The worker
+    empties it when it is `full`.
     """
 
     __slots__ = ("_match", "forwarding", "known", "plans", "targets")
@@ -55,14 +56,16 @@ class Table:
         self.targets = frozenset(handlers.pools())
         self.known: dict[tuple[str, bytes, str], Plan] = {}
 
+    @property
+    def full(self) -> bool:
+        return len(self.known) >= _KNOWN_MAXIMUM
+
     def find(self, host: str, method: bytes, path: str) -> Plan | MethodNotAllowed | NotFound:
         """The plan of the route for a request, or why there is none."""
         found = self._match(host, METHODS[method], path)
         if not isinstance(found, Match):
             return found
         plan = self.plans[found.index]
-        if len(path) <= _KNOWN_PATH:
-            if len(self.known) >= _KNOWN_MAXIMUM:
-                self.known.clear()
+        if len(path) <= _KNOWN_PATH and len(self.known) < _KNOWN_MAXIMUM:
             self.known[host, method, path] = plan
         return plan

@@ -36,7 +36,8 @@ def live(running: Gateway) -> Iterator[Gateway]:
     files = {path: path.read_text() for path in running.folder.glob("*.yaml")}
     yield running
     for path, text in files.items():
-        path.write_text(text)
+        if path.read_text() != text:
+            path.write_text(text)
     assert running.admin("/reload", "POST")[0] == 200
 
 
@@ -155,13 +156,13 @@ def test_a_file_that_is_missing_and_then_comes(live: Gateway) -> None:
 def test_changed_keys_take_effect_and_broken_ones_do_not(live: Gateway) -> None:
     gateway, lines = live, len(live.lines)
     edit(gateway, "keys.yaml", "alice: {sha256: c3", "alice: {sha256: d4")
-    gateway.line("reload  keys.yaml: API keys", after=lines)
+    gateway.line("reload .*API keys", after=lines)
     assert get(gateway.port, "/keyed/x", "X-Api-Key: demo-alice").status == 401
     lines = len(gateway.lines)
     edit(gateway, "keys.yaml", "sha256: d4", "sha256: zz")
     assert "keys.yaml:1:" in gateway.line("reload refused", after=lines)
     edit(gateway, "keys.yaml", "sha256: zz", "sha256: c3")
-    gateway.line("reload  keys.yaml: API keys", after=lines)
+    gateway.line("reload .*API keys", after=lines)
     assert get(gateway.port, "/keyed/x", "X-Api-Key: demo-alice").status == 200
 
 

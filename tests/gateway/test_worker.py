@@ -215,6 +215,7 @@ def test_what_a_worker_remembers_is_bounded_and_does_not_outlive_a_table() -> No
             with pytest.raises(Malformed):
                 site.path(b"/%zz")
             assert b"/%zz" not in site.paths
+            await eventually(lambda: not site.paths and not first.known)
             await worker.serve(snapshot("http://127.0.0.1:9"))
             assert site.table is not first and not site.table.known
 
