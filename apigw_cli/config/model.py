@@ -135,6 +135,13 @@ class ListenConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """How clients are served."""
 
     tls: Annotated[ListenTlsConfig | None, Meta(description="Serve https; without it http.")] = None
+    max_body: Annotated[
+        Annotated[int, Meta(ge=0)] | None, Meta(description="Bytes that a request's body may have. Default: no limit.")
+    ] = None
+    header_timeout: Annotated[Duration, Meta(description="From a head's first byte to its last.")] = Duration(10)
+    idle_timeout: Annotated[Duration, Meta(description="Between the requests of a connection.")] = Duration(75)
+    websocket_timeout: Annotated[Duration, Meta(description="Of a WebSocket without a byte.")] = Duration(3600)
+    connections: Annotated[int, Meta(description="Connections of clients, each worker.", ge=1)] = 10_000
 
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True):

@@ -21,7 +21,7 @@ def describe(old: Snapshot, new: Snapshot, secrets_changed: bool) -> list[str]:
     if old.proxy != new.proxy:
         changes.append("trusted proxies and what upstreams are told of clients")
     if old.listen != new.listen:
-        changes.append("TLS for clients")
+        changes.append("TLS for clients" if old.listen.tls != new.listen.tls else "limits of clients")
     if old.auth != new.auth:
         changes.append("how credentials are checked")
     if not changes and old.documents != new.documents:

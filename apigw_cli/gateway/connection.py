@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from apigw_cli.gateway.site import Site
 
 SECOND = 10**9
-IDLE_TIMEOUT = 75 * SECOND  # between requests
 LINGER_TIMEOUT = 2 * SECOND  # how long input is thrown away so that a last answer is not lost to a reset
 DISCARD_TIMEOUT = 30 * SECOND
 DISCARD_MAXIMUM = 1024 * 1024  # of a body that nobody wants, before the connection is given up
@@ -86,8 +85,11 @@ class ClientConnection(Reader):
         self.log_fields = client_fields(self.client_ip)
         told = b"X-Forwarded-For: %b\r\n" % self.client_ip.encode() if self.client_ip else b""
         self.forwarded = b"%bX-Forwarded-Proto: %b\r\n" % (told, self.scheme)
-        self.deadline = self.site.now + IDLE_TIMEOUT
-        self.site.connections.add(self)
+        site = self.site
+        self.deadline = site.now + site.table.limits.idle
+        site.connections.add(self)
+        if len(site.connections) + len(site.tunnels) > site.table.limits.connections:
+            self._turn_away()
 
     def connection_lost(self, error: Exception | None) -> None:
         self.deaf = True
@@ -123,6 +125,9 @@ class ClientConnection(Reader):
     def part(self, request: Request, data: bytes) -> None:
         if request.answered:
             self._throw_away(len(data))
+            return
+        if request.bytes_in > self.site.table.limits.max_body and request is self.active:
+            self._refuse_body(request)
             return
         request.waiting += len(data)
         sink = request.sink
@@ -191,6 +196,9 @@ class ClientConnection(Reader):
             return
         request.counted = True
         table = site.table
+        if request.has_body and max(request.length, request.bytes_in) > table.limits.max_body:
+            self._refuse_body(request)
+            return
         if table.forwarding is not self._forwarding:
             self._settle_trust(table.forwarding)
         if not self._told_at_once:
@@ -229,6 +237,20 @@ class ClientConnection(Reader):
         self.trusted = forwarding.trusts_peer(self.client_ip)
         self._told_at_once = forwarding.plain and not self.trusted
         self.log_fields = client_fields(self.client_ip)
+
+    def _turn_away(self) -> None:
+        """The worker has all the connections that it may have."""
+        self.deaf = True
+        request = self.active = Request(self, b"", b"", [], {}, self.site.clock(), self.client_ip)
+        request.id = self.site.new_id()
+        request.complete, request.keep_alive = True, False
+        self.answer(request, 503, "the gateway has all the connections that it may", _OVERLOADED, "overloaded")
+
+    def _refuse_body(self, request: Request) -> None:
+        request.keep_alive = False
+        self._drop_sink(request)
+        message = f"the request's body is larger than {self.site.table.limits.max_body} bytes"
+        self.fail(request, 413, message, "too_large")
 
     def _answer_unrouted(self, request: Request, found: object) -> None:
         if isinstance(found, MethodNotAllowed):
@@ -293,7 +315,7 @@ class ClientConnection(Reader):
                 self._take_next()
             else:  # as `_take_next` does, without the call
                 self.active = None
-                self.deadline = self.site.now + IDLE_TIMEOUT
+                self.deadline = self.site.now + self.site.table.limits.idle
         else:
             self._discarded = 0
             self.deadline = self.site.now + DISCARD_TIMEOUT
@@ -371,7 +393,7 @@ class ClientConnection(Reader):
         elif self.site.draining:
             self.transport.close()
         else:
-            self.deadline = self.site.now + IDLE_TIMEOUT
+            self.deadline = self.site.now + self.site.table.limits.idle
 
     def _pump(self) -> None:
         """Start what is queued, as long as that is answered at once and the client takes it."""

@@ -19,8 +19,6 @@ from apigw_cli.gateway.request import Header, Request
 if TYPE_CHECKING:
     from apigw_cli.gateway.site import Site
 
-HEAD_TIMEOUT = 10 * 10**9  # nanoseconds from a head's first byte to its last: then 408
-
 _BETWEEN, _HEAD, _BODY = range(3)
 _monotonic = time.monotonic_ns
 
@@ -109,7 +107,7 @@ class Reader(asyncio.Protocol):
     def _head_is_partial(self, data: bytes) -> None:
         self._earlier += data
         if not self.read_deadline:
-            self.read_deadline = self.site.now + HEAD_TIMEOUT
+            self.read_deadline = self.site.now + self.site.table.limits.header
         if len(self._earlier) > MAX_HEAD:
             self.stop_reading(Malformed(431, "the headers are too large"))
 

@@ -22,7 +22,7 @@ from apigw_cli.policies.registry import POLICIES
 from apigw_cli.snapshot import compiler
 from apigw_cli.snapshot import secrets as secret
 from apigw_cli.snapshot.compiler import Compiled
-from apigw_cli.snapshot.model import Listen, ListenTls, MockIntegration, Route, Snapshot
+from apigw_cli.snapshot.model import ListenTls, MockIntegration, Route, Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,8 @@ def with_certificates(load: Load, certificates: list[str], keys: list[str]) -> L
     def load_with_certificates(changes: Overlay) -> Loaded:
         loaded = load(changes)
         before = loaded.snapshot.listen.tls or ListenTls(())
-        listen = Listen(msgspec.structs.replace(before, certificates=references))
+        tls = msgspec.structs.replace(before, certificates=references)
+        listen = msgspec.structs.replace(loaded.snapshot.listen, tls=tls)
         files = tuple(dict.fromkeys((*loaded.files, *(file for pair in pairs for file in pair))))
         return replace(loaded, snapshot=msgspec.structs.replace(loaded.snapshot, listen=listen), files=files)
 

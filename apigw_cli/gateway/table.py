@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from apigw_cli.gateway.accesslog import route_fields
+from apigw_cli.gateway.client_limits import ClientLimits
 from apigw_cli.gateway.forwarding import Forwarding
 from apigw_cli.gateway.framing import METHODS
 from apigw_cli.gateway.handlers import Handler, Handlers
@@ -42,12 +43,13 @@ class Table:
     empties it when it is `full`.
     """
 
-    __slots__ = ("_match", "forwarding", "known", "plans", "targets")
+    __slots__ = ("_match", "forwarding", "known", "limits", "plans", "targets")
 
     def __init__(self, snapshot: Snapshot, site: Site, runtime: Runtime, cells: Sequence[Cells]) -> None:
         """Raises InputError for what cannot be used: a key list that cannot be read, say."""
         handlers = Handlers(snapshot, site, runtime)
         self.forwarding = Forwarding(snapshot.proxy)
+        self.limits = ClientLimits.of(snapshot.listen)
         self._match = Router(snapshot.routes).match
         self.plans = tuple(
             Plan(route, steps(route, runtime), handlers.of(route), place)

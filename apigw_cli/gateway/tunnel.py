@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from apigw_cli.gateway.request import Request
     from apigw_cli.gateway.site import Site
 
-IDLE_TIMEOUT = 3600 * 10**9  # nanoseconds without a byte in either direction
 FLUSH_TIMEOUT = 10 * 10**9  # what is left for one end after the other has gone must be taken within this
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, section 1.3
@@ -37,7 +36,7 @@ class Tunnel:
     def __init__(self, site: Site, request: Request, client: asyncio.Transport, upstream: asyncio.Transport) -> None:
         self.site = site
         self.request = request
-        self.deadline = site.now + IDLE_TIMEOUT
+        self.deadline = site.now + site.table.limits.websocket
         self._ends = [_End(self, client, from_client=True), _End(self, upstream, from_client=False)]
         self._ends[0].other, self._ends[1].other = self._ends[1], self._ends[0]
 
@@ -65,7 +64,7 @@ class Tunnel:
 
     def heard(self) -> None:
         if len(self._ends) == 2:
-            self.deadline = self.site.now + IDLE_TIMEOUT
+            self.deadline = self.site.now + self.site.table.limits.websocket
 
     def cut(self, reason: str) -> None:
         """End it now."""

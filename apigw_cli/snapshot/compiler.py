@@ -487,9 +487,10 @@ class _Compiler:
         return model.Proxy(tuple(trusted), config.forwarded, config.via)
 
     def _listen(self, config: Config) -> model.Listen:
-        tls = config.listen.tls
+        listen, tls = config.listen, config.listen.tls
+        times = float(listen.header_timeout), float(listen.idle_timeout), float(listen.websocket_timeout)
         if tls is None:
-            return model.Listen()
+            return model.Listen(None, listen.max_body, *times, listen.connections)
         at: Steps = ("listen", "tls")
         pairs = tuple(
             (
@@ -499,7 +500,8 @@ class _Compiler:
             for i, pair in enumerate(tls.certificates)
         )
         client_ca = self._reference(tls.client_ca, (*at, "client_ca"))
-        return model.Listen(model.ListenTls(pairs, tls.min_version, client_ca))
+        secure = model.ListenTls(pairs, tls.min_version, client_ca)
+        return model.Listen(secure, listen.max_body, *times, listen.connections)
 
     def _auth(self, config: Config, apis: list[model.Api]) -> dict[str, model.AuthScheme]:
         """The configured schemes as the APIs' specifications declare them.

@@ -129,9 +129,14 @@ class ListenTls(msgspec.Struct, frozen=True):
 
 
 class Listen(msgspec.Struct, frozen=True):
-    """How clients are served. `tls` None: http."""
+    """How clients are served. `tls` None: http. Timeouts in seconds; `connections` of each worker."""
 
     tls: ListenTls | None = None
+    max_body: int | None = None
+    header_timeout: float = 10.0
+    idle_timeout: float = 75.0
+    websocket_timeout: float = 3600.0
+    connections: int = 10_000
 
 
 class Snapshot(msgspec.Struct, frozen=True):

@@ -11,7 +11,7 @@ import threading
 import msgspec
 import pytest
 
-from apigw_cli.gateway import tunnel
+from apigw_cli.snapshot.model import Listen
 from tests.gateway.conftest import SPEC, Start
 from tests.gateway.inside import beside, eventually, inside, snapshot
 from tests.gateway.program import PATIENCE, Gateway, wait_until
@@ -185,14 +185,13 @@ def test_draining_waits_for_tunnels(start: Start) -> None:
     assert gateway.process.wait(PATIENCE) == 0
 
 
-def test_draining_and_idleness_have_an_end(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tunnel, "IDLE_TIMEOUT", 1_200_000_000)
+def test_draining_and_idleness_have_an_end(recorder: Recorder) -> None:
     one = snapshot(f"http://127.0.0.1:{recorder.port}")
     one = msgspec.structs.replace(one, routes=(msgspec.structs.replace(one.routes[1], path="/ws"),))
 
     async def test() -> None:
         async with inside() as site:
-            await site.serve(one)
+            await site.serve(msgspec.structs.replace(one, listen=Listen(websocket_timeout=1.2)))
             ended: list[bool] = []
 
             def client() -> None:
@@ -203,7 +202,7 @@ def test_draining_and_idleness_have_an_end(recorder: Recorder, monkeypatch: pyte
 
             await beside(client)
             assert ended == [True]
-            monkeypatch.setattr(tunnel, "IDLE_TIMEOUT", 3600 * 10**9)
+            await site.serve(one)
             task = asyncio.create_task(beside(client))
             await eventually(lambda: site.worker.site.tunnels)
             await site.worker.drain(0)

@@ -12,11 +12,13 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
-from apigw_cli.gateway import connection, handlers, reader
+from apigw_cli.gateway import connection, handlers
 from apigw_cli.gateway.framing import Malformed
 from apigw_cli.gateway.sockets import bind
+from apigw_cli.snapshot.model import Listen, Snapshot
 from tests.gateway import conftest
 from tests.gateway.inside import beside, eventually, inside, snapshot
 from tests.gateway.program import PATIENCE
@@ -30,12 +32,15 @@ def run(test: Coroutine[Any, Any, None]) -> None:
     asyncio.run(test)
 
 
-def test_a_slow_head_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reader, "HEAD_TIMEOUT", SHORT)
+def limited(**limits: Any) -> Snapshot:
+    return msgspec.structs.replace(snapshot("http://127.0.0.1:9"), listen=Listen(**limits))
+
+
+def test_a_slow_head_is_cut() -> None:
 
     async def test() -> None:
         async with inside() as site:
-            await site.serve(snapshot("http://127.0.0.1:9"))
+            await site.serve(limited(header_timeout=0.2))
 
             def client() -> None:
                 with Wire(site.port) as wire:
@@ -48,12 +53,11 @@ def test_a_slow_head_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     run(test())
 
 
-def test_an_idle_connection_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "IDLE_TIMEOUT", SHORT)
+def test_an_idle_connection_is_closed() -> None:
 
     async def test() -> None:
         async with inside() as site:
-            await site.serve(snapshot("http://127.0.0.1:9"))
+            await site.serve(limited(idle_timeout=0.2))
 
             def client() -> None:
                 with Wire(site.port) as wire:
@@ -64,6 +68,62 @@ def test_an_idle_connection_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
                     assert wire.closed()
 
             await beside(client)
+
+    run(test())
+
+
+def test_more_connections_than_there_may_be_are_turned_away() -> None:
+    async def test() -> None:
+        async with inside() as site:
+            await site.serve(limited(connections=2))
+
+            def client() -> None:
+                request = b"POST /mock HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
+                with Wire(site.port) as one, Wire(site.port) as two:
+                    assert one.send(request).answer().status == two.send(request).answer().status == 200
+                    with Wire(site.port) as three:
+                        assert (three.answer().status, three.closed()) == (503, True)
+                    assert one.send(request).answer().status == 200
+
+            await beside(client)
+            await eventually(lambda: not site.worker.site.connections)
+            await beside(lambda: get(site.port, "/nowhere"))
+            assert site.worker.site.inflight.total() == 0
+
+    run(test())
+
+
+BODIES = {
+    b"Content-Length: 10\r\n\r\n0123456789": 200,
+    b"Content-Length: 11\r\n\r\n": 413,
+    b"Content-Length: 11\r\nExpect: 100-continue\r\n\r\n": 413,
+    b"Transfer-Encoding: chunked\r\n\r\n5\r\n01234\r\n5\r\n56789\r\n0\r\n\r\n": 200,
+    b"Transfer-Encoding: chunked\r\n\r\n5\r\n01234\r\n6\r\n567890\r\n": 413,
+}
+
+
+@pytest.mark.parametrize("path", [b"/mock", b"/up"])
+def test_a_body_may_be_too_large(path: bytes, recorder: Recorder) -> None:
+    one = limited(max_body=10)
+    upstream = msgspec.structs.replace(one.upstreams["up"], targets=(f"http://127.0.0.1:{recorder.port}",))
+    routes = (one.routes[0], msgspec.structs.replace(one.routes[1], method="POST"))
+    one = msgspec.structs.replace(one, upstreams={"up": upstream}, routes=routes)
+
+    async def test() -> None:
+        async with inside() as site:
+            await site.serve(one)
+
+            def client() -> None:
+                for number, (rest, status) in enumerate(BODIES.items()):
+                    with Wire(site.port) as wire:
+                        answer = wire.send(b"POST %b HTTP/1.1\r\nHost: x\r\n%b" % (path, rest)).answer()
+                        assert (answer.status, answer.header("Connection")) == (
+                            status,
+                            "close" if status == 413 else None,
+                        ), number
+
+            await beside(client)
+            await eventually(lambda: site.worker.site.inflight.total() == 0)
 
     run(test())
 

@@ -6,6 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
+
 from apigw_cli import __version__
 from apigw_cli.generate.nginx import keys, limits, upstreams
 from apigw_cli.generate.nginx.servers import Server, block, servers
@@ -14,7 +16,7 @@ from apigw_cli.generate.target import Gap, merged, of_route
 from apigw_cli.policies.interface import instance
 from apigw_cli.policies.registry import BY_NAME
 from apigw_cli.snapshot.compiler import Compiled
-from apigw_cli.snapshot.model import HttpIntegration, Proxy, Route
+from apigw_cli.snapshot.model import HttpIntegration, Listen, Proxy, Route
 
 _EXPRESSED = ("auth", "rate_limit", "request_headers")
 # Ways of nginx that no value in the configuration is about: no warnings, but whoever runs it should know.
@@ -261,7 +263,9 @@ class Configuration:
 
     def _shared_gaps(self) -> Iterator[Gap]:
         if self._snapshot.listen.tls is not None:
-            yield Gap("listen", "TLS for clients is not translated: this nginx serves http")
+            yield Gap("listen.tls", "TLS for clients is not translated: this nginx serves http")
+        if msgspec.structs.replace(self._snapshot.listen, tls=None) != Listen():
+            yield Gap("listen", "limits of bodies, connections and idleness are not translated")
         if self._snapshot.proxy != Proxy():
             yield Gap("trusted_proxies, forwarded, via", "nginx trusts no proxy: X-Forwarded-* are always replaced")
         provenance = self._compiled.provenance
