@@ -13,7 +13,7 @@ from apigw_cli.errors import Exit, Place
 
 if TYPE_CHECKING:
     from apigw_cli.generate.explain import Explanation, Step
-    from apigw_cli.snapshot.model import Route
+    from apigw_cli.snapshot.model import Route, Upstream
 
 
 def explain(
@@ -101,8 +101,14 @@ def _answer(found: Explanation) -> str:
     changed = f" as {found.forwarded_path}" if found.forwarded_path != found.request.path else ""
     return (
         f"  {arrow} upstream {upstream.name} {', '.join(upstream.targets)}{changed}, {upstream.balance}{many}, "
-        f"connect {time.connect:g} s, first byte {time.first_byte:g} s, total {time.total:g} s{where}"
+        f"connect {time.connect:g} s, first byte {time.first_byte:g} s, total {time.total:g} s{_care(upstream)}{where}"
     )
+
+
+def _care(upstream: Upstream) -> str:
+    """What is done so that a target in trouble costs no request."""
+    health = upstream.health
+    return f", GET {health.path} every {health.every:g} s" if health is not None else ""
 
 
 def _print_refusal(found: Explanation) -> None:

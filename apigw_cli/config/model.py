@@ -64,6 +64,22 @@ class TimeoutConfig(Struct, frozen=True, forbid_unknown_fields=True):
     total: Annotated[Duration, Meta(description="For the whole exchange.")] = Duration(60)
 
 
+class HealthConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """How the targets of an upstream are asked whether they are well."""
+
+    path: Annotated[str, Meta(description="GET this path; 2xx and 3xx are well.", pattern=r"^/[!-~]*$")]
+    every: Annotated[Duration, Meta(description="Between two checks of a target.")] = Duration(5)
+    timeout: Annotated[Duration, Meta(description="A check that takes longer has failed.")] = Duration(1)
+    healthy_after: Annotated[int, Meta(description="Checks in a row that bring a target back.", ge=1, le=100)] = 2
+    unhealthy_after: Annotated[int, Meta(description="Failures in a row that take it out.", ge=1, le=100)] = 3
+
+    def __post_init__(self) -> None:
+        if self.every < 0.1:
+            raise ValueError("every must be at least 100ms")
+        if self.timeout <= 0:
+            raise ValueError("timeout must be more than nothing")
+
+
 class UpstreamConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Servers that answer for routes."""
 
@@ -72,6 +88,7 @@ class UpstreamConfig(Struct, frozen=True, forbid_unknown_fields=True):
         "round_robin"
     )
     timeout: TimeoutConfig = field(default_factory=TimeoutConfig)
+    health: Annotated[HealthConfig | None, Meta(description="Checks; none: every target counts as well.")] = None
 
 
 class SecretReference(Struct, frozen=True, forbid_unknown_fields=True):

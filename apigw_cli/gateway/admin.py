@@ -44,6 +44,7 @@ class Admin:
             "/ready": lambda: _json(200 if status.ready else 503, status.health()),
             "/metrics": lambda: (200, _METRICS, status.metrics().encode()),
             "/routes": lambda: _json(200, status.routes()),
+            "/upstreams": lambda: _json(200, status.targets()),
             "/snapshot": lambda: _json(200, status.snapshot()),
         }
 

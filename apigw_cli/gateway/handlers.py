@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote
 
@@ -12,6 +13,7 @@ from apigw_cli.integrations.mock import MockAnswers
 from apigw_cli.snapshot.model import HttpIntegration, MockIntegration, Route, Snapshot, Upstream
 
 if TYPE_CHECKING:
+    from apigw_cli.gateway.live_upstream import LiveUpstream
     from apigw_cli.gateway.request import Request
     from apigw_cli.gateway.site import Site
 
@@ -31,11 +33,10 @@ class Handler(Protocol):
 class Handlers:
     """Makes the handlers of one Snapshot; routes share balancers and the documents behind mocks."""
 
-    def __init__(self, snapshot: Snapshot, site: Site) -> None:
-        self._snapshot = snapshot
+    def __init__(self, snapshot: Snapshot, site: Site, live: Mapping[str, LiveUpstream]) -> None:
         self._site = site
+        self._live = live
         self._upstreams: dict[tuple[str, int], UpstreamHandler] = {}
-        self._balancers: dict[str, Balancer] = {}
         self._mocks = MockAnswers(snapshot.documents)
 
     def of(self, route: Route) -> Handler:
@@ -46,9 +47,8 @@ class Handlers:
     def _upstream(self, integration: HttpIntegration) -> UpstreamHandler:
         key = (integration.upstream, len(integration.strip))
         if key not in self._upstreams:
-            upstream = self._snapshot.upstreams[integration.upstream]
-            balancer = self._balancers.setdefault(upstream.name, Balancer(upstream.targets, upstream.balance))
-            self._upstreams[key] = UpstreamHandler(upstream, key[1], balancer, self._site)
+            live = self._live[integration.upstream]
+            self._upstreams[key] = UpstreamHandler(live.config, key[1], live.balancer, self._site)
         return self._upstreams[key]
 
 

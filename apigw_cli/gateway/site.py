@@ -20,6 +20,7 @@ from apigw_cli.gateway.upstream_pool import Pool
 if TYPE_CHECKING:
     from apigw_cli.gateway.accesslog import AccessLog
     from apigw_cli.gateway.connection import ClientConnection
+    from apigw_cli.gateway.live_upstream import LiveUpstream
     from apigw_cli.gateway.request import Request
     from apigw_cli.gateway.table import Table
     from apigw_cli.limits.inflight import InFlight
@@ -41,6 +42,7 @@ class Site:
         self.log = log
         self.table: Table
         self.pools: dict[str, Pool] = {}
+        self.upstreams: dict[str, LiveUpstream] = {}
         self.connections: set[ClientConnection] = set()
         self.draining = False
         self.clock: Callable[[], int] = time.monotonic_ns
@@ -97,6 +99,8 @@ class Site:
         """After draining: no time passes any more, no connection is kept."""
         for pool in self.pools.values():
             pool.retire()
+        for upstream in self.upstreams.values():
+            upstream.stop()
         if self._ticker is not None:
             self._ticker.cancel()
 
@@ -105,6 +109,8 @@ class Site:
         now = self.now = self.clock()
         for connection in [c for c in self.connections if c.deadline < now or 0 < c.read_deadline < now]:
             connection.expire(now)
+        for upstream in self.upstreams.values():
+            upstream.publish(self.cells.words)
         if now // 10**9 != second:
             self.date = answers.date_line()
             for pool in list(self.pools.values()):
@@ -120,6 +126,16 @@ class Site:
         self.table = table
         for target in [target for target in self.pools if target not in table.targets]:
             self.pools.pop(target).retire()
+        self._swap_upstreams(table.upstreams)
+
+    def _swap_upstreams(self, upstreams: dict[str, LiveUpstream]) -> None:
+        before, self.upstreams = self.upstreams, upstreams
+        for name, upstream in upstreams.items():
+            if before.get(name) is not upstream:
+                upstream.take_over(before.get(name), self.loop)
+        for name, upstream in before.items():
+            if name not in upstreams:
+                upstream.stop()
 
     def drain(self) -> None:
         """Answer what is in flight, then close; what is idle closes now."""

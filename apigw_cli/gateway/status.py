@@ -6,7 +6,7 @@ from typing import Any
 
 from apigw_cli import __version__
 from apigw_cli.gateway import changes, metrics
-from apigw_cli.gateway.metrics import Gauges, Layout, Totals
+from apigw_cli.gateway.metrics import TARGET, TARGET_DOWN, Gauges, Layout, TargetGauges, Totals
 from apigw_cli.gateway.options import Options
 from apigw_cli.gateway.prepared import Prepared
 from apigw_cli.gateway.shared import Shared
@@ -62,6 +62,22 @@ class Status:
     def routes(self) -> list[dict[str, Any]]:
         return [_route(route) for route in self.prepared.loaded.snapshot.routes]
 
+    def targets(self) -> dict[str, list[dict[str, Any]]]:
+        """By upstream its targets, as the workers that serve see them together."""
+        found: dict[str, list[dict[str, Any]]] = {}
+        for name, upstream in self.prepared.loaded.snapshot.upstreams.items():
+            found[name] = [self._target(name, index, url) for index, url in enumerate(upstream.targets)]
+        return found
+
+    def _target(self, upstream: str, index: int, url: str) -> dict[str, Any]:
+        at = self.layout.target(upstream, index, url)
+        told = [self._totals.each(worker, at, TARGET) for worker in sorted(self.serving)] if at is not None else []
+        return {
+            "target": url,
+            "healthy": all(words[0] != TARGET_DOWN for words in told),
+            "in_flight": sum(words[1] for words in told),
+        }
+
     def metrics(self) -> str:
         snapshot = self.prepared.loaded.snapshot
         gauges = Gauges(
@@ -74,6 +90,11 @@ class Status:
             reloads=self.reloads,
             reloads_refused=self.reloads_refused,
             worker_restarts=self.worker_restarts,
+            targets=tuple(
+                TargetGauges(name, one["target"], one["healthy"], one["in_flight"])
+                for name, targets in self.targets().items()
+                for one in targets
+            ),
             limited=frozenset((r.api, r.operation) for r in snapshot.routes if "rate_limit" in r.policies),
         )
         return metrics.render(self.layout, self._totals, gauges)

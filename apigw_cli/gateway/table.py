@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from apigw_cli.gateway import live_upstream
 from apigw_cli.gateway.accesslog import route_fields
 from apigw_cli.gateway.handlers import Handler, Handlers
 from apigw_cli.policies.interface import Runtime, Step
@@ -33,11 +34,19 @@ class Plan:
 class Table:
     """Immutable. `targets`: the upstream servers that it may ask."""
 
-    __slots__ = ("match", "plans", "targets")
+    __slots__ = ("match", "plans", "targets", "upstreams")
 
-    def __init__(self, snapshot: Snapshot, site: Site, runtime: Runtime, cells: Sequence[Cells]) -> None:
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        site: Site,
+        runtime: Runtime,
+        cells: Sequence[Cells],
+        places: Mapping[str, Sequence[int]],
+    ) -> None:
         """Raises InputError for what cannot be used: a key list that cannot be read, say."""
-        handlers = Handlers(snapshot, site)
+        self.upstreams = live_upstream.of(snapshot, places, site.upstreams)
+        handlers = Handlers(snapshot, site, self.upstreams)
         self.match = Router(snapshot.routes).match
         self.plans = tuple(
             Plan(route, steps(route, runtime), handlers.of(route), place)

@@ -75,7 +75,7 @@ class Worker:
     def _build(self, order: Prepare) -> Table:
         snapshot = model.decode(order.snapshot)
         runtime = Runtime(snapshot, time.monotonic_ns, self._store, order.secrets.__getitem__, order.labels.__getitem__)
-        return Table(snapshot, self.site, runtime, order.cells)
+        return Table(snapshot, self.site, runtime, order.cells, order.targets)
 
     async def commit(self, order: Commit) -> Committed:
         """Serve what was prepared."""

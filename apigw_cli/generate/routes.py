@@ -83,6 +83,7 @@ def _upstream(upstream: Upstream) -> dict[str, Any]:
         "targets": list(upstream.targets),
         "balance": upstream.balance,
         "timeout": msgspec.to_builtins(upstream.timeout),
+        **({"health": msgspec.to_builtins(upstream.health)} if upstream.health else {}),
     }
 
 

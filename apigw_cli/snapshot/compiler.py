@@ -23,7 +23,7 @@ from apigw_cli.config import located
 from apigw_cli.config.decode import Decoder, PolicyModel, Wrong, raise_problems
 from apigw_cli.config.decode import decode as decode_strictly
 from apigw_cli.config.located import Located
-from apigw_cli.config.model import ApiConfig, Config, Off, Policies, StageFile
+from apigw_cli.config.model import ApiConfig, Config, Off, Policies, StageFile, UpstreamConfig
 from apigw_cli.config.project import Project, secret_files
 from apigw_cli.errors import InputError, Place
 from apigw_cli.openapi import operations as openapi
@@ -422,12 +422,11 @@ class _Compiler:
             targets = tuple(self._target(target, (*at, "targets", i)) for i, target in enumerate(upstream.targets))
             times = upstream.timeout
             timeout = model.Timeout(float(times.connect), float(times.first_byte), float(times.total))
-            found[name] = model.Upstream(name, targets, upstream.balance, timeout)
-            self.provenance.add(
-                f"upstream:{name}",
-                "targets",
-                Origin("upstream", partial(self.config.place, (*at, "targets"))),
-            )
+            found[name] = model.Upstream(name, targets, upstream.balance, timeout, _health(upstream))
+            written = openapi.mapping(openapi.mapping(self.config.data.get("upstreams")).get(name))
+            for key in written:
+                origin = Origin("upstream", partial(self.config.place, (*at, key)))
+                self.provenance.add(f"upstream:{name}", key, origin)
         return found
 
     def _target(self, target: str, at: Steps) -> str:
@@ -531,6 +530,14 @@ def _path_problem(path: str) -> str | None:
     if greedy and not path.endswith("/{" + greedy[0] + "}"):
         return f"has {{{greedy[0]}}}, which must be the whole last segment"
     return None
+
+
+def _health(upstream: UpstreamConfig) -> model.HealthCheck | None:
+    if upstream.health is None:
+        return None
+    check = upstream.health
+    times = float(check.every), float(check.timeout)
+    return model.HealthCheck(check.path, *times, check.healthy_after, check.unhealthy_after)
 
 
 def _target_problem(target: str) -> str | None:

@@ -77,13 +77,27 @@ class Timeout(msgspec.Struct, frozen=True):
     total: float
 
 
-class Upstream(msgspec.Struct, frozen=True):
-    """Servers that answer for routes. `targets` are base URLs (scheme://host:port); `balance` picks among them."""
+class HealthCheck(msgspec.Struct, frozen=True):
+    """GET `path` every so many seconds; how many checks in a row bring a target back, or take it out."""
+
+    path: str
+    every: float
+    timeout: float
+    healthy_after: int
+    unhealthy_after: int
+
+
+class Upstream(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Servers that answer for routes. `targets` are base URLs (scheme://host:port); `balance` picks among them.
+
+    What has a default is left out of the canonical bytes where it is not used, so that digests stay what they were.
+    """
 
     name: str
     targets: tuple[str, ...]
     balance: str
     timeout: Timeout
+    health: HealthCheck | None = None
 
 
 class AuthScheme(msgspec.Struct, frozen=True):

@@ -284,3 +284,12 @@ def _settings(before: Upstream, after: Upstream) -> Iterator[tuple[str, str, str
         old, new = getattr(before.timeout, name), getattr(after.timeout, name)
         if old != new:
             yield f"timeout.{name}", f"{old:g} s", f"{new:g} s"
+    if before.health != after.health:
+        yield "health", _health(before), _health(after)
+
+
+def _health(upstream: Upstream) -> str:
+    health = upstream.health
+    if health is None:
+        return "none"
+    return f"GET {health.path} every {health.every:g} s, {health.unhealthy_after} down, {health.healthy_after} up"

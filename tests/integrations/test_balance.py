@@ -73,3 +73,17 @@ def test_what_cannot_be_balanced() -> None:
         Balancer([], "round_robin")
     with pytest.raises(ValueError, match="none of"):
         Balancer(THREE, "random")
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_what_is_down_is_not_picked_and_when_all_are_all_are(algorithm: str) -> None:
+    balancer = Balancer(THREE, algorithm)
+    a, b, c = balancer.targets
+    balancer.set_up(b, False)
+    assert set(picks(balancer, 6)) == {"a", "c"}
+    balancer.set_up(a, False)
+    assert picks(balancer, 3) == "ccc"
+    balancer.set_up(c, False)
+    assert set(picks(balancer, 12)) == {"a", "b", "c"}
+    balancer.set_up(b, True)
+    assert picks(balancer, 2) == "bb"

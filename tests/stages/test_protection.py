@@ -87,6 +87,11 @@ CASES = [
         {("upstream-changed", Level.NEUTRAL, "upstream pets")},
     ),
     (
+        "health checks",
+        [(CONFIG, '["${pets_url}"]', '["${pets_url}"], health: {path: /health}')],
+        {("upstream-changed", Level.NEUTRAL, "upstream pets")},
+    ),
+    (
         "answered by a mock",
         [(CONFIG, "      createPet:\n", "      createPet:\n        mock: true\n")],
         {("integration-changed", Level.WEAKEN, "createPet")},

@@ -91,6 +91,8 @@ def gaps(upstream: Upstream) -> Iterator[str]:
     )
     if len({urlsplit(target).netloc for target in upstream.targets}) > 1:
         yield f"nginx sends the same Host to every target: {authority(upstream)}"
+    if upstream.health is not None:
+        yield f"nginx has no active health checks: GET {upstream.health.path} is not sent, every target counts as well"
     names = [host for target in upstream.targets if not _is_address(host := urlsplit(target).hostname or "")]
     if names:
         listed = ", ".join(dict.fromkeys(names))

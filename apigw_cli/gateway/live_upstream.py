@@ -1,0 +1,70 @@
+"""An upstream at work in one worker: its targets' state, its health checks, and what others are told of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from apigw_cli.gateway.health_checks import HealthChecks
+from apigw_cli.gateway.metrics import TARGET_DOWN, TARGET_UP
+from apigw_cli.integrations.balance import Balancer
+from apigw_cli.snapshot.model import Snapshot, Upstream
+
+if TYPE_CHECKING:
+    import asyncio
+
+
+class LiveUpstream:
+    """Made when a Snapshot is loaded; at work from `take_over` until another takes its place or `stop`."""
+
+    def __init__(self, config: Upstream, cells: Sequence[int]) -> None:
+        """`cells`: where the words of each target begin, in the order of the targets; none: nobody is told."""
+        self.config = config
+        self.balancer = Balancer(config.targets, config.balance)
+        self._cells = tuple(cells)
+        self._checks: dict[str, HealthChecks] = {}
+
+    def take_over(self, before: LiveUpstream | None, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin to work. What `before` knows of a target stays known where it is checked in the same way."""
+        kept = before.give_up() if before is not None and before.config.health == self.config.health else {}
+        if before is not None:
+            before.stop()
+        if self.config.health is None:
+            return
+        for target in self.balancer.targets:
+            checks = kept.pop(target.url, None)
+            if checks is None:
+                checks = HealthChecks(target, self.config.health, self.balancer.set_up)
+                checks.start(loop)
+            else:
+                checks.move(target, self.balancer.set_up)
+            self._checks[target.url] = checks
+        for checks in kept.values():
+            checks.stop()
+
+    def give_up(self) -> dict[str, HealthChecks]:
+        """Hand the checks, which go on, to a successor."""
+        checks, self._checks = self._checks, {}
+        return checks
+
+    def stop(self) -> None:
+        for checks in self._checks.values():
+            checks.stop()
+        self._checks = {}
+
+    def publish(self, words: memoryview) -> None:
+        """Write the targets' state where the supervisor reads it."""
+        for at, target in zip(self._cells, self.balancer.targets, strict=False):
+            words[at] = TARGET_UP if target.up else TARGET_DOWN
+            words[at + 1] = target.outstanding
+
+
+def of(
+    snapshot: Snapshot, cells: Mapping[str, Sequence[int]], running: Mapping[str, LiveUpstream]
+) -> dict[str, LiveUpstream]:
+    """The upstreams of a Snapshot. One that has not changed goes on as it is."""
+    found = {}
+    for name, config in snapshot.upstreams.items():
+        now = running.get(name)
+        found[name] = now if now is not None and now.config == config else LiveUpstream(config, cells.get(name, ()))
+    return found

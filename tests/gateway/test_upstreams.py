@@ -1,0 +1,189 @@
+"""Targets that go down and come back, as clients, the admin port and the metrics see them."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from apigw_cli.gateway.health_checks import probe
+from tests.gateway.program import PATIENCE, Gateway, wait_until
+
+SPEC = """\
+openapi: 3.1.0
+info: {title: Pair, version: 1.0.0}
+paths:
+  /echo:
+    get: {operationId: read, responses: {"200": {description: ok}}}
+    post: {operationId: write, responses: {"200": {description: ok}}}
+"""
+
+
+class Server:
+    """`apigw upstream` in a process of its own, which can be killed and revived on the same port."""
+
+    def __init__(self) -> None:
+        self.port = 0
+        self.revive()
+
+    def revive(self) -> None:
+        words = ["upstream", "--host", "127.0.0.1", "--port", str(self.port)]
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "apigw_cli.cli.app", *words], stderr=subprocess.PIPE, text=True
+        )
+        assert self.process.stderr is not None
+        line = self.process.stderr.readline()
+        found = re.search(r"http://127\.0\.0\.1:(\d+)", line)
+        assert found, line
+        self.port = int(found[1])
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait(PATIENCE)
+        assert self.process.stderr is not None
+        self.process.stderr.close()
+
+    def ask(self, path: str, method: str = "GET") -> Any:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        connection.request(method, path)
+        body = connection.getresponse().read()
+        connection.close()
+        return json.loads(body)
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[Server, Server]]:
+    servers = Server(), Server()
+    yield servers
+    for server in servers:
+        if server.process.poll() is None:
+            server.kill()
+
+
+Serve = Callable[..., Gateway]
+
+
+@pytest.fixture
+def serve(tmp_path: Path, pair: tuple[Server, Server]) -> Iterator[Serve]:
+    """Start a gateway before both servers, with these settings of the upstream."""
+    running: list[Gateway] = []
+
+    def begin(settings: str, *arguments: str) -> Gateway:
+        configure(tmp_path, pair, settings)
+        running.append(Gateway(tmp_path, *arguments))
+        return running[-1].ready()
+
+    yield begin
+    for one in running:
+        one.stop()
+        assert not [line for line in one.lines if "Traceback" in line], "\n".join(one.lines)
+
+
+def configure(folder: Path, pair: tuple[Server, Server], settings: str) -> None:
+    targets = ", ".join(f'"{server.url}"' for server in pair)
+    (folder / "spec.yaml").write_text(SPEC)
+    (folder / "apigw.yaml").write_text(
+        "version: 1\napis: {pair: {spec: spec.yaml, upstream: both}}\n"
+        f"upstreams:\n  both: {{targets: [{targets}], {settings}}}\n"
+    )
+
+
+def get(gateway: Gateway) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=PATIENCE)
+    connection.request("GET", "/echo")
+    answer = connection.getresponse()
+    answer.read()
+    connection.close()
+    return answer.status
+
+
+def healthy(gateway: Gateway) -> list[bool]:
+    return [one["healthy"] for one in json.loads(gateway.admin("/upstreams")[1])["both"]]
+
+
+CHECKED = "health: {path: /health, every: 100ms, healthy_after: 2, unhealthy_after: 2}"
+
+
+def test_a_target_that_is_down_gets_no_requests(serve: Serve, pair: tuple[Server, Server]) -> None:
+    first, second = pair
+    gateway = serve(CHECKED, "--workers", "2")
+    second.ask("/health?status=503", "POST")
+    wait_until(lambda: healthy(gateway) == [True, False], "the second target is down")
+    assert gateway.metric("apigw_upstream_healthy", target=first.url) == 1
+    assert gateway.metric("apigw_upstream_healthy", target=second.url) == 0
+    assert [get(gateway) for _ in range(10)] == [200] * 10
+    logged = wait_until(lambda: len(gateway.logged()) == 10 and gateway.logged(), "ten lines")
+    assert {line["upstream"] for line in logged} == {first.url}
+
+    second.ask("/health?status=200", "POST")
+    wait_until(lambda: healthy(gateway) == [True, True], "the second target is back")
+
+
+def test_when_all_are_down_all_are_asked(serve: Serve, pair: tuple[Server, Server]) -> None:
+    gateway = serve(CHECKED, "--workers", "1")
+    for server in pair:
+        server.ask("/health?status=503", "POST")
+    wait_until(lambda: healthy(gateway) == [False, False], "both are down")
+    assert [get(gateway) for _ in range(6)] == [200] * 6
+    logged = wait_until(lambda: len(gateway.logged()) == 6 and gateway.logged(), "six lines")
+    assert {line["upstream"] for line in logged} == {server.url for server in pair}
+
+
+def test_what_is_known_survives_a_reload(serve: Serve, pair: tuple[Server, Server], tmp_path: Path) -> None:
+    """The checks are so rare that after the reload nobody can have learnt it anew."""
+    pair[1].kill()
+    rare = "health: {path: /health, every: 1h, unhealthy_after: 1}"
+    gateway = serve(rare, "--workers", "1")
+    wait_until(lambda: healthy(gateway) == [True, False], "the second target is down")
+    configure(tmp_path, pair, f"{rare}, balance: least_outstanding")
+    assert gateway.admin("/reload", "POST")[0] == 200
+    assert [get(gateway) for _ in range(6)] == [200] * 6
+    assert healthy(gateway) == [True, False]
+    assert gateway.metric("apigw_upstream_healthy", target=pair[1].url) == 0
+
+
+@pytest.mark.parametrize(
+    ("answer", "well"),
+    [
+        (b"HTTP/1.1 204 No Content\r\n\r\n", True),
+        (b"HTTP/1.0 301 Moved\r\n\r\n", True),
+        (b"HTTP/1.1 404 Not Found\r\n\r\n", False),
+        (b"HTTP/1.1 503 Busy\r\n\r\n", False),
+        (b"SSH-2.0-200\r\n", False),
+        (b"x" * 10_000, False),
+        (b"", False),
+    ],
+)
+def test_what_counts_as_well(answer: bytes, well: bool) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"GET /ok?a=b HTTP/1.1\r\nHost: 127.0.0.1:")
+        writer.write(answer)
+        await writer.drain()
+        writer.close()
+
+    async def test() -> bool:
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        async with server:
+            return await probe(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", "/ok?a=b", 20)
+
+    assert asyncio.run(test()) is well
+
+
+def test_silence_and_nobody_there_are_not_well() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        assert asyncio.run(probe(url, "/", 0.05)) is False
+    assert asyncio.run(probe(url, "/", 20)) is False
