@@ -107,8 +107,11 @@ def _answer(found: Explanation) -> str:
 
 def _care(upstream: Upstream) -> str:
     """What is done so that a target in trouble costs no request."""
-    health = upstream.health
-    return f", GET {health.path} every {health.every:g} s" if health is not None else ""
+    health, eject, retries = upstream.health, upstream.eject, upstream.retries
+    parts = [f", GET {health.path} every {health.every:g} s"] if health is not None else []
+    parts += [f", ejected after {eject.after} failures"] if eject is not None else []
+    parts += [f", tried {retries.attempts} times at most"] if retries is not None else []
+    return "".join(parts)
 
 
 def _print_refusal(found: Explanation) -> None:

@@ -15,7 +15,7 @@ import msgspec
 
 from apigw_cli.config.located import nearest
 from apigw_cli.config.model import OFF, Policies
-from apigw_cli.config.values import Duration, parse_duration
+from apigw_cli.config.values import Duration, Percent, parse_duration, parse_percent
 from apigw_cli.errors import InputError, Place
 from apigw_cli.openapi.yaml import Steps
 
@@ -164,9 +164,9 @@ class Decoder:
         return into(out)
 
     def _scalar(self, data: Any, kind: Any, steps: Steps) -> Any:
-        if kind is Duration:
+        if kind is Duration or kind is Percent:
             try:
-                return parse_duration(data)
+                return parse_duration(data) if kind is Duration else parse_percent(data)
             except ValueError as error:
                 raise self._fail(steps, str(error)) from None
         if kind is float and type(data) is int:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
-from apigw_cli.config.values import Duration
+from apigw_cli.config.values import Duration, Percent
 
 
 class Off:
@@ -80,6 +80,29 @@ class HealthConfig(Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("timeout must be more than nothing")
 
 
+class EjectConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """When a target that fails requests gets none for a while."""
+
+    after: Annotated[int, Meta(description="Failures in a row that eject it.", ge=1, le=1000)] = 5
+    first: Annotated[Duration, Meta(description="For how long, the first time; then twice as long each time.")] = (
+        Duration(10)
+    )
+    longest: Annotated[Duration, Meta(description="For how long at most.")] = Duration(300)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.first <= self.longest:
+            raise ValueError("first must be more than nothing and not more than longest")
+
+
+class RetryConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """How often a request is sent again, to another target each time, where that can do no harm."""
+
+    attempts: Annotated[int, Meta(description="How often it is tried at most, the first included.", ge=2, le=10)] = 2
+    budget: Annotated[Percent, Meta(description="Retries as a share of all requests, beside a reserve of 100.")] = (
+        Percent(0.2)
+    )
+
+
 class UpstreamConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Servers that answer for routes."""
 
@@ -89,6 +112,8 @@ class UpstreamConfig(Struct, frozen=True, forbid_unknown_fields=True):
     )
     timeout: TimeoutConfig = field(default_factory=TimeoutConfig)
     health: Annotated[HealthConfig | None, Meta(description="Checks; none: every target counts as well.")] = None
+    eject: Annotated[EjectConfig | None, Meta(description="None: failures do not matter.")] = None
+    retries: Annotated[RetryConfig | None, Meta(description="None: every request is tried once.")] = None
 
 
 class SecretReference(Struct, frozen=True, forbid_unknown_fields=True):

@@ -8,15 +8,17 @@ from urllib.parse import quote
 
 import orjson
 
-from apigw_cli.integrations.balance import Balancer
+from apigw_cli.gateway.framing import HOLD_MAXIMUM, IDEMPOTENT
 from apigw_cli.integrations.mock import MockAnswers
-from apigw_cli.snapshot.model import HttpIntegration, MockIntegration, Route, Snapshot, Upstream
+from apigw_cli.snapshot.model import HttpIntegration, MockIntegration, Route, Snapshot
 
 if TYPE_CHECKING:
     from apigw_cli.gateway.live_upstream import LiveUpstream
     from apigw_cli.gateway.request import Request
     from apigw_cli.gateway.site import Site
+    from apigw_cli.integrations.balance import Target
 
+FAILURES = frozenset((502, 503, 504))  # answers that say that the target cannot do its work
 BODY_TIMEOUT = 30 * 10**9  # nanoseconds for a body that must be complete before a mock answers
 
 
@@ -48,7 +50,7 @@ class Handlers:
         key = (integration.upstream, len(integration.strip))
         if key not in self._upstreams:
             live = self._live[integration.upstream]
-            self._upstreams[key] = UpstreamHandler(live.config, key[1], live.balancer, self._site)
+            self._upstreams[key] = UpstreamHandler(live, key[1], self._site)
         return self._upstreams[key]
 
 
@@ -56,9 +58,13 @@ class UpstreamHandler:
     """Forwards to one of an upstream's targets."""
 
     __slots__ = (
+        "_attempts",
+        "_balancer",
+        "_budget",
         "_early",
         "_pick",
         "_pools",
+        "_site",
         "connect_seconds",
         "done",
         "first_byte",
@@ -66,9 +72,11 @@ class UpstreamHandler:
         "name",
         "strip",
         "total",
+        "watched",
     )
 
-    def __init__(self, upstream: Upstream, strip: int, balancer: Balancer, site: Site) -> None:
+    def __init__(self, live: LiveUpstream, strip: int, site: Site) -> None:
+        upstream, balancer = live.config, live.balancer
         self.name = upstream.name
         self.strip = strip
         self.connect_seconds = upstream.timeout.connect
@@ -76,6 +84,11 @@ class UpstreamHandler:
         self.total = int(upstream.timeout.total * 1e9)
         self.done = balancer.done
         self._early = min(self.first_byte, self.total)
+        self._site = site
+        self._balancer = balancer
+        self._budget = live.budget
+        self._attempts = upstream.retries.attempts if upstream.retries is not None else 1
+        self.watched = upstream.eject is not None  # tell `answered` of every answer
         self._pick = balancer.pick
         self.labels = [orjson.dumps(target.url) for target in balancer.targets]  # for the log
         self._pools = [site.pool(target.url) for target in balancer.targets]
@@ -83,6 +96,8 @@ class UpstreamHandler:
     def start(self, request: Request) -> None:
         request.handler = self
         request.target = target = self._pick()
+        if self._budget is not None:
+            self._budget.earn()
         uploading = request.has_body and not request.complete
         request.connection.deadline = request.started + (self.total if uploading else self._early)
         self._pools[target.index].start(request)
@@ -90,9 +105,47 @@ class UpstreamHandler:
     def ended(self, request: Request) -> None:
         """The connection is still being made."""
 
+    def answered(self, target: Target, status: int) -> None:
+        """An answer's head has come: is the target well?"""
+        if status in FAILURES:
+            self._balancer.failed(target, self._site.clock())
+        else:
+            self._balancer.succeeded(target)
+
+    def failed(self, target: Target) -> None:
+        """The target was not reached, was too slow, or ended the exchange."""
+        self._balancer.failed(target, self._site.clock())
+
+    def again(self, request: Request) -> bool:
+        """Send a request that failed to another target, where that can do no harm and may be. Says whether."""
+        budget = self._budget
+        if budget is None or request.answered or request.head_sent or not can_be_sent_again(request):
+            return False
+        tried = (*request.tried, request.target)
+        if len(tried) >= self._attempts:
+            return False
+        target = self._balancer.pick_other(tried)
+        if target is None:
+            return False
+        if not budget.take(self._site.clock()):
+            self.done(target)
+            return False
+        self.done(request.target)
+        request.tried, request.target = tried, target
+        request.connection.hold(False)
+        uploading = request.has_body and not request.complete
+        request.connection.deadline = request.started + self.total if uploading else self.answer_deadline(request)
+        self._pools[target.index].start(request)
+        return True
+
     def answer_deadline(self, request: Request) -> int:
         """When the answer's head must be there, now that the request's body has been sent."""
         return min(request.connection.site.clock() + self.first_byte, request.started + self.total)
+
+
+def can_be_sent_again(request: Request) -> bool:
+    """Whether nothing of it was sent, or all of it is still here and sending it twice is as good as once."""
+    return not request.sent or (request.method in IDEMPOTENT and request.waiting <= HOLD_MAXIMUM)
 
 
 class MockHandler:

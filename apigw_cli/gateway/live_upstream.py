@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from apigw_cli.gateway.health_checks import HealthChecks
 from apigw_cli.gateway.metrics import TARGET_DOWN, TARGET_UP
 from apigw_cli.integrations.balance import Balancer
+from apigw_cli.integrations.breaker import OPEN, Ejection
+from apigw_cli.integrations.retry import RetryBudget
 from apigw_cli.snapshot.model import Snapshot, Upstream
 
 if TYPE_CHECKING:
@@ -20,12 +23,16 @@ class LiveUpstream:
     def __init__(self, config: Upstream, cells: Sequence[int]) -> None:
         """`cells`: where the words of each target begin, in the order of the targets; none: nobody is told."""
         self.config = config
-        self.balancer = Balancer(config.targets, config.balance)
+        self.balancer = Balancer(config.targets, config.balance, _ejection(config))
+        retries = config.retries
+        self.budget = RetryBudget(retries.budget, time.monotonic_ns()) if retries is not None else None
         self._cells = tuple(cells)
         self._checks: dict[str, HealthChecks] = {}
 
     def take_over(self, before: LiveUpstream | None, loop: asyncio.AbstractEventLoop) -> None:
         """Begin to work. What `before` knows of a target stays known where it is checked in the same way."""
+        if before is not None and before.config.eject == self.config.eject:
+            self.balancer.inherit(before.balancer)
         kept = before.give_up() if before is not None and before.config.health == self.config.health else {}
         if before is not None:
             before.stop()
@@ -52,11 +59,23 @@ class LiveUpstream:
             checks.stop()
         self._checks = {}
 
+    def tick(self, now: int) -> None:
+        """Time has passed."""
+        if self.config.eject is not None:
+            self.balancer.wake(now)
+
     def publish(self, words: memoryview) -> None:
         """Write the targets' state where the supervisor reads it."""
         for at, target in zip(self._cells, self.balancer.targets, strict=False):
             words[at] = TARGET_UP if target.up else TARGET_DOWN
             words[at + 1] = target.outstanding
+            breaker = target.breaker
+            words[at + 2] = breaker.until if breaker is not None and breaker.state == OPEN else 0
+
+
+def _ejection(config: Upstream) -> Ejection | None:
+    eject = config.eject
+    return Ejection(eject.after, int(eject.first * 1e9), int(eject.longest * 1e9)) if eject is not None else None
 
 
 def of(

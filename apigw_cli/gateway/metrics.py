@@ -30,7 +30,8 @@ REASONS = (
 _REASON_AT = {reason: CLASSES + index for index, reason in enumerate(REASONS)}
 ROUTE = CLASSES + len(REASONS)
 
-# A target's words: its state (0 as long as no worker has spoken of it), and its requests in flight.
+# A target's words: its state (0 as long as no worker has spoken of it), its requests in flight, and the
+# monotonic_ns() until which it is ejected (or 0).
 TARGET = 4
 TARGET_UP, TARGET_DOWN = 1, 2
 
@@ -117,7 +118,7 @@ class TargetGauges:
 
     upstream: str
     url: str
-    healthy: bool
+    usable: bool
     in_flight: int
 
 
@@ -214,7 +215,7 @@ def _targets(targets: tuple[TargetGauges, ...]) -> Iterator[str]:
     name = "apigw_upstream_healthy"
     yield from _family(name, "gauge", "1 where every worker may send requests to the target, else 0.")
     for one in targets:
-        yield f"{name}{_labels(upstream=one.upstream, target=one.url)} {int(one.healthy)}"
+        yield f"{name}{_labels(upstream=one.upstream, target=one.url)} {int(one.usable)}"
     name = "apigw_upstream_in_flight"
     yield from _family(name, "gauge", "Requests that a target has under way.")
     for one in targets:

@@ -52,11 +52,13 @@ class Request:
         "query",
         "reason",
         "remove",
+        "sent",
         "sink",
         "started",
         "status",
         "target",
         "trailers",
+        "tried",
         "upgrades",
         "url",
         "waiting",
@@ -116,6 +118,8 @@ class Request:
         self.sink: Any = None  # the upstream exchange that takes the body's parts
         self.handler: UpstreamHandler | None = None
         self.target: Target  # the server that was asked, where `handler` is set
+        self.sent = False  # something of it has gone to a server
+        self.tried: tuple[Target, ...] = ()  # servers that were asked before `target`
         self.status = 0
         self.reason = ""
         self.head_sent = False

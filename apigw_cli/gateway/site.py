@@ -110,6 +110,7 @@ class Site:
         for connection in [c for c in self.connections if c.deadline < now or 0 < c.read_deadline < now]:
             connection.expire(now)
         for upstream in self.upstreams.values():
+            upstream.tick(now)
             upstream.publish(self.cells.words)
         if now // 10**9 != second:
             self.date = answers.date_line()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from apigw_cli import __version__
@@ -75,7 +77,9 @@ class Status:
         return {
             "target": url,
             "healthy": all(words[0] != TARGET_DOWN for words in told),
+            "healthy_workers": sum(words[0] != TARGET_DOWN for words in told),
             "in_flight": sum(words[1] for words in told),
+            "ejected_until": _wall_time(max((words[2] for words in told), default=0)),
         }
 
     def metrics(self) -> str:
@@ -91,13 +95,21 @@ class Status:
             reloads_refused=self.reloads_refused,
             worker_restarts=self.worker_restarts,
             targets=tuple(
-                TargetGauges(name, one["target"], one["healthy"], one["in_flight"])
+                TargetGauges(name, one["target"], one["healthy"] and one["ejected_until"] is None, one["in_flight"])
                 for name, targets in self.targets().items()
                 for one in targets
             ),
             limited=frozenset((r.api, r.operation) for r in snapshot.routes if "rate_limit" in r.policies),
         )
         return metrics.render(self.layout, self._totals, gauges)
+
+
+def _wall_time(moment: int) -> str | None:
+    """A future monotonic_ns() as UTC; None for one that has passed."""
+    ahead = moment - time.monotonic_ns()
+    if ahead <= 0:
+        return None
+    return (datetime.now(UTC) + timedelta(microseconds=ahead // 1000)).isoformat(timespec="milliseconds")
 
 
 def _route(route: Route) -> dict[str, Any]:

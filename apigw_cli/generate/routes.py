@@ -83,6 +83,8 @@ def _upstream(upstream: Upstream) -> dict[str, Any]:
         "targets": list(upstream.targets),
         "balance": upstream.balance,
         "timeout": msgspec.to_builtins(upstream.timeout),
+        **({"eject": msgspec.to_builtins(upstream.eject)} if upstream.eject else {}),
+        **({"retries": msgspec.to_builtins(upstream.retries)} if upstream.retries else {}),
         **({"health": msgspec.to_builtins(upstream.health)} if upstream.health else {}),
     }
 

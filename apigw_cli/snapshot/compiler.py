@@ -422,7 +422,9 @@ class _Compiler:
             targets = tuple(self._target(target, (*at, "targets", i)) for i, target in enumerate(upstream.targets))
             times = upstream.timeout
             timeout = model.Timeout(float(times.connect), float(times.first_byte), float(times.total))
-            found[name] = model.Upstream(name, targets, upstream.balance, timeout, _health(upstream))
+            found[name] = model.Upstream(
+                name, targets, upstream.balance, timeout, _health(upstream), _eject(upstream), _retries(upstream)
+            )
             written = openapi.mapping(openapi.mapping(self.config.data.get("upstreams")).get(name))
             for key in written:
                 origin = Origin("upstream", partial(self.config.place, (*at, key)))
@@ -538,6 +540,16 @@ def _health(upstream: UpstreamConfig) -> model.HealthCheck | None:
     check = upstream.health
     times = float(check.every), float(check.timeout)
     return model.HealthCheck(check.path, *times, check.healthy_after, check.unhealthy_after)
+
+
+def _eject(upstream: UpstreamConfig) -> model.Eject | None:
+    eject = upstream.eject
+    return model.Eject(eject.after, float(eject.first), float(eject.longest)) if eject is not None else None
+
+
+def _retries(upstream: UpstreamConfig) -> model.Retries | None:
+    retries = upstream.retries
+    return model.Retries(retries.attempts, float(retries.budget)) if retries is not None else None
 
 
 def _target_problem(target: str) -> str | None:

@@ -87,6 +87,21 @@ class HealthCheck(msgspec.Struct, frozen=True):
     unhealthy_after: int
 
 
+class Eject(msgspec.Struct, frozen=True):
+    """`after` so many failures in a row a target gets no requests: `first` so many seconds, at most `longest`."""
+
+    after: int
+    first: float
+    longest: float
+
+
+class Retries(msgspec.Struct, frozen=True):
+    """`attempts`: how often a request is tried at most; `budget`: retries as a share (0 to 1) of the requests."""
+
+    attempts: int
+    budget: float
+
+
 class Upstream(msgspec.Struct, frozen=True, omit_defaults=True):
     """Servers that answer for routes. `targets` are base URLs (scheme://host:port); `balance` picks among them.
 
@@ -98,6 +113,8 @@ class Upstream(msgspec.Struct, frozen=True, omit_defaults=True):
     balance: str
     timeout: Timeout
     health: HealthCheck | None = None
+    eject: Eject | None = None
+    retries: Retries | None = None
 
 
 class AuthScheme(msgspec.Struct, frozen=True):

@@ -286,6 +286,22 @@ def _settings(before: Upstream, after: Upstream) -> Iterator[tuple[str, str, str
             yield f"timeout.{name}", f"{old:g} s", f"{new:g} s"
     if before.health != after.health:
         yield "health", _health(before), _health(after)
+    if before.eject != after.eject:
+        yield "eject", _eject(before), _eject(after)
+    if before.retries != after.retries:  # never of what could do harm twice, so for clients nothing changes
+        yield "retries", _retries(before), _retries(after)
+
+
+def _eject(upstream: Upstream) -> str:
+    eject = upstream.eject
+    if eject is None:
+        return "none"
+    return f"after {eject.after} failures, {eject.first:g} s to {eject.longest:g} s"
+
+
+def _retries(upstream: Upstream) -> str:
+    retries = upstream.retries
+    return "none" if retries is None else f"{retries.attempts} attempts, budget {retries.budget:.0%}"
 
 
 def _health(upstream: Upstream) -> str:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.client
 import json
 import re
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
@@ -73,6 +78,11 @@ def pair() -> Iterator[tuple[Server, Server]]:
             server.kill()
 
 
+class HasUrl(Protocol):
+    @property
+    def url(self) -> str: ...
+
+
 Serve = Callable[..., Gateway]
 
 
@@ -92,7 +102,7 @@ def serve(tmp_path: Path, pair: tuple[Server, Server]) -> Iterator[Serve]:
         assert not [line for line in one.lines if "Traceback" in line], "\n".join(one.lines)
 
 
-def configure(folder: Path, pair: tuple[Server, Server], settings: str) -> None:
+def configure(folder: Path, pair: tuple[HasUrl, HasUrl], settings: str) -> None:
     targets = ", ".join(f'"{server.url}"' for server in pair)
     (folder / "spec.yaml").write_text(SPEC)
     (folder / "apigw.yaml").write_text(
@@ -110,8 +120,9 @@ def get(gateway: Gateway) -> int:
     return answer.status
 
 
-def healthy(gateway: Gateway) -> list[bool]:
-    return [one["healthy"] for one in json.loads(gateway.admin("/upstreams")[1])["both"]]
+def healthy(gateway: Gateway) -> list[int]:
+    """For each target how many workers find it healthy."""
+    return [one["healthy_workers"] for one in json.loads(gateway.admin("/upstreams")[1])["both"]]
 
 
 CHECKED = "health: {path: /health, every: 100ms, healthy_after: 2, unhealthy_after: 2}"
@@ -121,7 +132,7 @@ def test_a_target_that_is_down_gets_no_requests(serve: Serve, pair: tuple[Server
     first, second = pair
     gateway = serve(CHECKED, "--workers", "2")
     second.ask("/health?status=503", "POST")
-    wait_until(lambda: healthy(gateway) == [True, False], "the second target is down")
+    wait_until(lambda: healthy(gateway) == [2, 0], "the second target is down")
     assert gateway.metric("apigw_upstream_healthy", target=first.url) == 1
     assert gateway.metric("apigw_upstream_healthy", target=second.url) == 0
     assert [get(gateway) for _ in range(10)] == [200] * 10
@@ -129,14 +140,14 @@ def test_a_target_that_is_down_gets_no_requests(serve: Serve, pair: tuple[Server
     assert {line["upstream"] for line in logged} == {first.url}
 
     second.ask("/health?status=200", "POST")
-    wait_until(lambda: healthy(gateway) == [True, True], "the second target is back")
+    wait_until(lambda: healthy(gateway) == [2, 2], "the second target is back")
 
 
 def test_when_all_are_down_all_are_asked(serve: Serve, pair: tuple[Server, Server]) -> None:
     gateway = serve(CHECKED, "--workers", "1")
     for server in pair:
         server.ask("/health?status=503", "POST")
-    wait_until(lambda: healthy(gateway) == [False, False], "both are down")
+    wait_until(lambda: healthy(gateway) == [0, 0], "both are down")
     assert [get(gateway) for _ in range(6)] == [200] * 6
     logged = wait_until(lambda: len(gateway.logged()) == 6 and gateway.logged(), "six lines")
     assert {line["upstream"] for line in logged} == {server.url for server in pair}
@@ -147,11 +158,11 @@ def test_what_is_known_survives_a_reload(serve: Serve, pair: tuple[Server, Serve
     pair[1].kill()
     rare = "health: {path: /health, every: 1h, unhealthy_after: 1}"
     gateway = serve(rare, "--workers", "1")
-    wait_until(lambda: healthy(gateway) == [True, False], "the second target is down")
+    wait_until(lambda: healthy(gateway) == [1, 0], "the second target is down")
     configure(tmp_path, pair, f"{rare}, balance: least_outstanding")
     assert gateway.admin("/reload", "POST")[0] == 200
     assert [get(gateway) for _ in range(6)] == [200] * 6
-    assert healthy(gateway) == [True, False]
+    assert healthy(gateway) == [1, 0]
     assert gateway.metric("apigw_upstream_healthy", target=pair[1].url) == 0
 
 
@@ -187,3 +198,147 @@ def test_silence_and_nobody_there_are_not_well() -> None:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         assert asyncio.run(probe(url, "/", 0.05)) is False
     assert asyncio.run(probe(url, "/", 20)) is False
+
+
+def load(gateway: Gateway, clients: int, go_on: threading.Event) -> list[int | str]:
+    """What clients with kept connections get until told to stop: a status for each request, or what went wrong."""
+    results: list[list[int | str]] = [[] for _ in range(clients)]
+
+    def client(found: list[int | str]) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=PATIENCE)
+        while go_on.is_set():
+            try:
+                connection.request("GET", "/echo")
+                answer = connection.getresponse()
+                answer.read()
+                found.append(answer.status)
+            except (OSError, http.client.HTTPException) as error:
+                found.append(repr(error))
+                connection.close()
+        connection.close()
+
+    threads = [threading.Thread(target=client, args=(found,)) for found in results]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return [one for found in results for one in found]
+
+
+def busy(server: Server, requests: int) -> bool:
+    served: int = server.ask("/stats")["requests"]
+    return served > requests
+
+
+def test_a_target_killed_and_revived_under_load_costs_no_client_an_error(
+    serve: Serve, pair: tuple[Server, Server]
+) -> None:
+    settings = "eject: {after: 3, first: 200ms, longest: 1s}, retries: {attempts: 2, budget: 20%}"
+    gateway = serve(f"{CHECKED}, {settings}", "--workers", "2")
+    go_on = threading.Event()
+    go_on.set()
+    with ThreadPoolExecutor() as pool:
+        answers = pool.submit(load, gateway, 8, go_on)
+        try:
+            for _ in range(2):
+                served = pair[1].ask("/stats")["requests"]
+                wait_until(partial(busy, pair[1], served + 50), "load on the target")
+                pair[1].kill()
+                wait_until(lambda: gateway.metric("apigw_upstream_healthy", target=pair[1].url) == 0, "it is out")
+                pair[1].revive()
+                wait_until(lambda: gateway.metric("apigw_upstream_healthy", target=pair[1].url) == 1, "it is back")
+        finally:
+            go_on.clear()
+        found = answers.result()
+    assert len(found) > 200
+    assert set(found) == {200}
+
+
+def test_without_retries_the_same_costs_errors(serve: Serve, pair: tuple[Server, Server]) -> None:
+    pair[1].kill()
+    gateway = serve("balance: round_robin", "--workers", "1")
+    assert sorted(get(gateway) for _ in range(6)) == [200, 200, 200, 502, 502, 502]
+
+
+def test_failures_eject_and_the_admin_port_says_until_when(serve: Serve, pair: tuple[Server, Server]) -> None:
+    pair[1].kill()
+    gateway = serve("eject: {after: 2, first: 1h, longest: 1h}", "--workers", "1")
+    assert sorted(get(gateway) for _ in range(10)) == [200] * 8 + [502] * 2
+    well, ejected = wait_until(
+        lambda: (found := json.loads(gateway.admin("/upstreams")[1])["both"])[1]["ejected_until"] and found, "ejected"
+    )
+    assert well == {"target": pair[0].url, "healthy": True, "healthy_workers": 1, "in_flight": 0, "ejected_until": None}
+    assert ejected["healthy"] is True
+    assert gateway.metric("apigw_upstream_healthy", target=pair[1].url) == 0
+
+
+def test_what_was_not_sent_is_sent_elsewhere_whatever_the_method(serve: Serve, pair: tuple[Server, Server]) -> None:
+    pair[0].kill()
+    gateway = serve("retries: {attempts: 2, budget: 20%}", "--workers", "1")
+    for _ in range(4):
+        connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=PATIENCE)
+        connection.request("POST", "/echo", body=b"x" * 100_000)
+        answer = connection.getresponse()
+        assert (answer.status, b"100000" in answer.read()) == (200, True)
+        connection.close()
+
+
+@pytest.mark.parametrize(("method", "statuses"), [("GET", {200}), ("POST", {200, 502})])
+def test_what_was_sent_is_sent_again_only_where_that_does_no_harm(
+    tmp_path: Path, method: str, statuses: set[int]
+) -> None:
+    """One target reads every request and closes; the other answers."""
+    with closing_server() as (closing, asked):
+        other = Server()
+        configure(tmp_path, (closing, other), "retries: {attempts: 2, budget: 20%}")
+        gateway = Gateway(tmp_path, "--workers", "1")
+        try:
+            gateway.ready()
+            found = [request(gateway, method) for _ in range(4)]
+        finally:
+            gateway.stop()
+            other.kill()
+    assert set(found) == statuses
+    assert len(asked) == 2
+
+
+def request(gateway: Gateway, method: str) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=PATIENCE)
+    connection.request(method, "/echo", body=b"body" if method == "POST" else None)
+    status = connection.getresponse().status
+    connection.close()
+    return status
+
+
+@dataclass
+class Address:
+    """Where a server is."""
+
+    url: str
+
+
+@contextlib.contextmanager
+def closing_server() -> Iterator[tuple[Address, list[bytes]]]:
+    """Takes a request and closes the connection; the requests are in the list."""
+    asked: list[bytes] = []
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                with connection:
+                    data = connection.recv(65536)
+                    while b"Content-Length: 4" in data and not data.endswith(b"body"):
+                        data += connection.recv(65536)
+                    asked.append(data)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield Address(f"http://127.0.0.1:{listener.getsockname()[1]}"), asked
+    finally:
+        with contextlib.suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join(PATIENCE)

@@ -199,6 +199,13 @@ def test_an_upstream_with_several_targets(build: Build) -> None:
     ]
 
 
+def test_an_upstream_in_trouble(build: Build) -> None:
+    cared = CONFIG.replace("balance: least_outstanding", "eject: {after: 4, first: 2s}, retries: {attempts: 3}")
+    written = Configuration(build(cared, shop=SHOP, keys="{}"), "8080").text()
+    assert "server 127.0.0.1:1 max_fails=4 fail_timeout=2s;" in written
+    assert "proxy_next_upstream_tries 3;" in written
+
+
 def test_the_same_snapshot_gives_the_same_file(build: Build) -> None:
     compiled = build(CONFIG, shop=SHOP, keys="{}")
     assert Configuration(compiled, "8080").text() == Configuration(compiled, "8080").text()

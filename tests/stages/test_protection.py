@@ -92,6 +92,11 @@ CASES = [
         {("upstream-changed", Level.NEUTRAL, "upstream pets")},
     ),
     (
+        "ejection and retries",
+        [(CONFIG, '["${pets_url}"]', '["${pets_url}"], eject: {}, retries: {attempts: 3}')],
+        {("upstream-changed", Level.NEUTRAL, "upstream pets")},
+    ),
+    (
         "answered by a mock",
         [(CONFIG, "      createPet:\n", "      createPet:\n        mock: true\n")],
         {("integration-changed", Level.WEAKEN, "createPet")},

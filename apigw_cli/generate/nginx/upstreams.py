@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -54,8 +55,16 @@ class Upstreams:
         body: list[str | Block] = [f"zone {name} 64k;"]
         if upstream.balance == "least_outstanding":
             body.append("least_conn;")
-        body += [f"server {quoted(server(target))} max_fails=0;" for target in upstream.targets]
+        fails = _fails(upstream)
+        body += [f"server {quoted(server(target))} {fails};" for target in upstream.targets]
         return Block(f"upstream {name}", [*body, f"keepalive {KEEPALIVE};"])
+
+
+def _fails(upstream: Upstream) -> str:
+    eject = upstream.eject
+    if eject is None:
+        return "max_fails=0"
+    return f"max_fails={eject.after} fail_timeout={max(1, math.ceil(eject.first))}s"
 
 
 def server(target: str) -> str:
@@ -79,6 +88,7 @@ def timeouts(upstream: Upstream) -> list[str]:
     return [
         f"proxy_connect_timeout {milliseconds(timeout.connect)};",
         f"proxy_read_timeout {milliseconds(timeout.first_byte)};",
+        *([f"proxy_next_upstream_tries {upstream.retries.attempts};"] if upstream.retries is not None else []),
     ]
 
 
@@ -91,6 +101,13 @@ def gaps(upstream: Upstream) -> Iterator[str]:
     )
     if len({urlsplit(target).netloc for target in upstream.targets}) > 1:
         yield f"nginx sends the same Host to every target: {authority(upstream)}"
+    if upstream.eject is not None:
+        yield (
+            f"nginx counts failures within {upstream.eject.first:g} s, in a row or not, ejects for always that long, "
+            "and takes no 502, 503 or 504 of a target for a failure"
+        )
+    if upstream.retries is not None:
+        yield "nginx has no budget for retries, and none after a connection that took too long"
     if upstream.health is not None:
         yield f"nginx has no active health checks: GET {upstream.health.path} is not sent, every target counts as well"
     names = [host for target in upstream.targets if not _is_address(host := urlsplit(target).hostname or "")]
