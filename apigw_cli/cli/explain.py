@@ -100,9 +100,14 @@ def _answer(found: Explanation) -> str:
     time = upstream.timeout
     changed = f" as {found.forwarded_path}" if found.forwarded_path != found.request.path else ""
     return (
-        f"  {arrow} upstream {upstream.name} {', '.join(upstream.targets)}{changed}, {upstream.balance}{many}, "
+        f"  {arrow} upstream {upstream.name} {', '.join(upstream.targets)}{changed}, {_balance(upstream)}{many}, "
         f"connect {time.connect:g} s, first byte {time.first_byte:g} s, total {time.total:g} s{_care(upstream)}{where}"
     )
+
+
+def _balance(upstream: Upstream) -> str:
+    weights = f" weighted {':'.join(map(str, upstream.weights))}" if upstream.weights else ""
+    return upstream.balance + weights + (f" on {upstream.hash_on}" if upstream.hash_on else "")
 
 
 def _care(upstream: Upstream) -> str:

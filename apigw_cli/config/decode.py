@@ -135,7 +135,9 @@ class Decoder:
         for kind in rest:
             if isinstance(kind, type) and type(data) is kind:
                 return data
-        names = " or ".join(_NAMES.get(kind, str(kind)) for kind in rest)
+            if isinstance(data, dict) and _is_struct(kind):
+                return self._struct(data, kind, steps)
+        names = " or ".join("a mapping" if _is_struct(kind) else _NAMES.get(kind, str(kind)) for kind in rest)
         raise self._fail(steps, f"expected {names}, got {describe(data)}")
 
     def _list(self, data: Any, kind: Any, steps: Steps) -> list[Any]:
@@ -183,6 +185,10 @@ class Decoder:
                 except msgspec.ValidationError as error:
                     message = f"{describe(value)}: {str(error)[0].lower()}{str(error)[1:]}"
                     raise self._fail(steps, message, key=key) from None
+
+
+def _is_struct(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
 
 
 def _bounds(meta: msgspec.Meta) -> msgspec.Meta:

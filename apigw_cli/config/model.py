@@ -103,17 +103,40 @@ class RetryConfig(Struct, frozen=True, forbid_unknown_fields=True):
     )
 
 
+class TargetConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """A target with a weight."""
+
+    url: Annotated[str, Meta(description="Base URL: http://host:port.")]
+    weight: Annotated[int, Meta(description="Its share of the requests beside the others'.", ge=1, le=1000)] = 1
+
+
 class UpstreamConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Servers that answer for routes."""
 
-    targets: Annotated[list[str], Meta(description="Base URLs: http://host:port", min_length=1)]
-    balance: Annotated[Literal["round_robin", "least_outstanding"], Meta(description="How a target is picked.")] = (
-        "round_robin"
-    )
+    targets: Annotated[
+        list[str | TargetConfig],
+        Meta(description="Base URLs: http://host:port, or {url: http://host:port, weight: 2}.", min_length=1),
+    ]
+    balance: Annotated[
+        Literal["round_robin", "least_outstanding", "random_two", "hash"], Meta(description="How a target is picked.")
+    ] = "round_robin"
+    hash_on: Annotated[
+        str | None,
+        Meta(
+            description="With `balance: hash`, what goes to the same target: ip, header:NAME or cookie:NAME.",
+            pattern=r"^(ip|(header|cookie):[A-Za-z0-9!#$%&'*+.^_`|~-]+)$",
+        ),
+    ] = None
     timeout: TimeoutConfig = field(default_factory=TimeoutConfig)
     health: Annotated[HealthConfig | None, Meta(description="Checks; none: every target counts as well.")] = None
     eject: Annotated[EjectConfig | None, Meta(description="None: failures do not matter.")] = None
     retries: Annotated[RetryConfig | None, Meta(description="None: every request is tried once.")] = None
+
+    def __post_init__(self) -> None:
+        if self.balance == "hash" and self.hash_on is None:
+            raise ValueError("balance: hash needs hash_on: ip, header:NAME or cookie:NAME")
+        if self.balance != "hash" and self.hash_on is not None:
+            raise ValueError("hash_on needs balance: hash")
 
 
 class SecretReference(Struct, frozen=True, forbid_unknown_fields=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote
 
@@ -62,6 +62,7 @@ class UpstreamHandler:
         "_balancer",
         "_budget",
         "_early",
+        "_key",
         "_pick",
         "_pools",
         "_site",
@@ -90,12 +91,14 @@ class UpstreamHandler:
         self._attempts = upstream.retries.attempts if upstream.retries is not None else 1
         self.watched = upstream.eject is not None  # tell `answered` of every answer
         self._pick = balancer.pick
+        self._key = hash_key(upstream.hash_on)
         self.labels = [orjson.dumps(target.url) for target in balancer.targets]  # for the log
         self._pools = [site.pool(target.url) for target in balancer.targets]
 
     def start(self, request: Request) -> None:
         request.handler = self
-        request.target = target = self._pick()
+        key = self._key(request) if self._key is not None else None
+        request.target = target = self._pick() if key is None else self._balancer.pick_for(key)
         if self._budget is not None:
             self._budget.earn()
         uploading = request.has_body and not request.complete
@@ -141,6 +144,27 @@ class UpstreamHandler:
     def answer_deadline(self, request: Request) -> int:
         """When the answer's head must be there, now that the request's body has been sent."""
         return min(request.connection.site.clock() + self.first_byte, request.started + self.total)
+
+
+def hash_key(hash_on: str) -> Callable[[Request], bytes | None] | None:
+    """What finds the value in a request that its target depends on; None where no target does."""
+    if not hash_on:
+        return None
+    if hash_on == "ip":
+        return lambda request: request.client_ip.encode()
+    kind, _, text = hash_on.partition(":")
+    name = text.encode()
+    if kind == "header":
+        return lambda request: request.fields.get(name)
+    return lambda request: _cookie(request.fields.get(b"cookie", b""), name)
+
+
+def _cookie(header: bytes, name: bytes) -> bytes | None:
+    for pair in header.split(b";"):
+        key, equals, value = pair.strip().partition(b"=")
+        if equals and key == name:
+            return value
+    return None
 
 
 def can_be_sent_again(request: Request) -> bool:

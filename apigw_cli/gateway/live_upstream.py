@@ -23,7 +23,7 @@ class LiveUpstream:
     def __init__(self, config: Upstream, cells: Sequence[int]) -> None:
         """`cells`: where the words of each target begin, in the order of the targets; none: nobody is told."""
         self.config = config
-        self.balancer = Balancer(config.targets, config.balance, _ejection(config))
+        self.balancer = Balancer(config.targets, config.balance, _ejection(config), config.weights)
         retries = config.retries
         self.budget = RetryBudget(retries.budget, time.monotonic_ns()) if retries is not None else None
         self._cells = tuple(cells)

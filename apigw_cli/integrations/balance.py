@@ -2,6 +2,13 @@
 
 round_robin         one after the other
 least_outstanding   the one with the fewest requests under way, one after the other among equals
+random_two          of two that are drawn the one with fewer: spreads well also over many gateways that do not know
+                    of each other ("the power of two choices")
+hash                the same one for the same key, as long as it may be picked; without a key as round_robin. Weighted
+                    rendezvous hashing: a target that comes or goes moves no key between the others
+
+A target of weight 2 gets twice as many requests as one of weight 1, or, where requests under way are compared, may have
+twice as many.
 
 A target that is down or ejected (`breaker.py`) is not picked; one that is half open gets one request at a time. When
 all are down, all are picked again: checks that all fail at once say more about the checks than about the targets, and
@@ -10,21 +17,27 @@ a request that fails is no worse than one that is refused.
 
 from __future__ import annotations
 
+import hashlib
+import math
+import random
 from collections.abc import Callable, Collection, Sequence
 
 from apigw_cli.integrations.breaker import CLOSED, HALF_OPEN, Breaker, Ejection
 
-ALGORITHMS = ("round_robin", "least_outstanding")
+ALGORITHMS = ("round_robin", "least_outstanding", "random_two", "hash")
 
 
 class Target:
     """One server of an upstream: base URL and position, how many requests it has under way, and whether it is up."""
 
-    __slots__ = ("breaker", "index", "on_trial", "outstanding", "up", "url")
+    __slots__ = ("breaker", "credit", "index", "on_trial", "outstanding", "seed", "up", "url", "weight")
 
-    def __init__(self, url: str, index: int) -> None:
+    def __init__(self, url: str, index: int, weight: int = 1) -> None:
         self.url = url
         self.index = index
+        self.weight = weight
+        self.credit = 0  # what weighted turns owe it
+        self.seed = hashlib.blake2b(url.encode(), digest_size=16).digest()
         self.outstanding = 0
         self.up = True
         self.breaker: Breaker | None = None
@@ -37,27 +50,40 @@ class Target:
 class Balancer:
     """Picks targets. Every `pick` is followed by one `done` with the same target, whatever became of the request."""
 
-    def __init__(self, urls: Sequence[str], algorithm: str, ejection: Ejection | None = None) -> None:
+    def __init__(
+        self, urls: Sequence[str], algorithm: str, ejection: Ejection | None = None, weights: Sequence[int] = ()
+    ) -> None:
         """Raises ValueError for no targets and for an algorithm that there is not."""
         if not urls:
             raise ValueError("an upstream needs at least one target")
         if algorithm not in ALGORITHMS:
             raise ValueError(f"{algorithm!r} is none of {', '.join(ALGORITHMS)}")
-        self.targets = tuple(Target(url, index) for index, url in enumerate(urls))
+        self.targets = tuple(
+            Target(url, index, weight)
+            for index, (url, weight) in enumerate(zip(urls, weights or [1] * len(urls), strict=True))
+        )
         if ejection is not None:
             for target in self.targets:
                 target.breaker = Breaker(ejection)
         self._usable = self.targets  # what is picked from: those that are up, or all
         self._next = 0
+        uneven = len(set(weights)) > 1
+        self._turn = self._weighted_turn if uneven else self._round_robin
         choices: dict[str, Callable[[], Target]] = {
-            "round_robin": self._round_robin,
-            "least_outstanding": self._least_outstanding,
+            "round_robin": self._turn,
+            "least_outstanding": self._least_of_all if uneven else self._least_outstanding,
+            "random_two": self._random_two,
+            "hash": self._turn,
         }
         self._choose = self._single if len(urls) == 1 else choices[algorithm]
 
     def pick(self) -> Target:
         """The target for one request, counted as under way from now on."""
         return self._count(self._choose())
+
+    def pick_for(self, key: bytes) -> Target:
+        """The target for requests with this key, counted."""
+        return self._count(max(self._usable, key=lambda target: _affinity(target, key)))
 
     def _count(self, target: Target) -> Target:
         target.outstanding += 1
@@ -71,7 +97,7 @@ class Balancer:
         others = [target for target in self._usable if target not in tried]
         if not others:
             return None
-        return self._count(min(others, key=lambda other: other.outstanding))
+        return self._count(min(others, key=_load))
 
     def done(self, target: Target) -> None:
         """The request that `target` was picked for is over."""
@@ -130,6 +156,29 @@ class Balancer:
         self._next = at + 1
         return usable[at]
 
+    def _weighted_turn(self, among: Sequence[Target] = ()) -> Target:
+        """Smooth: each gets its weight in credit, the richest is picked and pays for all."""
+        among = among or self._usable
+        for target in among:
+            target.credit += target.weight
+        best = max(among, key=lambda target: target.credit)
+        best.credit -= sum(target.weight for target in among)
+        return best
+
+    def _least_of_all(self) -> Target:
+        """Among equals weighted turns, or at low load the light ones would get nothing."""
+        usable = self._usable
+        least = min(_load(target) for target in usable)
+        return self._weighted_turn([target for target in usable if _load(target) == least])
+
+    def _random_two(self) -> Target:
+        usable = self._usable
+        first = _draw(usable)
+        if len(usable) == 1:
+            return first
+        second = _draw([target for target in usable if target is not first])
+        return second if _load(second) < _load(first) else first
+
     def _least_outstanding(self) -> Target:
         """The search starts after the last pick, so that equals take turns."""
         usable = self._usable
@@ -141,6 +190,21 @@ class Balancer:
                 at, fewest = index, usable[index].outstanding
         self._next = at + 1
         return usable[at]
+
+
+def _load(target: Target) -> float:
+    return target.outstanding / target.weight
+
+
+def _draw(targets: Sequence[Target]) -> Target:
+    return random.choices(targets, [target.weight for target in targets])[0]
+
+
+def _affinity(target: Target, key: bytes) -> float:
+    """Rendezvous hashing with weights: the target with the highest value has the key."""
+    digest = hashlib.blake2b(key, digest_size=8, key=target.seed).digest()
+    share = (int.from_bytes(digest, "big") + 0.5) / 2.0**64
+    return -target.weight / math.log(share) if share < 1 else math.inf
 
 
 def _well(target: Target) -> bool:

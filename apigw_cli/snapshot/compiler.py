@@ -23,7 +23,7 @@ from apigw_cli.config import located
 from apigw_cli.config.decode import Decoder, PolicyModel, Wrong, raise_problems
 from apigw_cli.config.decode import decode as decode_strictly
 from apigw_cli.config.located import Located
-from apigw_cli.config.model import ApiConfig, Config, Off, Policies, StageFile, UpstreamConfig
+from apigw_cli.config.model import ApiConfig, Config, Off, Policies, StageFile, TargetConfig, UpstreamConfig
 from apigw_cli.config.project import Project, secret_files
 from apigw_cli.errors import InputError, Place
 from apigw_cli.openapi import operations as openapi
@@ -423,7 +423,15 @@ class _Compiler:
             times = upstream.timeout
             timeout = model.Timeout(float(times.connect), float(times.first_byte), float(times.total))
             found[name] = model.Upstream(
-                name, targets, upstream.balance, timeout, _health(upstream), _eject(upstream), _retries(upstream)
+                name,
+                targets,
+                upstream.balance,
+                timeout,
+                _health(upstream),
+                _eject(upstream),
+                _retries(upstream),
+                _weights(upstream),
+                _hash_on(upstream),
             )
             written = openapi.mapping(openapi.mapping(self.config.data.get("upstreams")).get(name))
             for key in written:
@@ -431,7 +439,9 @@ class _Compiler:
                 self.provenance.add(f"upstream:{name}", key, origin)
         return found
 
-    def _target(self, target: str, at: Steps) -> str:
+    def _target(self, target: str | TargetConfig, at: Steps) -> str:
+        if isinstance(target, TargetConfig):
+            target, at = target.url, (*at, "url")
         problem = _target_problem(target)
         if problem:
             self.problems.append(
@@ -545,6 +555,17 @@ def _health(upstream: UpstreamConfig) -> model.HealthCheck | None:
 def _eject(upstream: UpstreamConfig) -> model.Eject | None:
     eject = upstream.eject
     return model.Eject(eject.after, float(eject.first), float(eject.longest)) if eject is not None else None
+
+
+def _weights(upstream: UpstreamConfig) -> tuple[int, ...]:
+    weights = tuple(target.weight if isinstance(target, TargetConfig) else 1 for target in upstream.targets)
+    return weights if len(set(weights)) > 1 else ()
+
+
+def _hash_on(upstream: UpstreamConfig) -> str:
+    """Names of headers have no case."""
+    written = upstream.hash_on or ""
+    return written.lower() if written.startswith("header:") else written
 
 
 def _retries(upstream: UpstreamConfig) -> model.Retries | None:

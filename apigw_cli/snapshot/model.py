@@ -105,6 +105,8 @@ class Retries(msgspec.Struct, frozen=True):
 class Upstream(msgspec.Struct, frozen=True, omit_defaults=True):
     """Servers that answer for routes. `targets` are base URLs (scheme://host:port); `balance` picks among them.
 
+    `weights` are those of the targets (none: all the same); `hash_on` is `ip`, `header:name` or `cookie:NAME`.
+
     What has a default is left out of the canonical bytes where it is not used, so that digests stay what they were.
     """
 
@@ -115,6 +117,8 @@ class Upstream(msgspec.Struct, frozen=True, omit_defaults=True):
     health: HealthCheck | None = None
     eject: Eject | None = None
     retries: Retries | None = None
+    weights: tuple[int, ...] = ()
+    hash_on: str = ""
 
 
 class AuthScheme(msgspec.Struct, frozen=True):

@@ -280,6 +280,10 @@ def _place(target: str) -> tuple[str | None, int | None]:
 def _settings(before: Upstream, after: Upstream) -> Iterator[tuple[str, str, str]]:
     if before.balance != after.balance:
         yield "balance", before.balance, after.balance
+    if before.weights != after.weights:
+        yield "weights", _weights(before), _weights(after)
+    if before.hash_on != after.hash_on:
+        yield "hash_on", before.hash_on or "none", after.hash_on or "none"
     for name in ("connect", "first_byte", "total"):
         old, new = getattr(before.timeout, name), getattr(after.timeout, name)
         if old != new:
@@ -290,6 +294,10 @@ def _settings(before: Upstream, after: Upstream) -> Iterator[tuple[str, str, str
         yield "eject", _eject(before), _eject(after)
     if before.retries != after.retries:  # never of what could do harm twice, so for clients nothing changes
         yield "retries", _retries(before), _retries(after)
+
+
+def _weights(upstream: Upstream) -> str:
+    return ":".join(map(str, upstream.weights)) or "equal"
 
 
 def _eject(upstream: Upstream) -> str:

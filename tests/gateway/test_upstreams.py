@@ -342,3 +342,23 @@ def closing_server() -> Iterator[tuple[Address, list[bytes]]]:
             listener.shutdown(socket.SHUT_RDWR)
         listener.close()
         thread.join(PATIENCE)
+
+
+@pytest.mark.parametrize(
+    ("hash_on", "header"), [("header:X-User", "X-User: {}"), ("cookie:user", "Cookie: a=b; user={}; c=d")]
+)
+def test_what_is_hashed_goes_to_one_target(
+    serve: Serve, pair: tuple[Server, Server], hash_on: str, header: str
+) -> None:
+    gateway = serve(f"balance: hash, hash_on: '{hash_on}'", "--workers", "2")
+    name, _, value = header.partition(": ")
+    for user in range(12):
+        for _ in range(2):
+            connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=PATIENCE)
+            connection.request("GET", f"/echo?{user}", headers={name: value.format(user)})
+            assert connection.getresponse().status == 200
+            connection.close()
+    logged = wait_until(lambda: len(gateway.logged()) == 24 and gateway.logged(), "all lines")
+    homes = {(line["query"][0], line["upstream"]) for line in logged}
+    assert len(homes) == 12
+    assert {upstream for _, upstream in homes} == {server.url for server in pair}

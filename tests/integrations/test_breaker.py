@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apigw_cli.integrations.balance import ALGORITHMS, Balancer, Target
+from apigw_cli.integrations.balance import Balancer, Target
 from apigw_cli.integrations.breaker import CLOSED, HALF_OPEN, OPEN, Breaker, Ejection
 
 THREE = ["http://a", "http://b", "http://c"]
@@ -54,7 +54,7 @@ def test_an_answer_from_before_it_opened_changes_nothing() -> None:
     assert breaker.state == OPEN
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", ["round_robin", "least_outstanding"])
 def test_the_ejected_is_not_picked_until_one_request_has_tried_it(algorithm: str) -> None:
     balancer = Balancer(THREE, algorithm, SETTINGS)
     eject(balancer, 1, 0)

@@ -92,6 +92,11 @@ CASES = [
         {("upstream-changed", Level.NEUTRAL, "upstream pets")},
     ),
     (
+        "weights and what is hashed",
+        [(CONFIG, '["${pets_url}"]', '[{url: "${pets_url}", weight: 2}], balance: hash, hash_on: ip')],
+        {("upstream-changed", Level.NEUTRAL, "upstream pets")},
+    ),
+    (
         "ejection and retries",
         [(CONFIG, '["${pets_url}"]', '["${pets_url}"], eject: {}, retries: {attempts: 3}')],
         {("upstream-changed", Level.NEUTRAL, "upstream pets")},
