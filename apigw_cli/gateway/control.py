@@ -29,7 +29,7 @@ Cells = tuple[int, int]
 class Prepare(msgspec.Struct, frozen=True, tag=True):
     """`snapshot`: its canonical bytes. `secrets`: bytes by reference. `cells`: each route's place in the metrics.
 
-    `targets`: for each upstream the places of its targets' state, in their order.
+    `targets`: for each upstream the places of its targets' state, in their order; -1 for none.
     """
 
     generation: int

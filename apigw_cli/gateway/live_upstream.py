@@ -21,7 +21,7 @@ class LiveUpstream:
     """Made when a Snapshot is loaded; at work from `take_over` until another takes its place or `stop`."""
 
     def __init__(self, config: Upstream, cells: Sequence[int]) -> None:
-        """`cells`: where the words of each target begin, in the order of the targets; none: nobody is told."""
+        """`cells`: where each target's words begin, in the order of the targets; -1, or none at all: nobody is told."""
         self.config = config
         self.balancer = Balancer(config.targets, config.balance, _ejection(config), config.weights)
         retries = config.retries
@@ -67,6 +67,8 @@ class LiveUpstream:
     def publish(self, words: memoryview) -> None:
         """Write the targets' state where the supervisor reads it."""
         for at, target in zip(self._cells, self.balancer.targets, strict=False):
+            if at < 0:
+                continue
             words[at] = TARGET_UP if target.up else TARGET_DOWN
             words[at + 1] = target.outstanding
             breaker = target.breaker

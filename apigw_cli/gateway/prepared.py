@@ -37,7 +37,7 @@ class Prepared:
         targets = {}
         for name, upstream in self.loaded.snapshot.upstreams.items():
             places = [layout.target(name, index, url) for index, url in enumerate(upstream.targets)]
-            targets[name] = [place for place in places if place is not None]
+            targets[name] = [-1 if place is None else place for place in places]
         return Prepare(generation, self.data, self.secrets, self.labels, cells, targets)
 
     def commit(self, generation: int) -> Commit:

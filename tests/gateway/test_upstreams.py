@@ -36,12 +36,13 @@ paths:
 class Server:
     """`apigw upstream` in a process of its own, which can be killed and revived on the same port."""
 
-    def __init__(self) -> None:
+    def __init__(self, *options: str) -> None:
+        self.options = options
         self.port = 0
         self.revive()
 
     def revive(self) -> None:
-        words = ["upstream", "--host", "127.0.0.1", "--port", str(self.port)]
+        words = ["upstream", "--host", "127.0.0.1", "--port", str(self.port), *self.options]
         self.process = subprocess.Popen(
             [sys.executable, "-m", "apigw_cli.cli.app", *words], stderr=subprocess.PIPE, text=True
         )
@@ -270,6 +271,19 @@ def test_failures_eject_and_the_admin_port_says_until_when(serve: Serve, pair: t
     assert well == {"target": pair[0].url, "healthy": True, "healthy_workers": 1, "in_flight": 0, "ejected_until": None}
     assert ejected["healthy"] is True
     assert gateway.metric("apigw_upstream_healthy", target=pair[1].url) == 0
+
+
+def test_answers_that_say_that_the_target_cannot_eject_it(tmp_path: Path) -> None:
+    pair = Server(), Server("--fail-rate", "1", "--fail-status", "503")
+    configure(tmp_path, pair, "eject: {after: 2, first: 1h, longest: 1h}, retries: {attempts: 2}")
+    gateway = Gateway(tmp_path, "--workers", "1")
+    try:
+        gateway.ready()
+        assert sorted(get(gateway) for _ in range(10)) == [200] * 8 + [503] * 2  # an answer is passed on, not retried
+    finally:
+        gateway.stop()
+        for server in pair:
+            server.kill()
 
 
 def test_what_was_not_sent_is_sent_elsewhere_whatever_the_method(serve: Serve, pair: tuple[Server, Server]) -> None:
