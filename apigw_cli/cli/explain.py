@@ -13,7 +13,7 @@ from apigw_cli.errors import Exit, Place
 
 if TYPE_CHECKING:
     from apigw_cli.generate.explain import Explanation, Step
-    from apigw_cli.snapshot.model import Route
+    from apigw_cli.snapshot.model import Route, Upstream
 
 
 def explain(
@@ -100,9 +100,23 @@ def _answer(found: Explanation) -> str:
     time = upstream.timeout
     changed = f" as {found.forwarded_path}" if found.forwarded_path != found.request.path else ""
     return (
-        f"  {arrow} upstream {upstream.name} {', '.join(upstream.targets)}{changed}, {upstream.balance}{many}, "
-        f"connect {time.connect:g} s, first byte {time.first_byte:g} s, total {time.total:g} s{where}"
+        f"  {arrow} upstream {upstream.name} {', '.join(upstream.targets)}{changed}, {_balance(upstream)}{many}, "
+        f"connect {time.connect:g} s, first byte {time.first_byte:g} s, total {time.total:g} s{_care(upstream)}{where}"
     )
+
+
+def _balance(upstream: Upstream) -> str:
+    weights = f" weighted {':'.join(map(str, upstream.weights))}" if upstream.weights else ""
+    return upstream.balance + weights + (f" on {upstream.hash_on}" if upstream.hash_on else "")
+
+
+def _care(upstream: Upstream) -> str:
+    """What is done so that a target in trouble costs no request."""
+    health, eject, retries = upstream.health, upstream.eject, upstream.retries
+    parts = [f", GET {health.path} every {health.every:g} s"] if health is not None else []
+    parts += [f", ejected after {eject.after} failures"] if eject is not None else []
+    parts += [f", tried {retries.attempts} times at most"] if retries is not None else []
+    return "".join(parts)
 
 
 def _print_refusal(found: Explanation) -> None:

@@ -15,7 +15,7 @@ import msgspec
 
 from apigw_cli.config.located import nearest
 from apigw_cli.config.model import OFF, Policies
-from apigw_cli.config.values import Duration, parse_duration
+from apigw_cli.config.values import Duration, Percent, parse_duration, parse_percent
 from apigw_cli.errors import InputError, Place
 from apigw_cli.openapi.yaml import Steps
 
@@ -135,7 +135,9 @@ class Decoder:
         for kind in rest:
             if isinstance(kind, type) and type(data) is kind:
                 return data
-        names = " or ".join(_NAMES.get(kind, str(kind)) for kind in rest)
+            if isinstance(data, dict) and _is_struct(kind):
+                return self._struct(data, kind, steps)
+        names = " or ".join("a mapping" if _is_struct(kind) else _NAMES.get(kind, str(kind)) for kind in rest)
         raise self._fail(steps, f"expected {names}, got {describe(data)}")
 
     def _list(self, data: Any, kind: Any, steps: Steps) -> list[Any]:
@@ -164,9 +166,9 @@ class Decoder:
         return into(out)
 
     def _scalar(self, data: Any, kind: Any, steps: Steps) -> Any:
-        if kind is Duration:
+        if kind is Duration or kind is Percent:
             try:
-                return parse_duration(data)
+                return parse_duration(data) if kind is Duration else parse_percent(data)
             except ValueError as error:
                 raise self._fail(steps, str(error)) from None
         if kind is float and type(data) is int:
@@ -183,6 +185,10 @@ class Decoder:
                 except msgspec.ValidationError as error:
                     message = f"{describe(value)}: {str(error)[0].lower()}{str(error)[1:]}"
                     raise self._fail(steps, message, key=key) from None
+
+
+def _is_struct(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
 
 
 def _bounds(meta: msgspec.Meta) -> msgspec.Meta:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
-from apigw_cli.config.values import Duration
+from apigw_cli.config.values import Duration, Percent
 
 
 class Off:
@@ -64,6 +64,52 @@ class TimeoutConfig(Struct, frozen=True, forbid_unknown_fields=True):
     total: Annotated[Duration, Meta(description="For the whole exchange.")] = Duration(60)
 
 
+class HealthConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """How the targets of an upstream are asked whether they are well."""
+
+    path: Annotated[str, Meta(description="GET this path; 2xx and 3xx are well.", pattern=r"^/[!-~]*$")]
+    every: Annotated[Duration, Meta(description="Between two checks of a target.")] = Duration(5)
+    timeout: Annotated[Duration, Meta(description="A check that takes longer has failed.")] = Duration(1)
+    healthy_after: Annotated[int, Meta(description="Checks in a row that bring a target back.", ge=1, le=100)] = 2
+    unhealthy_after: Annotated[int, Meta(description="Failures in a row that take it out.", ge=1, le=100)] = 3
+
+    def __post_init__(self) -> None:
+        if self.every < 0.1:
+            raise ValueError("every must be at least 100ms")
+        if self.timeout <= 0:
+            raise ValueError("timeout must be more than nothing")
+
+
+class EjectConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """When a target that fails requests gets none for a while."""
+
+    after: Annotated[int, Meta(description="Failures in a row that eject it.", ge=1, le=1000)] = 5
+    first: Annotated[Duration, Meta(description="For how long, the first time; then twice as long each time.")] = (
+        Duration(10)
+    )
+    longest: Annotated[Duration, Meta(description="For how long at most.")] = Duration(300)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.first <= self.longest:
+            raise ValueError("first must be more than nothing and not more than longest")
+
+
+class RetryConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """How often a request is sent again, to another target each time, where that can do no harm."""
+
+    attempts: Annotated[int, Meta(description="How often it is tried at most, the first included.", ge=2, le=10)] = 2
+    budget: Annotated[Percent, Meta(description="Retries as a share of all requests, beside a reserve of 100.")] = (
+        Percent(0.2)
+    )
+
+
+class TargetConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """A target with a weight."""
+
+    url: Annotated[str, Meta(description="Base URL: http://host:port.")]
+    weight: Annotated[int, Meta(description="Its share of the requests beside the others'.", ge=1, le=1000)] = 1
+
+
 class SecretReference(Struct, frozen=True, forbid_unknown_fields=True):
     """Where a secret is: exactly one of the two. A secret itself never stands in the configuration."""
 
@@ -86,16 +132,38 @@ class UpstreamTlsConfig(Struct, frozen=True, forbid_unknown_fields=True):
 class UpstreamConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Servers that answer for routes."""
 
-    targets: Annotated[list[str], Meta(description="Base URLs: http://host:port or https://host", min_length=1)]
-    balance: Annotated[Literal["round_robin", "least_outstanding"], Meta(description="How a target is picked.")] = (
-        "round_robin"
-    )
+    targets: Annotated[
+        list[str | TargetConfig],
+        Meta(
+            description="Base URLs: http://host:port or https://host, or {url: http://host:port, weight: 2}.",
+            min_length=1,
+        ),
+    ]
+    balance: Annotated[
+        Literal["round_robin", "least_outstanding", "random_two", "hash"], Meta(description="How a target is picked.")
+    ] = "round_robin"
+    hash_on: Annotated[
+        str | None,
+        Meta(
+            description="With `balance: hash`, what goes to the same target: ip, header:NAME or cookie:NAME.",
+            pattern=r"^(ip|(header|cookie):[A-Za-z0-9!#$%&'*+.^_`|~-]+)$",
+        ),
+    ] = None
     timeout: TimeoutConfig = field(default_factory=TimeoutConfig)
     host: Annotated[
         Literal["rewrite", "preserve"],
         Meta(description="The Host that is sent. rewrite: the target's. preserve: the one the client asked for."),
     ] = "rewrite"
     tls: Annotated[UpstreamTlsConfig | None, Meta(description="TLS to https:// targets.")] = None
+    health: Annotated[HealthConfig | None, Meta(description="Checks; none: every target counts as well.")] = None
+    eject: Annotated[EjectConfig | None, Meta(description="None: failures do not matter.")] = None
+    retries: Annotated[RetryConfig | None, Meta(description="None: every request is tried once.")] = None
+
+    def __post_init__(self) -> None:
+        if self.balance == "hash" and self.hash_on is None:
+            raise ValueError("balance: hash needs hash_on: ip, header:NAME or cookie:NAME")
+        if self.balance != "hash" and self.hash_on is not None:
+            raise ValueError("hash_on needs balance: hash")
 
 
 class AuthConfig(Struct, frozen=True, forbid_unknown_fields=True):

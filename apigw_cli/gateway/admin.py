@@ -85,6 +85,7 @@ class Admin:
             "/health": lambda: _json(200, status.health()),
             "/metrics": lambda: (200, _METRICS, status.metrics().encode()),
             "/ready": lambda: _json(200 if status.ready else 503, status.health()),
+            "/upstreams": lambda: _json(200, status.targets()),
             "/snapshot": lambda: _json(200, status.snapshot()),
         }
 

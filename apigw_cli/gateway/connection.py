@@ -463,6 +463,8 @@ class ClientConnection(Reader):
         self._drop_sink(request)
         request.keep_alive = request.keep_alive and request.complete
         if request.handler is not None:
+            if request.complete and not request.head_sent:  # else the client may be the slow one
+                request.handler.failed(request.target)
             message = f"upstream {request.handler.name} did not answer in time"
             self.fail(request, 504, message, "upstream_timeout")
         else:

@@ -27,13 +27,17 @@ Cells = tuple[int, int]
 
 
 class Prepare(msgspec.Struct, frozen=True, tag=True):
-    """`snapshot`: its canonical bytes. `secrets`: bytes by reference. `cells`: each route's place in the metrics."""
+    """`snapshot`: its canonical bytes. `secrets`: bytes by reference. `cells`: each route's place in the metrics.
+
+    `targets`: for each upstream the places of its targets' state, in their order; -1 for none.
+    """
 
     generation: int
     snapshot: bytes
     secrets: dict[str, bytes]
     labels: dict[str, str]
     cells: list[Cells]
+    targets: dict[str, list[int]] = {}
 
 
 class Commit(msgspec.Struct, frozen=True, tag=True):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from itertools import product
 from typing import TYPE_CHECKING
 
-from apigw_cli.gateway.framing import UNFIT_TRAILERS
+from apigw_cli.gateway.framing import HOLD_MAXIMUM, IDEMPOTENT, UNFIT_TRAILERS
 
 if TYPE_CHECKING:
     from apigw_cli.gateway.request import Header, Request
@@ -85,6 +85,11 @@ def _request_framing(request: Request) -> bytes:
     if request.length or b"content-length" in request.fields:
         return b"Content-Length: %d\r\n" % request.length
     return b""
+
+
+def can_be_sent_again(request: Request) -> bool:
+    """Whether nothing of it was sent, or all of it is still here and sending it twice is as good as once."""
+    return not request.sent or (request.method in IDEMPOTENT and request.waiting <= HOLD_MAXIMUM)
 
 
 def chunk(data: bytes) -> bytes:

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote
 
 import orjson
 
-from apigw_cli.gateway import tls
-from apigw_cli.gateway.tls import Secure
+from apigw_cli.gateway.forward import can_be_sent_again
 from apigw_cli.gateway.upstream_pool import pool_key
-from apigw_cli.integrations.balance import Balancer
 from apigw_cli.integrations.mock import MockAnswers
-from apigw_cli.policies.interface import Runtime
-from apigw_cli.snapshot.model import HttpIntegration, MockIntegration, Route, Snapshot, Upstream
+from apigw_cli.snapshot.model import HttpIntegration, MockIntegration, Route, Snapshot
 
 if TYPE_CHECKING:
+    from apigw_cli.gateway.live_upstream import LiveUpstream
     from apigw_cli.gateway.request import Request
     from apigw_cli.gateway.site import Site
+    from apigw_cli.integrations.balance import Target
 
+FAILURES = frozenset((502, 503, 504))  # answers that say that the target cannot do its work
 BODY_TIMEOUT = 30 * 10**9  # nanoseconds for a body that must be complete before a mock answers
 
 
@@ -36,22 +36,17 @@ class Handler(Protocol):
 class Handlers:
     """Makes the handlers of one Snapshot; routes share balancers and the documents behind mocks."""
 
-    def __init__(self, snapshot: Snapshot, site: Site, runtime: Runtime) -> None:
-        """Raises InputError for certificates that are of no use."""
+    def __init__(self, snapshot: Snapshot, site: Site, live: Mapping[str, LiveUpstream]) -> None:
         self._snapshot = snapshot
-        self._secure = {
-            name: tls.of_upstream(upstream, runtime.secret, runtime.label)
-            for name, upstream in snapshot.upstreams.items()
-        }
         self._site = site
+        self._live = live
         self._upstreams: dict[tuple[str, int], UpstreamHandler] = {}
-        self._balancers: dict[str, Balancer] = {}
         self._mocks = MockAnswers(snapshot.documents)
 
     def pools(self) -> Iterator[str]:
         """The keys of all pools that the Snapshot's upstreams may use."""
         for name, upstream in self._snapshot.upstreams.items():
-            yield from (pool_key(target, self._secure[name]) for target in upstream.targets)
+            yield from (pool_key(target, self._live[name].secure) for target in upstream.targets)
 
     def of(self, route: Route) -> Handler:
         if isinstance(route.integration, MockIntegration):
@@ -61,10 +56,8 @@ class Handlers:
     def _upstream(self, integration: HttpIntegration) -> UpstreamHandler:
         key = (integration.upstream, len(integration.strip))
         if key not in self._upstreams:
-            upstream = self._snapshot.upstreams[integration.upstream]
-            balancer = self._balancers.setdefault(upstream.name, Balancer(upstream.targets, upstream.balance))
-            secure = self._secure[upstream.name]
-            self._upstreams[key] = UpstreamHandler(upstream, key[1], balancer, self._site, secure)
+            live = self._live[integration.upstream]
+            self._upstreams[key] = UpstreamHandler(live, key[1], self._site)
         return self._upstreams[key]
 
 
@@ -72,9 +65,14 @@ class UpstreamHandler:
     """Forwards to one of an upstream's targets."""
 
     __slots__ = (
+        "_attempts",
+        "_balancer",
+        "_budget",
         "_early",
+        "_key",
         "_pick",
         "_pools",
+        "_site",
         "connect_seconds",
         "done",
         "first_byte",
@@ -83,9 +81,11 @@ class UpstreamHandler:
         "preserve_host",
         "strip",
         "total",
+        "watched",
     )
 
-    def __init__(self, upstream: Upstream, strip: int, balancer: Balancer, site: Site, secure: Secure | None) -> None:
+    def __init__(self, live: LiveUpstream, strip: int, site: Site) -> None:
+        upstream, balancer = live.config, live.balancer
         self.name = upstream.name
         self.strip = strip
         self.preserve_host = upstream.preserve_host
@@ -94,13 +94,22 @@ class UpstreamHandler:
         self.total = int(upstream.timeout.total * 1e9)
         self.done = balancer.done
         self._early = min(self.first_byte, self.total)
+        self._site = site
+        self._balancer = balancer
+        self._budget = live.budget
+        self._attempts = upstream.retries.attempts if upstream.retries is not None else 1
+        self.watched = upstream.eject is not None  # tell `answered` of every answer
         self._pick = balancer.pick
+        self._key = hash_key(upstream.hash_on)
         self.labels = [orjson.dumps(target.url) for target in balancer.targets]  # for the log
-        self._pools = [site.pool(target.url, secure) for target in balancer.targets]
+        self._pools = [site.pool(target.url, live.secure) for target in balancer.targets]
 
     def start(self, request: Request) -> None:
         request.handler = self
-        request.target = target = self._pick()
+        key = self._key(request) if self._key is not None else None
+        request.target = target = self._pick() if key is None else self._balancer.pick_for(key)
+        if self._budget is not None:
+            self._budget.earn()
         uploading = request.has_body and not request.complete
         request.connection.deadline = request.started + (self.total if uploading else self._early)
         self._pools[target.index].start(request)
@@ -108,9 +117,63 @@ class UpstreamHandler:
     def ended(self, request: Request) -> None:
         """The connection is still being made."""
 
+    def answered(self, target: Target, status: int) -> None:
+        """An answer's head has come: is the target well?"""
+        if status in FAILURES:
+            self._balancer.failed(target, self._site.clock())
+        else:
+            self._balancer.succeeded(target)
+
+    def failed(self, target: Target) -> None:
+        """The target was not reached, was too slow, or ended the exchange."""
+        self._balancer.failed(target, self._site.clock())
+
+    def again(self, request: Request) -> bool:
+        """Send a request that failed to another target, where that can do no harm and may be. Says whether."""
+        budget = self._budget
+        if budget is None or request.answered or request.head_sent or not can_be_sent_again(request):
+            return False
+        tried = (*request.tried, request.target)
+        if len(tried) >= self._attempts:
+            return False
+        target = self._balancer.pick_other(tried)
+        if target is None:
+            return False
+        if not budget.take(self._site.clock()):
+            self.done(target)
+            return False
+        self.done(request.target)
+        request.tried, request.target = tried, target
+        request.connection.hold(False)
+        uploading = request.has_body and not request.complete
+        request.connection.deadline = request.started + self.total if uploading else self.answer_deadline(request)
+        self._pools[target.index].start(request)
+        return True
+
     def answer_deadline(self, request: Request) -> int:
         """When the answer's head must be there, now that the request's body has been sent."""
         return min(request.connection.site.clock() + self.first_byte, request.started + self.total)
+
+
+def hash_key(hash_on: str) -> Callable[[Request], bytes | None] | None:
+    """What finds the value in a request that its target depends on; None where no target does."""
+    if not hash_on:
+        return None
+    if hash_on == "ip":
+        return lambda request: request.client_ip.encode()
+    kind, _, text = hash_on.partition(":")
+    name = text.encode()
+    if kind == "header":
+        return lambda request: request.fields.get(name)
+    return lambda request: _cookie(request.fields.get(b"cookie", b""), name)
+
+
+def _cookie(header: bytes, name: bytes) -> bytes | None:
+    for pair in header.split(b";"):
+        key, equals, value = pair.strip().partition(b"=")
+        if equals and key == name:
+            return value
+    return None
 
 
 class MockHandler:

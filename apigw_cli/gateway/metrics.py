@@ -1,6 +1,6 @@
 """Counters: integers in memory that workers and supervisor share, added up when somebody asks.
 
-    words of one worker   [ unrouted ][ other ][ open tunnels ][ API ][ its routes … ] … [ spare ]
+    words of one worker   [ unrouted ][ other ][ open tunnels ][ API ][ its routes … ] … [ target … ] … [ spare ]
 
 Only its worker writes a region, so nothing is locked; a killed worker's region is taken over by its successor, so
 nothing is lost. The supervisor says which words belong to which route (`Layout`); a route that comes or goes with a
@@ -31,6 +31,11 @@ REASONS = (
 _REASON_AT = {reason: CLASSES + index for index, reason in enumerate(REASONS)}
 ROUTE = CLASSES + len(REASONS)
 
+# A target's words: its state (0 as long as no worker has spoken of it), its requests in flight, and the
+# monotonic_ns() until which it is ejected (or 0).
+TARGET = 4
+TARGET_UP, TARGET_DOWN = 1, 2
+
 WORDS = 1 << 19  # a worker: 4 MiB of address space, of which only what is used takes room
 UNROUTED = (0, HISTOGRAM)  # where the histogram and the counts of requests without a route begin
 _OTHER = (HISTOGRAM + ROUTE, HISTOGRAM + ROUTE + HISTOGRAM)
@@ -57,6 +62,7 @@ class Layout:
 
     apis: dict[str, int] = field(default_factory=dict)
     routes: dict[tuple[str, str], int] = field(default_factory=dict)
+    targets: dict[tuple[str, int, str], int] = field(default_factory=dict)
     end: int = TUNNELS + 1
 
     def api(self, name: str) -> int:
@@ -72,6 +78,16 @@ class Layout:
             self.routes[key] = self._take(ROUTE, _OTHER[1])
         return self.routes[key]
 
+    def target(self, upstream: str, index: int, url: str) -> int | None:
+        """Where the state of an upstream's target stands; None where there is no room."""
+        key = (upstream, index, url)
+        if key not in self.targets:
+            at = self._take(TARGET, -1)
+            if at < 0:
+                return None
+            self.targets[key] = at
+        return self.targets[key]
+
     def _take(self, size: int, otherwise: int) -> int:
         if self.end + size > WORDS:
             return otherwise
@@ -85,6 +101,10 @@ class Totals:
     def __init__(self, memory: SharedMemory, workers: int) -> None:
         self._regions = [memory.words[i * WORDS : (i + 1) * WORDS] for i in range(workers)]
 
+    def each(self, worker: int, start: int, size: int) -> list[int]:
+        """The words of one worker."""
+        return list(self._regions[worker][start : start + size])
+
     def read(self, start: int, size: int) -> list[int]:
         return [sum(words) for words in zip(*(r[start : start + size] for r in self._regions), strict=True)]
 
@@ -92,6 +112,16 @@ class Totals:
 def create(workers: int) -> SharedMemory:
     """Words for that many workers, all zero. Raises OSError where the machine has no memory for them."""
     return SharedMemory.create(workers * WORDS * WORD)
+
+
+@dataclass(frozen=True, slots=True)
+class TargetGauges:
+    """A target of an upstream, as all workers that serve see it together."""
+
+    upstream: str
+    url: str
+    usable: bool
+    in_flight: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +138,7 @@ class Gauges:
     reloads_refused: int
     worker_restarts: int
     limited: frozenset[tuple[str, str]]
+    targets: tuple[TargetGauges, ...] = ()
 
 
 def render(layout: Layout, totals: Totals, gauges: Gauges) -> str:
@@ -121,6 +152,7 @@ def render(layout: Layout, totals: Totals, gauges: Gauges) -> str:
     lines += _reasons(counts)
     lines += _limiter(counts, gauges.limited)
     lines += _latency(layout, totals)
+    lines += _targets(gauges.targets)
     lines += _gauges(gauges)
     lines += _family("apigw_tunnels", "gauge", "Open WebSocket connections over all workers.")
     lines += [f"apigw_tunnels {totals.read(TUNNELS, 1)[0]}"]
@@ -181,6 +213,17 @@ def _latency(layout: Layout, totals: Totals) -> Iterator[str]:
             yield f"{name}_bucket{_labels(api=api, le=bound)} {cumulated}"
         yield f"{name}_sum{_labels(api=api)} {words[_SUM] / 1e9:.9f}"
         yield f"{name}_count{_labels(api=api)} {cumulated}"
+
+
+def _targets(targets: tuple[TargetGauges, ...]) -> Iterator[str]:
+    name = "apigw_upstream_healthy"
+    yield from _family(name, "gauge", "1 where every worker may send requests to the target, else 0.")
+    for one in targets:
+        yield f"{name}{_labels(upstream=one.upstream, target=one.url)} {int(one.usable)}"
+    name = "apigw_upstream_in_flight"
+    yield from _family(name, "gauge", "Requests that a target has under way.")
+    for one in targets:
+        yield f"{name}{_labels(upstream=one.upstream, target=one.url)} {one.in_flight}"
 
 
 def _gauges(gauges: Gauges) -> Iterator[str]:

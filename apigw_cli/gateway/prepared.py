@@ -31,10 +31,14 @@ class Prepared:
     signature: Signature
 
     def order(self, generation: int, layout: Layout) -> Prepare:
-        """The order that lets a worker make it ready. `layout` gets a place for every route."""
+        """The order that lets a worker make it ready. `layout` gets a place for every route and target."""
         routes = self.loaded.snapshot.routes
         cells = [(layout.api(route.api), layout.route(route.api, route.operation)) for route in routes]
-        return Prepare(generation, self.data, self.secrets, self.labels, cells)
+        targets = {}
+        for name, upstream in self.loaded.snapshot.upstreams.items():
+            places = [layout.target(name, index, url) for index, url in enumerate(upstream.targets)]
+            targets[name] = [-1 if place is None else place for place in places]
+        return Prepare(generation, self.data, self.secrets, self.labels, cells, targets)
 
     def commit(self, generation: int) -> Commit:
         return Commit(generation)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from apigw_cli.gateway.handlers import UpstreamHandler
     from apigw_cli.gateway.table import Plan
     from apigw_cli.gateway.tracing import Trace
+    from apigw_cli.integrations.balance import Target
 
 Header = tuple[bytes, bytes]
 
@@ -62,6 +63,8 @@ class Request(msgspec.Struct, eq=False):
     sink: Any = None  # the upstream exchange that takes the body's parts
     handler: UpstreamHandler | None = None
     target: Any = None  # Target: the server that was asked, where `handler` is set
+    sent: bool = False  # something of it has gone to a server
+    tried: tuple[Target, ...] = ()  # servers that were asked before `target`
     status: int = 0
     reason: str = ""
     head_sent: bool = False

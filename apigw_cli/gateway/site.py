@@ -21,6 +21,7 @@ from apigw_cli.routing.path import normalise
 if TYPE_CHECKING:
     from apigw_cli.gateway.accesslog import AccessLog
     from apigw_cli.gateway.connection import ClientConnection
+    from apigw_cli.gateway.live_upstream import LiveUpstream
     from apigw_cli.gateway.request import Request
     from apigw_cli.gateway.table import Table
     from apigw_cli.gateway.tls import Secure
@@ -48,6 +49,7 @@ class Site:
         self.export: Export | None = None  # of spans; None: nobody asked for them
         self.table: Table
         self.pools: dict[str, Pool] = {}
+        self.upstreams: dict[str, LiveUpstream] = {}
         self.connections: set[ClientConnection] = set()
         self.tunnels: set[Tunnel] = set()
         cells.words[TUNNELS] = 0  # a predecessor that was killed took its own with it
@@ -142,6 +144,8 @@ class Site:
         """After draining: no time passes any more, no connection is kept."""
         for pool in self.pools.values():
             pool.retire()
+        for upstream in self.upstreams.values():
+            upstream.stop()
         if self._ticker is not None:
             self._ticker.cancel()
 
@@ -150,6 +154,9 @@ class Site:
         now = self.now = self.clock()
         for connection in [c for c in self.connections if c.deadline < now or 0 < c.read_deadline < now]:
             connection.expire(now)
+        for upstream in self.upstreams.values():
+            upstream.tick(now)
+            upstream.publish(self.cells.words)
         if now // 10**9 != second:
             self.date = answers.date_line()
             for tunnel in [tunnel for tunnel in self.tunnels if tunnel.deadline < now]:
@@ -175,6 +182,16 @@ class Site:
         self.table = table
         for target in [target for target in self.pools if target not in table.targets]:
             self.pools.pop(target).retire()
+        self._swap_upstreams(table.upstreams)
+
+    def _swap_upstreams(self, upstreams: dict[str, LiveUpstream]) -> None:
+        before, self.upstreams = self.upstreams, upstreams
+        for name, upstream in upstreams.items():
+            if before.get(name) is not upstream:
+                upstream.take_over(before.get(name), self.loop)
+        for name, upstream in before.items():
+            if name not in upstreams:
+                upstream.stop()
 
     def drain(self) -> None:
         """Answer what is in flight, then close; what is idle closes now."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -11,7 +13,7 @@ import msgspec
 from apigw_cli import __version__
 from apigw_cli.errors import ApigwError
 from apigw_cli.gateway import changes, metrics, origins
-from apigw_cli.gateway.metrics import Gauges, Layout, Totals
+from apigw_cli.gateway.metrics import TARGET, TARGET_DOWN, Gauges, Layout, TargetGauges, Totals
 from apigw_cli.gateway.options import Options
 from apigw_cli.gateway.origins import Origins
 from apigw_cli.gateway.overlay import NOTHING, Overlay
@@ -112,6 +114,24 @@ class Status:
         except ApigwError:
             return {}
 
+    def targets(self) -> dict[str, list[dict[str, Any]]]:
+        """By upstream its targets, as the workers that serve see them together."""
+        found: dict[str, list[dict[str, Any]]] = {}
+        for name, upstream in self.prepared.loaded.snapshot.upstreams.items():
+            found[name] = [self._target(name, index, url) for index, url in enumerate(upstream.targets)]
+        return found
+
+    def _target(self, upstream: str, index: int, url: str) -> dict[str, Any]:
+        at = self.layout.target(upstream, index, url)
+        told = [self._totals.each(worker, at, TARGET) for worker in sorted(self.serving)] if at is not None else []
+        return {
+            "target": url,
+            "healthy": all(words[0] != TARGET_DOWN for words in told),
+            "healthy_workers": sum(words[0] != TARGET_DOWN for words in told),
+            "in_flight": sum(words[1] for words in told),
+            "ejected_until": _wall_time(max((words[2] for words in told), default=0)),
+        }
+
     def metrics(self) -> str:
         snapshot = self.prepared.loaded.snapshot
         gauges = Gauges(
@@ -124,9 +144,22 @@ class Status:
             reloads=self.reloads,
             reloads_refused=self.reloads_refused,
             worker_restarts=self.worker_restarts,
+            targets=tuple(
+                TargetGauges(name, one["target"], one["healthy"] and one["ejected_until"] is None, one["in_flight"])
+                for name, targets in self.targets().items()
+                for one in targets
+            ),
             limited=frozenset((r.api, r.operation) for r in snapshot.routes if "rate_limit" in r.policies),
         )
         return metrics.render(self.layout, self._totals, gauges)
+
+
+def _wall_time(moment: int) -> str | None:
+    """A future monotonic_ns() as UTC; None for one that has passed."""
+    ahead = moment - time.monotonic_ns()
+    if ahead <= 0:
+        return None
+    return (datetime.now(UTC) + timedelta(microseconds=ahead // 1000)).isoformat(timespec="milliseconds")
 
 
 def _route(route: Route) -> dict[str, Any]:

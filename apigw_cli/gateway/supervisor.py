@@ -112,8 +112,8 @@ class Supervisor:
                 await upstreams.start(self._current.loaded.snapshot)
             await self._start_workers()
             await self.admin.start()
+            self._write_address()  # before the last line: who has read it may look for the address
             self._announce()
-            self._write_address()
             if self._options.watch:
                 self._spawn(self._watch())
             code = await self._stopped

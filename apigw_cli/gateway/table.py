@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from apigw_cli.gateway import live_upstream, tls
 from apigw_cli.gateway.accesslog import route_fields
 from apigw_cli.gateway.client_limits import ClientLimits
 from apigw_cli.gateway.forwarding import Forwarding
@@ -43,11 +44,23 @@ class Table:
     empties it when it is `full`.
     """
 
-    __slots__ = ("_match", "forwarding", "known", "limits", "plans", "targets")
+    __slots__ = ("_match", "forwarding", "known", "limits", "plans", "targets", "upstreams")
 
-    def __init__(self, snapshot: Snapshot, site: Site, runtime: Runtime, cells: Sequence[Cells]) -> None:
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        site: Site,
+        runtime: Runtime,
+        cells: Sequence[Cells],
+        places: Mapping[str, Sequence[int]],
+    ) -> None:
         """Raises InputError for what cannot be used: a key list that cannot be read, say."""
-        handlers = Handlers(snapshot, site, runtime)
+        secure = {
+            name: tls.of_upstream(upstream, runtime.secret, runtime.label)
+            for name, upstream in snapshot.upstreams.items()
+        }
+        self.upstreams = live_upstream.of(snapshot, places, secure, site.upstreams)
+        handlers = Handlers(snapshot, site, self.upstreams)
         self.forwarding = Forwarding(snapshot.proxy)
         self.limits = ClientLimits.of(snapshot.listen)
         self._match = Router(snapshot.routes).match

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, cast
 import httptools
 
 from apigw_cli.gateway import forward, plain_answer
-from apigw_cli.gateway.framing import HOLD_MAXIMUM, IDEMPOTENT
 from apigw_cli.gateway.tunnel import accept_of
 
 if TYPE_CHECKING:
@@ -87,6 +86,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._request = request
         self._handler = request.handler
         request.sink = self
+        request.sent = True
         authority = request.authority if self._handler.preserve_host else b""
         head = forward.request_head(request, authority or self.pool.authority, self._handler.strip)
         if request.body:
@@ -187,6 +187,8 @@ class UpstreamConnection(asyncio.Protocol):
     def _pass_plain(self, request: Request, data: bytes, plain: plain_answer.Plain) -> None:
         """Nothing of this exchange has met the parser: it stands before the next answer."""
         status_line, request.status, lines, length, start = plain
+        if self._handler.watched:
+            self._handler.answered(request.target, request.status)
         connection = request.connection
         connection.transport.write(
             b"%b\r\n%bX-Request-Id: %b\r\n%bContent-Length: %d\r\n%b\r\n%b"
@@ -249,6 +251,8 @@ class UpstreamConnection(asyncio.Protocol):
             self._pass_interim(request, status)
             return
         request.status = status
+        if self._handler.watched:
+            self._handler.answered(request.target, status)
         self._settle_framing(request, status)
         self._out.append(self._head(request, status))
         if self._framing == _CHUNKED:
@@ -369,6 +373,7 @@ class UpstreamConnection(asyncio.Protocol):
     def _spoiled(self, request: Request, error: Exception) -> None:
         self._release(reusable=False)
         cause = error.__context__ if isinstance(error.__context__, ValueError) else error
+        self._handler.failed(request.target)
         message = f"upstream {self._handler.name} sent an invalid answer: {cause}"
         request.connection.fail(request, 502, message, "upstream_invalid")
 
@@ -378,8 +383,13 @@ class UpstreamConnection(asyncio.Protocol):
             self._end_by_close(request)
             return
         self._release(reusable=False)
-        if not received and self.kept and _replayable(request):
+        stale = not received and self.kept
+        if stale and forward.can_be_sent_again(request):
             self.pool.retry(request)
+            return
+        if not stale:  # else it was closed while nobody used it: no fault
+            self._handler.failed(request.target)
+        if not received and self._handler.again(request):
             return
         how = "closed the connection in the middle of its answer" if received else "closed the connection unanswered"
         request.connection.fail(request, 502, f"upstream {self._handler.name} {how}", "upstream_closed")
@@ -390,8 +400,3 @@ class UpstreamConnection(asyncio.Protocol):
             request.connection.transport.write(forward.LAST_CHUNK)
         self._release(reusable=False)
         request.connection.finish(request)
-
-
-def _replayable(request: Request) -> bool:
-    """Whether sending again can do no harm and we still hold all that was sent."""
-    return request.method in IDEMPOTENT and request.waiting <= HOLD_MAXIMUM

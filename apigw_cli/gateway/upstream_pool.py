@@ -121,6 +121,9 @@ class Pool:
             upstream.begin(request)
 
     def _unreachable(self, request: Request, why: str) -> None:
-        if not request.answered:
-            name = cast("UpstreamHandler", request.handler).name
-            request.connection.fail(request, 502, f"upstream {name} {why}", "upstream_unreachable")
+        if request.answered:
+            return
+        handler = cast("UpstreamHandler", request.handler)
+        handler.failed(request.target)
+        if not handler.again(request):
+            request.connection.fail(request, 502, f"upstream {handler.name} {why}", "upstream_unreachable")

@@ -82,7 +82,7 @@ class Worker:
         snapshot = model.decode(order.snapshot)
         runtime = Runtime(snapshot, time.monotonic_ns, self._store, order.secrets.__getitem__, order.labels.__getitem__)
         listening = tls.of_listener(snapshot.listen, runtime.secret, runtime.label)
-        return Table(snapshot, self.site, runtime, order.cells), listening
+        return Table(snapshot, self.site, runtime, order.cells, order.targets), listening
 
     async def commit(self, order: Commit) -> Committed:
         """Serve what was prepared."""

@@ -83,6 +83,11 @@ def _upstream(upstream: Upstream) -> dict[str, Any]:
         "targets": list(upstream.targets),
         "balance": upstream.balance,
         "timeout": msgspec.to_builtins(upstream.timeout),
+        **({"weights": list(upstream.weights)} if upstream.weights else {}),
+        **({"hash_on": upstream.hash_on} if upstream.hash_on else {}),
+        **({"eject": msgspec.to_builtins(upstream.eject)} if upstream.eject else {}),
+        **({"retries": msgspec.to_builtins(upstream.retries)} if upstream.retries else {}),
+        **({"health": msgspec.to_builtins(upstream.health)} if upstream.health else {}),
     }
 
 

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 import msgspec
 
 from apigw_cli.config.model import Config, Policies, StageFile
-from apigw_cli.config.values import DURATION, Duration
+from apigw_cli.config.values import DURATION, PERCENT, Duration, Percent
 from apigw_cli.errors import UsageError
 from apigw_cli.generate import text
 from apigw_cli.generate.target import Options, Rendered
@@ -95,6 +95,8 @@ class _Writer:
     def _scalar(self, kind: Any, base: Any = None) -> Json:
         if kind is Duration:
             return self._or_variable({"type": "string", "pattern": DURATION, "examples": ["250ms", "5s", "1m"]})
+        if kind is Percent:
+            return self._or_variable({"type": "string", "pattern": PERCENT, "examples": ["20%"]})
         plain = {k: v for k, v in msgspec.json.schema(kind).items() if k not in ("title", "description", "examples")}
         if (base or kind) is str and "pattern" not in plain:
             return plain  # text with a variable in it is text
@@ -144,6 +146,8 @@ class _Writer:
         found = self.of(hint)
         if isinstance(field.default, Duration):
             found["default"] = f"{field.default:g}s"
+        elif isinstance(field.default, Percent):
+            found["default"] = f"{field.default * 100:g}%"
         elif isinstance(field.default, (str, int, bool)):
             found["default"] = field.default
         return found

@@ -2,24 +2,46 @@
 
 round_robin         one after the other
 least_outstanding   the one with the fewest requests under way, one after the other among equals
+random_two          of two that are drawn the one with fewer: spreads well also over many gateways that do not know
+                    of each other ("the power of two choices")
+hash                the same one for the same key, as long as it may be picked; without a key as round_robin. Weighted
+                    rendezvous hashing: a target that comes or goes moves no key between the others
+
+A target of weight 2 gets twice as many requests as one of weight 1, or, where requests under way are compared, may have
+twice as many.
+
+A target that is down or ejected (`breaker.py`) is not picked; one that is half open gets one request at a time. When
+all are down, all are picked again: checks that all fail at once say more about the checks than about the targets, and
+a request that fails is no worse than one that is refused.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import hashlib
+import math
+import random
+from collections.abc import Callable, Collection, Sequence
 
-ALGORITHMS = ("round_robin", "least_outstanding")
+from apigw_cli.integrations.breaker import CLOSED, HALF_OPEN, Breaker, Ejection
+
+ALGORITHMS = ("round_robin", "least_outstanding", "random_two", "hash")
 
 
 class Target:
-    """One server of an upstream: its base URL, its position, and how many requests it has under way."""
+    """One server of an upstream: base URL and position, how many requests it has under way, and whether it is up."""
 
-    __slots__ = ("index", "outstanding", "url")
+    __slots__ = ("breaker", "credit", "index", "on_trial", "outstanding", "seed", "up", "url", "weight")
 
-    def __init__(self, url: str, index: int) -> None:
+    def __init__(self, url: str, index: int, weight: int = 1) -> None:
         self.url = url
         self.index = index
+        self.weight = weight
+        self.credit = 0  # what weighted turns owe it
+        self.seed = hashlib.blake2b(url.encode(), digest_size=16).digest()
         self.outstanding = 0
+        self.up = True
+        self.breaker: Breaker | None = None
+        self.on_trial = False  # half open, and the request that decides is under way
 
     def __repr__(self) -> str:
         return f"Target({self.url!r}, outstanding={self.outstanding})"
@@ -28,45 +50,167 @@ class Target:
 class Balancer:
     """Picks targets. Every `pick` is followed by one `done` with the same target, whatever became of the request."""
 
-    def __init__(self, urls: Sequence[str], algorithm: str) -> None:
+    def __init__(
+        self, urls: Sequence[str], algorithm: str, ejection: Ejection | None = None, weights: Sequence[int] = ()
+    ) -> None:
         """Raises ValueError for no targets and for an algorithm that there is not."""
         if not urls:
             raise ValueError("an upstream needs at least one target")
         if algorithm not in ALGORITHMS:
             raise ValueError(f"{algorithm!r} is none of {', '.join(ALGORITHMS)}")
-        self.targets = tuple(Target(url, index) for index, url in enumerate(urls))
+        self.targets = tuple(
+            Target(url, index, weight)
+            for index, (url, weight) in enumerate(zip(urls, weights or [1] * len(urls), strict=True))
+        )
+        if ejection is not None:
+            for target in self.targets:
+                target.breaker = Breaker(ejection)
+        self._usable = self.targets  # what is picked from: those that are up, or all
         self._next = 0
+        uneven = len(set(weights)) > 1
+        self._turn = self._weighted_turn if uneven else self._round_robin
         choices: dict[str, Callable[[], Target]] = {
-            "round_robin": self._round_robin,
-            "least_outstanding": self._least_outstanding,
+            "round_robin": self._turn,
+            "least_outstanding": self._least_of_all if uneven else self._least_outstanding,
+            "random_two": self._random_two,
+            "hash": self._turn,
         }
         self._choose = self._single if len(urls) == 1 else choices[algorithm]
 
     def pick(self) -> Target:
         """The target for one request, counted as under way from now on."""
-        target = self._choose()
+        return self._count(self._choose())
+
+    def pick_for(self, key: bytes) -> Target:
+        """The target for requests with this key, counted."""
+        return self._count(max(self._usable, key=lambda target: _affinity(target, key)))
+
+    def _count(self, target: Target) -> Target:
         target.outstanding += 1
+        if target.breaker is not None and target.breaker.state == HALF_OPEN:
+            target.on_trial = True
+            self._sift()
         return target
+
+    def pick_other(self, tried: Collection[Target]) -> Target | None:
+        """The least busy of those that may be picked and have not been `tried`, counted; None where there is none."""
+        others = [target for target in self._usable if target not in tried]
+        if not others:
+            return None
+        return self._count(min(others, key=_load))
 
     def done(self, target: Target) -> None:
         """The request that `target` was picked for is over."""
         target.outstanding -= 1
+        if target.on_trial:
+            target.on_trial = False
+            self._sift()
+
+    def set_up(self, target: Target, up: bool) -> None:
+        """A health check has found `target` up or down."""
+        target.up = up
+        if up and target.breaker is not None:
+            target.breaker.reset()
+        self._sift()
+
+    def succeeded(self, target: Target) -> None:
+        """`target` has answered a request."""
+        breaker = target.breaker
+        if breaker is not None:
+            before = breaker.state
+            breaker.succeeded()
+            if breaker.state != before:
+                self._sift()
+
+    def failed(self, target: Target, now: int) -> None:
+        """A request to `target` failed, and the target is to blame."""
+        if target.breaker is not None:
+            target.breaker.failed(now, any(_well(other) for other in self.targets if other is not target))
+            self._sift()
+
+    def wake(self, now: int) -> None:
+        """Time has passed: what was ejected long enough may be tried."""
+        for target in self.targets:
+            if target.breaker is not None and target.breaker.state != CLOSED:
+                target.breaker.wake(now)
+                self._sift()
+
+    def inherit(self, before: Balancer) -> None:
+        """What `before` knows of targets that both have. Only for the same `ejection`."""
+        known = {target.url: target.breaker for target in before.targets}
+        for target in self.targets:
+            target.breaker = known.get(target.url) or target.breaker
+        self._sift()
+
+    def _sift(self) -> None:
+        """The ejected are never all (`failed`), but those that are left may be down."""
+        up = tuple(target for target in self.targets if target.up)
+        self._usable = tuple(target for target in up if _may_be_picked(target)) or up or self.targets
 
     def _single(self) -> Target:
         return self.targets[0]
 
     def _round_robin(self) -> Target:
-        target = self.targets[self._next]
-        self._next = (self._next + 1) % len(self.targets)
-        return target
+        usable = self._usable
+        at = self._next % len(usable)
+        self._next = at + 1
+        return usable[at]
+
+    def _weighted_turn(self, among: Sequence[Target] = ()) -> Target:
+        """Smooth: each gets its weight in credit, the richest is picked and pays for all."""
+        among = among or self._usable
+        for target in among:
+            target.credit += target.weight
+        best = max(among, key=lambda target: target.credit)
+        best.credit -= sum(target.weight for target in among)
+        return best
+
+    def _least_of_all(self) -> Target:
+        """Among equals weighted turns, or at low load the light ones would get nothing."""
+        usable = self._usable
+        least = min(_load(target) for target in usable)
+        return self._weighted_turn([target for target in usable if _load(target) == least])
+
+    def _random_two(self) -> Target:
+        usable = self._usable
+        first = _draw(usable)
+        if len(usable) == 1:
+            return first
+        second = _draw([target for target in usable if target is not first])
+        return second if _load(second) < _load(first) else first
 
     def _least_outstanding(self) -> Target:
         """The search starts after the last pick, so that equals take turns."""
-        count = len(self.targets)
-        best = self.targets[self._next]
-        for step in range(1, count):
-            target = self.targets[(self._next + step) % count]
-            if target.outstanding < best.outstanding:
-                best = target
-        self._next = (best.index + 1) % count
-        return best
+        usable = self._usable
+        count = len(usable)
+        start = self._next % count
+        at, fewest = start, usable[start].outstanding
+        for index in (*range(start + 1, count), *range(start)):
+            if usable[index].outstanding < fewest:
+                at, fewest = index, usable[index].outstanding
+        self._next = at + 1
+        return usable[at]
+
+
+def _load(target: Target) -> float:
+    return target.outstanding / target.weight
+
+
+def _draw(targets: Sequence[Target]) -> Target:
+    return random.choices(targets, [target.weight for target in targets])[0]
+
+
+def _affinity(target: Target, key: bytes) -> float:
+    """Rendezvous hashing with weights: the target with the highest value has the key."""
+    digest = hashlib.blake2b(key, digest_size=8, key=target.seed).digest()
+    share = (int.from_bytes(digest, "big") + 0.5) / 2.0**64
+    return -target.weight / math.log(share) if share < 1 else math.inf
+
+
+def _well(target: Target) -> bool:
+    return target.up and (target.breaker is None or target.breaker.state == CLOSED)
+
+
+def _may_be_picked(target: Target) -> bool:
+    breaker = target.breaker
+    return breaker is None or breaker.state == CLOSED or (breaker.state == HALF_OPEN and not target.on_trial)

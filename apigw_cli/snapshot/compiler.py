@@ -24,7 +24,16 @@ from apigw_cli.config import located
 from apigw_cli.config.decode import Decoder, PolicyModel, Wrong, raise_problems
 from apigw_cli.config.decode import decode as decode_strictly
 from apigw_cli.config.located import Located
-from apigw_cli.config.model import ApiConfig, Config, Off, Policies, SecretReference, StageFile, UpstreamConfig
+from apigw_cli.config.model import (
+    ApiConfig,
+    Config,
+    Off,
+    Policies,
+    SecretReference,
+    StageFile,
+    TargetConfig,
+    UpstreamConfig,
+)
 from apigw_cli.config.project import Project, secret_files
 from apigw_cli.errors import InputError, Place
 from apigw_cli.openapi import operations as openapi
@@ -427,21 +436,30 @@ class _Compiler:
             times = upstream.timeout
             timeout = model.Timeout(float(times.connect), float(times.first_byte), float(times.total))
             found[name] = model.Upstream(
-                name, targets, upstream.balance, timeout, upstream.host == "preserve", self._tls(upstream, at)
+                name,
+                targets,
+                upstream.balance,
+                timeout,
+                _health(upstream),
+                _eject(upstream),
+                _retries(upstream),
+                _weights(upstream),
+                _hash_on(upstream),
+                upstream.host == "preserve",
+                self._tls(upstream, targets, at),
             )
-            self.provenance.add(
-                f"upstream:{name}",
-                "targets",
-                Origin("upstream", partial(self.config.place, (*at, "targets"))),
-            )
+            written = openapi.mapping(openapi.mapping(self.config.data.get("upstreams")).get(name))
+            for key in written:
+                origin = Origin("upstream", partial(self.config.place, (*at, key)))
+                self.provenance.add(f"upstream:{name}", key, origin)
         return found
 
-    def _tls(self, upstream: UpstreamConfig, at: Steps) -> model.UpstreamTls:
+    def _tls(self, upstream: UpstreamConfig, targets: tuple[str, ...], at: Steps) -> model.UpstreamTls:
         tls = upstream.tls
         if tls is None:
             return model.UpstreamTls()
         at = (*at, "tls")
-        if not any(target.startswith("https:") for target in upstream.targets):
+        if not any(target.startswith("https:") for target in targets):
             self._wrong("tls has no effect: no target is an https:// URL", at)
         if not tls.verify and tls.ca is not None:
             self._wrong("ca has no effect with verify: false", (*at, "ca"))
@@ -463,7 +481,9 @@ class _Compiler:
     def _wrong(self, message: str, at: Steps) -> None:
         self.problems.append(InputError(message, place=self.config.place(at)))
 
-    def _target(self, target: str, at: Steps) -> str:
+    def _target(self, target: str | TargetConfig, at: Steps) -> str:
+        if isinstance(target, TargetConfig):
+            target, at = target.url, (*at, "url")
         problem = _target_problem(target)
         if problem:
             self.problems.append(
@@ -592,6 +612,35 @@ def _path_problem(path: str) -> str | None:
     if greedy and not path.endswith("/{" + greedy[0] + "}"):
         return f"has {{{greedy[0]}}}, which must be the whole last segment"
     return None
+
+
+def _health(upstream: UpstreamConfig) -> model.HealthCheck | None:
+    if upstream.health is None:
+        return None
+    check = upstream.health
+    times = float(check.every), float(check.timeout)
+    return model.HealthCheck(check.path, *times, check.healthy_after, check.unhealthy_after)
+
+
+def _eject(upstream: UpstreamConfig) -> model.Eject | None:
+    eject = upstream.eject
+    return model.Eject(eject.after, float(eject.first), float(eject.longest)) if eject is not None else None
+
+
+def _weights(upstream: UpstreamConfig) -> tuple[int, ...]:
+    weights = tuple(target.weight if isinstance(target, TargetConfig) else 1 for target in upstream.targets)
+    return weights if len(set(weights)) > 1 else ()
+
+
+def _hash_on(upstream: UpstreamConfig) -> str:
+    """Names of headers have no case."""
+    written = upstream.hash_on or ""
+    return written.lower() if written.startswith("header:") else written
+
+
+def _retries(upstream: UpstreamConfig) -> model.Retries | None:
+    retries = upstream.retries
+    return model.Retries(retries.attempts, float(retries.budget)) if retries is not None else None
 
 
 def _target_problem(target: str) -> str | None:

@@ -87,13 +87,48 @@ class UpstreamTls(msgspec.Struct, frozen=True):
     key: str = ""
 
 
-class Upstream(msgspec.Struct, frozen=True):
-    """Servers that answer for routes. `targets` are base URLs (scheme://host:port); `balance` picks among them."""
+class HealthCheck(msgspec.Struct, frozen=True):
+    """GET `path` every so many seconds; how many checks in a row bring a target back, or take it out."""
+
+    path: str
+    every: float
+    timeout: float
+    healthy_after: int
+    unhealthy_after: int
+
+
+class Eject(msgspec.Struct, frozen=True):
+    """`after` so many failures in a row a target gets no requests: `first` so many seconds, at most `longest`."""
+
+    after: int
+    first: float
+    longest: float
+
+
+class Retries(msgspec.Struct, frozen=True):
+    """`attempts`: how often a request is tried at most; `budget`: retries as a share (0 to 1) of the requests."""
+
+    attempts: int
+    budget: float
+
+
+class Upstream(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Servers that answer for routes. `targets` are base URLs (scheme://host:port); `balance` picks among them.
+
+    `weights` are those of the targets (none: all the same); `hash_on` is `ip`, `header:name` or `cookie:NAME`.
+
+    What has a default is left out of the canonical bytes where it is not used, so that digests stay what they were.
+    """
 
     name: str
     targets: tuple[str, ...]
     balance: str
     timeout: Timeout
+    health: HealthCheck | None = None
+    eject: Eject | None = None
+    retries: Retries | None = None
+    weights: tuple[int, ...] = ()
+    hash_on: str = ""
     preserve_host: bool = False  # send the Host that the client asked for, not the target's
     tls: UpstreamTls = msgspec.field(default_factory=UpstreamTls)
 

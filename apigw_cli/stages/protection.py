@@ -345,7 +345,40 @@ def _settings(before: Upstream, after: Upstream) -> Iterator[tuple[str, str, str
     if before.preserve_host != after.preserve_host:
         words = {False: "rewrite", True: "preserve"}
         yield "host", words[before.preserve_host], words[after.preserve_host]
+    if before.weights != after.weights:
+        yield "weights", _weights(before), _weights(after)
+    if before.hash_on != after.hash_on:
+        yield "hash_on", before.hash_on or "none", after.hash_on or "none"
     for name in ("connect", "first_byte", "total"):
         old, new = getattr(before.timeout, name), getattr(after.timeout, name)
         if old != new:
             yield f"timeout.{name}", f"{old:g} s", f"{new:g} s"
+    if before.health != after.health:
+        yield "health", _health(before), _health(after)
+    if before.eject != after.eject:
+        yield "eject", _eject(before), _eject(after)
+    if before.retries != after.retries:  # never of what could do harm twice, so for clients nothing changes
+        yield "retries", _retries(before), _retries(after)
+
+
+def _weights(upstream: Upstream) -> str:
+    return ":".join(map(str, upstream.weights)) or "equal"
+
+
+def _eject(upstream: Upstream) -> str:
+    eject = upstream.eject
+    if eject is None:
+        return "none"
+    return f"after {eject.after} failures, {eject.first:g} s to {eject.longest:g} s"
+
+
+def _retries(upstream: Upstream) -> str:
+    retries = upstream.retries
+    return "none" if retries is None else f"{retries.attempts} attempts, budget {retries.budget:.0%}"
+
+
+def _health(upstream: Upstream) -> str:
+    health = upstream.health
+    if health is None:
+        return "none"
+    return f"GET {health.path} every {health.every:g} s, {health.unhealthy_after} down, {health.healthy_after} up"

@@ -87,8 +87,8 @@ POST /v1/pets → createPet (petstore, petstore.yaml:41)
   2  rate_limit       5/s burst 5 per api_key       apigw.yaml:15
       over API default 50/s burst 20 per api_key (apigw.yaml:12)
   3  request_headers  + X-Gateway: apigw            apigw.yaml:16
-  → upstream pets http://127.0.0.1:9001, least_outstanding, connect 1 s, first byte 5 s, total 30 s   apigw.yaml:10
-"""
+  → upstream pets http://127.0.0.1:9001, least_outstanding, connect 1 s, first byte 5 s, total 30 s, GET /health every 2 s   apigw.yaml:10
+"""  # noqa: E501
 
 
 def test_explain_a_request(capsys: Captured) -> None:
@@ -136,14 +136,14 @@ def test_generate_warns_on_stderr_with_the_place(capsys: Captured) -> None:
     captured = capsys.readouterr()
     assert captured.out.startswith("# Made by apigw")
     assert "petstore.yaml:12:3  warn  auth of listPets and 4 more: nginx cannot hash keys" in captured.err
-    assert captured.err.count("warn") == 2
+    assert captured.err.count("warn") == 3
 
 
 def test_generate_writes_a_file(sample: Path, capsys: Captured) -> None:
     assert run(["generate", "nginx", "-o", "nginx.conf", "--listen", "127.0.0.1:8088"]) == Exit.OK
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert captured.err.endswith("✓ wrote nginx.conf (2 warnings)\n")
+    assert captured.err.endswith("✓ wrote nginx.conf (3 warnings)\n")
     assert "listen 127.0.0.1:8088;" in (sample / "nginx.conf").read_text()
     assert run(["generate", "schema", "-o", "-"]) == Exit.OK
     assert json.loads(capsys.readouterr().out)["title"] == "apigw.yaml"
@@ -152,8 +152,8 @@ def test_generate_writes_a_file(sample: Path, capsys: Captured) -> None:
 def test_strict_writes_nothing_and_exits_4(sample: Path, capsys: Captured) -> None:
     assert run(["generate", "nginx", "-o", "nginx.conf", "--strict"]) == Exit.BLOCKED
     captured = capsys.readouterr()
-    assert "nginx does 2 things differently (--strict)" in captured.err
-    assert captured.err.count("  warn  ") == 2
+    assert "nginx does 3 things differently (--strict)" in captured.err
+    assert captured.err.count("  warn  ") == 3
     assert not (sample / "nginx.conf").exists()
     assert run(["generate", "routes", "--strict"]) == Exit.OK
 

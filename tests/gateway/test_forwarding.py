@@ -286,7 +286,9 @@ def test_a_client_that_leaves_cancels_the_exchange(gateway: Gateway, recorder: R
     recorder.aborted.clear()
     with Wire(gateway.port) as wire:
         wire.send(b"GET /open/hang HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: left\r\n\r\n")
-        wait_until(lambda: recorder.received[-1].url == "/open/hang", "the request at the upstream")
+        wait_until(
+            lambda: recorder.received and recorder.received[-1].url == "/open/hang", "the request at the upstream"
+        )
     assert recorder.aborted.wait(20)
     assert gateway.log_line(request_id="left")["reason"] == "client_gone"
     assert gateway.log_line(request_id="left")["status"] == 499

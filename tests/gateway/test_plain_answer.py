@@ -20,7 +20,7 @@ class Side:
 
     client_ip = name = ""
     strip = total = 0
-    preserve_host = False
+    preserve_host = watched = False
     authority = forwarded = b""
 
     def __init__(self) -> None:

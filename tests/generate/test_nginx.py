@@ -199,6 +199,29 @@ def test_an_upstream_with_several_targets(build: Build) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("balance", "line"),
+    [
+        ("random_two", "random two least_conn;"),
+        ("hash, hash_on: ip", "hash $remote_addr consistent;"),
+        ("hash, hash_on: 'header:X-User'", "hash $http_x_user consistent;"),
+        ("hash, hash_on: 'cookie:sid'", "hash $cookie_sid consistent;"),
+        ("round_robin", "server 127.0.0.1:1 weight=3 max_fails=0;"),
+    ],
+)
+def test_how_targets_are_picked(build: Build, balance: str, line: str) -> None:
+    config = CONFIG.replace("balance: least_outstanding", f"balance: {balance}")
+    config = config.replace('["http://127.0.0.1:1"', '[{url: "http://127.0.0.1:1", weight: 3}')
+    assert f"{line}\n" in Configuration(build(config, shop=SHOP, keys="{}"), "8080").text()
+
+
+def test_an_upstream_in_trouble(build: Build) -> None:
+    cared = CONFIG.replace("balance: least_outstanding", "eject: {after: 4, first: 2s}, retries: {attempts: 3}")
+    written = Configuration(build(cared, shop=SHOP, keys="{}"), "8080").text()
+    assert "server 127.0.0.1:1 max_fails=4 fail_timeout=2s;" in written
+    assert "proxy_next_upstream_tries 3;" in written
+
+
 def test_the_same_snapshot_gives_the_same_file(build: Build) -> None:
     compiled = build(CONFIG, shop=SHOP, keys="{}")
     assert Configuration(compiled, "8080").text() == Configuration(compiled, "8080").text()

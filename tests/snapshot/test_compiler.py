@@ -182,6 +182,30 @@ WRONG = [
         "variable ${x} is not defined in this stage",
     ),
     (
+        '["http://127.0.0.1:9001"]',
+        '[{url: "http://h/p", weight: 2}]',
+        "apigw.yaml:7:26",
+        'target "http://h/p" holds a path or query',
+    ),
+    (
+        '["http://127.0.0.1:9001"]',
+        '["http://127.0.0.1:9001"], balance: hash',
+        "apigw.yaml:7:9",
+        "balance: hash needs hash_on: ip, header:NAME or cookie:NAME",
+    ),
+    (
+        '["http://127.0.0.1:9001"]',
+        '["http://127.0.0.1:9001"], retries: {budget: 120%}',
+        "apigw.yaml:7:64",
+        "expected a percentage such as 20%, at most 100%, got '120%'",
+    ),
+    (
+        '["http://127.0.0.1:9001"]',
+        '["http://127.0.0.1:9001"], eject: {first: 1m, longest: 1s}',
+        "apigw.yaml:7:53",
+        "first must be more than nothing and not more than longest",
+    ),
+    (
         "upstreams:",
         "auth: {Kay: {keys: {file: f, env: E}}}\nupstreams:",
         "apigw.yaml:6:8",

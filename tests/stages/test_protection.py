@@ -97,6 +97,21 @@ CASES = [
         {("upstream-changed", Level.NEUTRAL, "upstream pets")},
     ),
     (
+        "health checks",
+        [(CONFIG, '["${pets_url}"]', '["${pets_url}"], health: {path: /health}')],
+        {("upstream-changed", Level.NEUTRAL, "upstream pets")},
+    ),
+    (
+        "weights and what is hashed",
+        [(CONFIG, '["${pets_url}"]', '[{url: "${pets_url}", weight: 2}], balance: hash, hash_on: ip')],
+        {("upstream-changed", Level.NEUTRAL, "upstream pets")},
+    ),
+    (
+        "ejection and retries",
+        [(CONFIG, '["${pets_url}"]', '["${pets_url}"], eject: {}, retries: {attempts: 3}')],
+        {("upstream-changed", Level.NEUTRAL, "upstream pets")},
+    ),
+    (
         "answered by a mock",
         [(CONFIG, "      createPet:\n", "      createPet:\n        mock: true\n")],
         {("integration-changed", Level.WEAKEN, "createPet")},

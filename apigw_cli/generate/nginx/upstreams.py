@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
+import math
+import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -52,10 +54,37 @@ class Upstreams:
     def _block(self, upstream: Upstream) -> Block:
         name = self._names.of(upstream.name, upstream.name)
         body: list[str | Block] = [f"zone {name} 64k;"]
-        if upstream.balance == "least_outstanding":
-            body.append("least_conn;")
-        body += [f"server {quoted(server(target))} max_fails=0;" for target in upstream.targets]
+        method = _method(upstream)
+        body += [method] if method else []
+        fails, weights = _fails(upstream), upstream.weights or (1,) * len(upstream.targets)
+        for target, weight in zip(upstream.targets, weights, strict=True):
+            share = f" weight={weight}" if weight > 1 else ""
+            body.append(f"server {quoted(server(target))}{share} {fails};")
         return Block(f"upstream {name}", [*body, f"keepalive {KEEPALIVE};"])
+
+
+def _method(upstream: Upstream) -> str | None:
+    if upstream.balance == "hash":
+        variable = _hash_variable(upstream.hash_on)
+        return f"hash {variable} consistent;" if variable else None
+    return {"least_outstanding": "least_conn;", "random_two": "random two least_conn;"}.get(upstream.balance)
+
+
+def _hash_variable(hash_on: str) -> str | None:
+    """nginx's variable for what is hashed; None where it has none."""
+    kind, _, name = hash_on.partition(":")
+    if kind == "ip":
+        return "$remote_addr"
+    if kind == "header":
+        return header_variable(name)
+    return f"$cookie_{name}" if re.fullmatch("[A-Za-z0-9_]+", name) else None
+
+
+def _fails(upstream: Upstream) -> str:
+    eject = upstream.eject
+    if eject is None:
+        return "max_fails=0"
+    return f"max_fails={eject.after} fail_timeout={max(1, math.ceil(eject.first))}s"
 
 
 def server(target: str) -> str:
@@ -79,6 +108,7 @@ def timeouts(upstream: Upstream) -> list[str]:
     return [
         f"proxy_connect_timeout {milliseconds(timeout.connect)};",
         f"proxy_read_timeout {milliseconds(timeout.first_byte)};",
+        *([f"proxy_next_upstream_tries {upstream.retries.attempts};"] if upstream.retries is not None else []),
     ]
 
 
@@ -91,6 +121,19 @@ def gaps(upstream: Upstream) -> Iterator[str]:
     )
     if len({urlsplit(target).netloc for target in upstream.targets}) > 1:
         yield f"nginx sends the same Host to every target: {authority(upstream)}"
+    if upstream.balance == "hash" and _hash_variable(upstream.hash_on) is None:
+        yield f"nginx has no variable for {upstream.hash_on}: targets take turns"
+    elif upstream.balance == "hash":
+        yield f"nginx hashes {upstream.hash_on} in its own way: it goes to one target, but not to the same as here"
+    if upstream.eject is not None:
+        yield (
+            f"nginx counts failures within {upstream.eject.first:g} s, in a row or not, ejects for always that long, "
+            "and takes no 502, 503 or 504 of a target for a failure"
+        )
+    if upstream.retries is not None:
+        yield "nginx has no budget for retries, and none after a connection that took too long"
+    if upstream.health is not None:
+        yield f"nginx has no active health checks: GET {upstream.health.path} is not sent, every target counts as well"
     names = [host for target in upstream.targets if not _is_address(host := urlsplit(target).hostname or "")]
     if names:
         listed = ", ".join(dict.fromkeys(names))

@@ -1,0 +1,106 @@
+"""An upstream at work in one worker: its targets' state, its health checks, and what others are told of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from apigw_cli.gateway.health_checks import HealthChecks
+from apigw_cli.gateway.metrics import TARGET_DOWN, TARGET_UP
+from apigw_cli.integrations.balance import Balancer
+from apigw_cli.integrations.breaker import OPEN, Ejection
+from apigw_cli.integrations.retry import RetryBudget
+from apigw_cli.snapshot.model import Snapshot, Upstream
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from apigw_cli.gateway.tls import Secure
+
+
+class LiveUpstream:
+    """Made when a Snapshot is loaded; at work from `take_over` until another takes its place or `stop`."""
+
+    def __init__(self, config: Upstream, cells: Sequence[int], secure: Secure | None = None) -> None:
+        """`cells`: where each target's words begin, in the order of the targets; -1, or none at all: nobody is told."""
+        self.config = config
+        self.secure = secure
+        self.balancer = Balancer(config.targets, config.balance, _ejection(config), config.weights)
+        retries = config.retries
+        self.budget = RetryBudget(retries.budget, time.monotonic_ns()) if retries is not None else None
+        self._cells = tuple(cells)
+        self._checks: dict[str, HealthChecks] = {}
+
+    def take_over(self, before: LiveUpstream | None, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin to work. What `before` knows of a target stays known where it is checked in the same way."""
+        if before is not None and before.config.eject == self.config.eject:
+            self.balancer.inherit(before.balancer)
+        kept = before.give_up() if before is not None and self._checks_alike(before) else {}
+        if before is not None:
+            before.stop()
+        if self.config.health is None:
+            return
+        for target in self.balancer.targets:
+            checks = kept.pop(target.url, None)
+            if checks is None:
+                checks = HealthChecks(target, self.config.health, self.balancer.set_up, self.secure)
+                checks.start(loop)
+            else:
+                checks.move(target, self.balancer.set_up)
+            self._checks[target.url] = checks
+        for checks in kept.values():
+            checks.stop()
+
+    def _checks_alike(self, before: LiveUpstream) -> bool:
+        return before.config.health == self.config.health and _fingerprint(before.secure) == _fingerprint(self.secure)
+
+    def give_up(self) -> dict[str, HealthChecks]:
+        """Hand the checks, which go on, to a successor."""
+        checks, self._checks = self._checks, {}
+        return checks
+
+    def stop(self) -> None:
+        for checks in self._checks.values():
+            checks.stop()
+        self._checks = {}
+
+    def tick(self, now: int) -> None:
+        """Time has passed."""
+        if self.config.eject is not None:
+            self.balancer.wake(now)
+
+    def publish(self, words: memoryview) -> None:
+        """Write the targets' state where the supervisor reads it."""
+        for at, target in zip(self._cells, self.balancer.targets, strict=False):
+            if at < 0:
+                continue
+            words[at] = TARGET_UP if target.up else TARGET_DOWN
+            words[at + 1] = target.outstanding
+            breaker = target.breaker
+            words[at + 2] = breaker.until if breaker is not None and breaker.state == OPEN else 0
+
+
+def _ejection(config: Upstream) -> Ejection | None:
+    eject = config.eject
+    return Ejection(eject.after, int(eject.first * 1e9), int(eject.longest * 1e9)) if eject is not None else None
+
+
+def _fingerprint(secure: Secure | None) -> str:
+    return secure.fingerprint if secure is not None else ""
+
+
+def of(
+    snapshot: Snapshot,
+    cells: Mapping[str, Sequence[int]],
+    secure: Mapping[str, Secure | None],
+    running: Mapping[str, LiveUpstream],
+) -> dict[str, LiveUpstream]:
+    """The upstreams of a Snapshot. One that has not changed goes on as it is."""
+    found = {}
+    for name, config in snapshot.upstreams.items():
+        now = running.get(name)
+        tls = secure[name]
+        same = now is not None and now.config == config and _fingerprint(now.secure) == _fingerprint(tls)
+        found[name] = now if now is not None and same else LiveUpstream(config, cells.get(name, ()), tls)
+    return found
