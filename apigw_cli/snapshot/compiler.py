@@ -10,13 +10,11 @@ Every error in the configuration is found in one pass and raised as one InputErr
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -24,16 +22,7 @@ from apigw_cli.config import located
 from apigw_cli.config.decode import Decoder, PolicyModel, Wrong, raise_problems
 from apigw_cli.config.decode import decode as decode_strictly
 from apigw_cli.config.located import Located
-from apigw_cli.config.model import (
-    ApiConfig,
-    Config,
-    Off,
-    Policies,
-    SecretReference,
-    StageFile,
-    TargetConfig,
-    UpstreamConfig,
-)
+from apigw_cli.config.model import ApiConfig, Config, Off, Policies, StageFile
 from apigw_cli.config.project import Project, secret_files
 from apigw_cli.errors import InputError, Place
 from apigw_cli.openapi import operations as openapi
@@ -44,6 +33,7 @@ from apigw_cli.openapi.yaml import Steps
 from apigw_cli.snapshot import model
 from apigw_cli.snapshot.provenance import Origin, Provenance
 from apigw_cli.snapshot.release import Release, raw
+from apigw_cli.snapshot.surroundings import Surroundings
 
 
 class RegisteredPolicy(PolicyModel, Protocol):
@@ -119,9 +109,9 @@ class _Compiler:
             except InputError as error:
                 self.problems += [error, *error.others]
         self._check_conflicts(routes)
-        upstreams = self._upstreams(decoded)
+        outside = Surroundings(self.config, self.provenance, self.problems)
+        upstreams, proxy, listen = outside.upstreams(decoded), outside.proxy(decoded), outside.listen(decoded)
         auth = self._auth(decoded, apis)
-        proxy, listen = self._proxy(decoded), self._listen(decoded)
         raise_problems(self.problems)
         documents = {name: raw(document.data) for name, document in self.library.documents.items()}
         return model.Snapshot(
@@ -428,101 +418,6 @@ class _Compiler:
             )
             self._report_once("upstream", f"{upstream}{problem.place}", problem)
 
-    def _upstreams(self, config: Config) -> dict[str, model.Upstream]:
-        found = {}
-        for name, upstream in config.upstreams.items():
-            at: Steps = ("upstreams", name)
-            targets = tuple(self._target(target, (*at, "targets", i)) for i, target in enumerate(upstream.targets))
-            times = upstream.timeout
-            timeout = model.Timeout(float(times.connect), float(times.first_byte), float(times.total))
-            found[name] = model.Upstream(
-                name,
-                targets,
-                upstream.balance,
-                timeout,
-                _health(upstream),
-                _eject(upstream),
-                _retries(upstream),
-                _weights(upstream),
-                _hash_on(upstream),
-                upstream.host == "preserve",
-                self._tls(upstream, targets, at),
-            )
-            written = openapi.mapping(openapi.mapping(self.config.data.get("upstreams")).get(name))
-            for key in written:
-                origin = Origin("upstream", partial(self.config.place, (*at, key)))
-                self.provenance.add(f"upstream:{name}", key, origin)
-        return found
-
-    def _tls(self, upstream: UpstreamConfig, targets: tuple[str, ...], at: Steps) -> model.UpstreamTls:
-        tls = upstream.tls
-        if tls is None:
-            return model.UpstreamTls()
-        at = (*at, "tls")
-        if not any(target.startswith("https:") for target in targets):
-            self._wrong("tls has no effect: no target is an https:// URL", at)
-        if not tls.verify and tls.ca is not None:
-            self._wrong("ca has no effect with verify: false", (*at, "ca"))
-        if (tls.certificate is None) != (tls.key is None):
-            self._wrong("certificate and key are needed together", at)
-        ca, certificate, key = (
-            self._reference(reference, (*at, name))
-            for name, reference in (("ca", tls.ca), ("certificate", tls.certificate), ("key", tls.key))
-        )
-        return model.UpstreamTls(tls.verify, ca, tls.server_name or "", certificate, key)
-
-    def _reference(self, reference: SecretReference | None, at: Steps) -> str:
-        if reference is None:
-            return ""
-        if (reference.file is None) == (reference.env is None):
-            self._wrong(f"{at[-1]} needs exactly one of file and env", at)
-        return f"file:{reference.file}" if reference.file is not None else f"env:{reference.env}"
-
-    def _wrong(self, message: str, at: Steps) -> None:
-        self.problems.append(InputError(message, place=self.config.place(at)))
-
-    def _target(self, target: str | TargetConfig, at: Steps) -> str:
-        if isinstance(target, TargetConfig):
-            target, at = target.url, (*at, "url")
-        problem = _target_problem(target)
-        if problem:
-            self.problems.append(
-                InputError(
-                    f'target "{redact(target)}" {problem}',
-                    place=self.config.place(at),
-                    hint="write scheme, host and port only: http://127.0.0.1:9001",
-                )
-            )
-        return target.rstrip("/")
-
-    def _proxy(self, config: Config) -> model.Proxy:
-        trusted = []
-        for i, text in enumerate(config.trusted_proxies):
-            try:
-                trusted.append(text if text == "unix" else str(ipaddress.ip_network(text)))
-            except ValueError as error:
-                message = f"not a network: {error}"
-                hint = "write an address or a CIDR: 10.0.0.0/8, 192.0.2.7, 2001:db8::/32; or unix"
-                self.problems.append(InputError(message, place=self.config.place(("trusted_proxies", i)), hint=hint))
-        return model.Proxy(tuple(trusted), config.forwarded, config.via)
-
-    def _listen(self, config: Config) -> model.Listen:
-        listen, tls = config.listen, config.listen.tls
-        times = float(listen.header_timeout), float(listen.idle_timeout), float(listen.websocket_timeout)
-        if tls is None:
-            return model.Listen(None, listen.max_body, *times, listen.connections)
-        at: Steps = ("listen", "tls")
-        pairs = tuple(
-            (
-                self._reference(pair.cert, (*at, "certificates", i, "cert")),
-                self._reference(pair.key, (*at, "certificates", i, "key")),
-            )
-            for i, pair in enumerate(tls.certificates)
-        )
-        client_ca = self._reference(tls.client_ca, (*at, "client_ca"))
-        secure = model.ListenTls(pairs, tls.min_version, client_ca)
-        return model.Listen(secure, listen.max_body, *times, listen.connections)
-
     def _auth(self, config: Config, apis: list[model.Api]) -> dict[str, model.AuthScheme]:
         """The configured schemes as the APIs' specifications declare them.
 
@@ -612,55 +507,3 @@ def _path_problem(path: str) -> str | None:
     if greedy and not path.endswith("/{" + greedy[0] + "}"):
         return f"has {{{greedy[0]}}}, which must be the whole last segment"
     return None
-
-
-def _health(upstream: UpstreamConfig) -> model.HealthCheck | None:
-    if upstream.health is None:
-        return None
-    check = upstream.health
-    times = float(check.every), float(check.timeout)
-    return model.HealthCheck(check.path, *times, check.healthy_after, check.unhealthy_after)
-
-
-def _eject(upstream: UpstreamConfig) -> model.Eject | None:
-    eject = upstream.eject
-    return model.Eject(eject.after, float(eject.first), float(eject.longest)) if eject is not None else None
-
-
-def _weights(upstream: UpstreamConfig) -> tuple[int, ...]:
-    weights = tuple(target.weight if isinstance(target, TargetConfig) else 1 for target in upstream.targets)
-    return weights if len(set(weights)) > 1 else ()
-
-
-def _hash_on(upstream: UpstreamConfig) -> str:
-    """Names of headers have no case."""
-    written = upstream.hash_on or ""
-    return written.lower() if written.startswith("header:") else written
-
-
-def _retries(upstream: UpstreamConfig) -> model.Retries | None:
-    retries = upstream.retries
-    return model.Retries(retries.attempts, float(retries.budget)) if retries is not None else None
-
-
-def _target_problem(target: str) -> str | None:
-    try:
-        parts = urlsplit(target)
-        port = parts.port
-    except ValueError as error:
-        return f"is not a URL: {error}"
-    if parts.scheme not in ("http", "https"):
-        return "is not an http:// or https:// URL"
-    if not parts.hostname:
-        return "names no host"
-    if parts.username or parts.password:
-        return "holds credentials, which belong in a header by reference"
-    if parts.path not in ("", "/") or parts.query or parts.fragment:
-        return "holds a path or query"
-    return "has port 0" if port == 0 else None
-
-
-def redact(target: str) -> str:
-    """A URL without what stands before its `@`."""
-    scheme, separator, rest = target.partition("://")
-    return f"{scheme}{separator}…@{rest.rpartition('@')[2]}" if "@" in rest else target
