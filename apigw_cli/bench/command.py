@@ -62,8 +62,9 @@ class Talk:
 def bench(options: Options, talk: Talk) -> Result:
     """Make the load that was asked for, and judge it. Raises ApigwError where it cannot be made."""
     _check(options)
+    times = _times(options)  # before anything is started
     with _ending_on_sigterm(), _aimed(options, talk) as (request, limited):
-        plan = _plan(options, request, limited)
+        plan = _plan(options, times, request, limited)
         plan = msgspec.structs.replace(plan, target=reach(plan.target, plan.timeout))
         words = plan.in_words()
         talk.note(f"{words} · declared {limited.in_words()}" if limited else words)
@@ -150,21 +151,37 @@ def _declared(compiled: Compiled, name: str, found: Declared | None) -> Declared
     return found
 
 
-def _plan(options: Options, request: Request, limited: Declared | None) -> Plan:
+@dataclass(frozen=True, slots=True)
+class _Times:
+    """Seconds. `duration` None: as long as the requests last; `warmup` None: as suits the run."""
+
+    duration: float | None
+    warmup: float | None
+    timeout: float
+
+
+def _times(options: Options) -> _Times:
     duration = None
     if options.requests is None:
         duration = _seconds("--duration", options.duration, DEFAULT_DURATION, _LONGEST_RUN)
+    warmup = None
+    if options.warmup is not None:
+        warmup = _seconds("--warmup", options.warmup, 0.0, _LONGEST_RUN, least=0.0)
+    return _Times(duration, warmup, _seconds("--timeout", options.timeout, 10.0, _LONGEST_TIMEOUT))
+
+
+def _plan(options: Options, times: _Times, request: Request, limited: Declared | None) -> Plan:
     # What comes before the measurement is part of a limit's history, and would be missing in the proof.
-    warm = DEFAULT_WARMUP if duration is not None and limited is None else 0.0
+    warm = DEFAULT_WARMUP if times.duration is not None and limited is None else 0.0
     return Plan(
         target=request.target,
         method=request.method,
         request=request.encode(),
         workers=options.workers,
         concurrency=options.concurrency,
-        timeout=_seconds("--timeout", options.timeout, 10.0, _LONGEST_TIMEOUT),
-        warmup=_seconds("--warmup", options.warmup, warm, _LONGEST_RUN, least=0.0),
-        duration=duration,
+        timeout=times.timeout,
+        warmup=warm if times.warmup is None else times.warmup,
+        duration=times.duration,
         requests=options.requests,
         rate=options.rate,
         watch=limited.watch(options.workers) if limited else None,

@@ -9,6 +9,7 @@ import signal
 import pytest
 
 from apigw_cli.bench import coordinator
+from apigw_cli.bench.command import Options, Talk, bench
 from apigw_cli.bench.plan import Share
 from apigw_cli.errors import EnvironmentFailure, Exit, UsageError
 from tests.bench.running import measured, talked
@@ -273,3 +274,11 @@ def test_a_signal_before_the_load_begins_ends_it(monkeypatch: pytest.MonkeyPatch
 def test_a_host_that_is_none() -> None:
     with pytest.raises(EnvironmentFailure, match="has no address"):
         measured("http://nowhere.invalid/", requests=1)
+
+
+@pytest.mark.parametrize("wrong", [{"duration": "ten"}, {"warmup": "1"}, {"timeout": "0s"}])
+def test_a_wrong_time_is_refused_before_a_gateway_is_started(wrong: dict[str, str]) -> None:
+    said: list[str] = []
+    with pytest.raises(UsageError):
+        bench(Options(**wrong), Talk(said.append, lambda live: None, lambda plan: None))  # type: ignore[arg-type]
+    assert said == []  # it says so when it starts one
