@@ -131,6 +131,10 @@ def serving(handler: Handler, after: float = 0.0, tls: ssl.SSLContext | None = N
 
     async def stop() -> None:
         server.leave()
+        accepting = asyncio.all_tasks() - {asyncio.current_task()}
+        if accepting:  # connections that were accepted, but that nobody has been told of yet
+            await asyncio.wait(accepting, timeout=10)
+            server.leave()
         while server.transports:
             await asyncio.sleep(0)
 
