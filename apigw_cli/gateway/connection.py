@@ -4,7 +4,7 @@
                                                                                   │
     next request ◀─ answered and read to its end ◀─ our own answer, or the upstream's ┘
 
-No task, future or coroutine is made for a request. A request is done when it is both `answered` and `complete`
+No task, future or coroutine is made for a request, but where a step has to wait. A request is done when it is both `answered` and `complete`
 (read to its end); whichever comes second takes the next one from the queue. While a request waits in the queue
 the socket is not read, so a client that pipelines fills its own buffers, not ours.
 """
@@ -22,14 +22,17 @@ from apigw_cli.gateway.reader import Reader
 from apigw_cli.gateway.request import Request
 from apigw_cli.gateway.table import Plan
 from apigw_cli.gateway.tunnel import Tunnel
+from apigw_cli.policies.interface import Refusal
 from apigw_cli.routing.router import MethodNotAllowed
 
 if TYPE_CHECKING:
     from apigw_cli.gateway.forwarding import Forwarding
     from apigw_cli.gateway.site import Site
+    from apigw_cli.policies.interface import Step, Waiting
 
 SECOND = 10**9
 LINGER_TIMEOUT = 2 * SECOND  # how long input is thrown away so that a last answer is not lost to a reset
+STEP_TIMEOUT = 30 * SECOND  # for steps that wait; each has a shorter timeout of its own
 DISCARD_TIMEOUT = 30 * SECOND
 DISCARD_MAXIMUM = 1024 * 1024  # of a body that nobody wants, before the connection is given up
 
@@ -147,7 +150,7 @@ class ClientConnection(Reader):
             return
         elif request.sink is not None:
             request.sink.end()
-        elif request.plan is not None:
+        elif request.plan is not None and request.deciding is None:
             request.plan.integration.ended(request)
 
     def diverted(self, data: bytes) -> None:
@@ -220,16 +223,52 @@ class ClientConnection(Reader):
             for step in plan.steps:
                 refusal = step(request)
                 if refusal is not None:
-                    self.answer(request, refusal.status, refusal.message, refusal.headers, refusal.reason)
+                    if isinstance(refusal, Refusal):
+                        self._refuse(request, refusal)
+                    else:
+                        self._decide_later(request, plan, step, refusal)
                     return
             if request.expects:
                 request.expects = False
                 self.transport.write(forward.CONTINUE)
             plan.integration.start(request)
         except Exception as error:  # a bug: one request is lost, not the worker
-            self.site.report(error)
-            self._drop_sink(request)
-            self.fail(request, 500, "the gateway failed on this request", "bug")
+            self._lose(request, error)
+
+    def _refuse(self, request: Request, refusal: Refusal) -> None:
+        self.answer(request, refusal.status, refusal.message, refusal.headers, refusal.reason)
+
+    def _lose(self, request: Request, error: Exception) -> None:
+        self.site.report(error)
+        self._drop_sink(request)
+        self.fail(request, 500, "the gateway failed on this request", "bug")
+
+    def _decide_later(self, request: Request, plan: Plan, step: Step, waiting: Waiting) -> None:
+        """A step has to wait: it and those after it go on in a task, which ends with the request at the latest."""
+        self.deadline = request.started + STEP_TIMEOUT
+        left = plan.steps[next(at for at, one in enumerate(plan.steps) if one is step) + 1 :]
+        request.deciding = self.site.loop.create_task(self._go_on(request, plan, left, waiting))
+        request.deciding.add_done_callback(lambda _: waiting.close())  # where the task was cancelled before it began
+
+    async def _go_on(self, request: Request, plan: Plan, left: tuple[Step, ...], waiting: Waiting) -> None:
+        try:
+            refusal = await waiting
+            for step in left:
+                if refusal is not None:
+                    break
+                outcome = step(request)
+                refusal = outcome if outcome is None or isinstance(outcome, Refusal) else await outcome
+            request.deciding = None
+            if refusal is not None:
+                self._refuse(request, refusal)
+                return
+            if request.expects:
+                request.expects = False
+                self.transport.write(forward.CONTINUE)
+            plan.integration.start(request)
+        except Exception as error:
+            request.deciding = None
+            self._lose(request, error)
 
     def _settle_trust(self, forwarding: Forwarding) -> None:
         """For the first request, and for the first one after a reload."""
@@ -336,6 +375,10 @@ class ClientConnection(Reader):
         handler, site = request.handler, self.site
         if handler is not None:
             handler.done(request.target)
+        if request.deciding is not None:
+            request.deciding.cancel()
+        if request.after is not None:
+            request.is_over()
         if request.counted:
             site.inflight.leave()
         site.account(request)
@@ -467,6 +510,8 @@ class ClientConnection(Reader):
                 request.handler.failed(request.target)
             message = f"upstream {request.handler.name} did not answer in time"
             self.fail(request, 504, message, "upstream_timeout")
+        elif request.deciding is not None:
+            self.fail(request, 504, "the gateway could not decide on this request in time", "policy_timeout")
         else:
             self.fail(request, 408, "the request's body did not arrive in time", "client_timeout")
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 if TYPE_CHECKING:
+    import asyncio
+
     from apigw_cli.gateway.connection import ClientConnection
     from apigw_cli.gateway.handlers import UpstreamHandler
     from apigw_cli.gateway.table import Plan
@@ -33,6 +36,7 @@ class Request(msgspec.Struct, eq=False):
     client_ip: str
 
     principal: str | None = None
+    claims: Mapping[str, Any] | None = None
     extra: list[bytes] = []
     remove: set[bytes] = set()
     answer_extra: list[bytes] = []
@@ -41,6 +45,8 @@ class Request(msgspec.Struct, eq=False):
 
     plan: Plan | None = None
     trace: Trace | None = None
+    deciding: asyncio.Task[None] | None = None  # a step that waits, and those after it
+    after: list[Callable[[], None]] | None = None  # to be called when the exchange is over
     counted: bool = False  # among those in flight
     authority: bytes = b""  # host and port as the client named them
     host: str = ""  # the host to route on
@@ -75,3 +81,16 @@ class Request(msgspec.Struct, eq=False):
     def header(self, name: bytes) -> bytes | None:
         """The first value of a header (name in lower case)."""
         return self.fields.get(name)
+
+    def at_end(self, call: Callable[[], None]) -> None:
+        """Have `call` called once when the exchange is over."""
+        if self.after is None:
+            self.after = [call]
+        else:
+            self.after.append(call)
+
+    def is_over(self) -> None:
+        """Call what waits for that."""
+        calls, self.after = self.after or (), None
+        for call in calls:
+            call()

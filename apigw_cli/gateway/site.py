@@ -108,6 +108,7 @@ class Site:
         self.cells.words[TUNNELS] -= 1
         if request.handler is not None:
             request.handler.done(request.target)
+        request.is_over()
         elapsed = self.clock() - request.started
         if self.export is not None:
             self.export.add(request, elapsed)

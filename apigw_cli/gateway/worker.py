@@ -31,6 +31,7 @@ from apigw_cli.limits.inflight import InFlight
 from apigw_cli.limits.memory import SharedMemory
 from apigw_cli.limits.store import MemoryStore, SharedStore, Store
 from apigw_cli.policies.interface import Runtime
+from apigw_cli.policies.services import Services
 from apigw_cli.snapshot import model
 
 BACKLOG = 4096
@@ -61,7 +62,8 @@ class Worker:
         self._listener = listener
         self._store = store
         self._log = log
-        self._prepared: tuple[int, Table, Listening | None] | None = None
+        self._services = Services()
+        self._prepared: tuple[int, Table, Listening | None, Services] | None = None
         self._fingerprint = ""  # of the TLS settings that new connections are served with
         self._server: asyncio.Server | None = None
         self._loop = asyncio.get_running_loop()
@@ -71,16 +73,22 @@ class Worker:
 
     async def prepare(self, order: Prepare) -> Prepared | Refused:
         """Make a Snapshot ready beside the one that is served."""
+        if self._prepared is not None:  # another worker refused it
+            self._prepared[3].abandoned()
+            self._prepared = None
+        services = self._services.successor()
         try:
-            table, listening = await asyncio.to_thread(self._build, order)
+            table, listening = await asyncio.to_thread(self._build, order, services)
         except InputError as error:
+            services.abandoned()
             return Refused.of(order.generation, error)
-        self._prepared = (order.generation, table, listening)
+        self._prepared = (order.generation, table, listening, services)
         return Prepared(order.generation)
 
-    def _build(self, order: Prepare) -> tuple[Table, Listening | None]:
+    def _build(self, order: Prepare, services: Services) -> tuple[Table, Listening | None]:
         snapshot = model.decode(order.snapshot)
-        runtime = Runtime(snapshot, time.monotonic_ns, self._store, order.secrets.__getitem__, order.labels.__getitem__)
+        secret, label = order.secrets.__getitem__, order.labels.__getitem__
+        runtime = Runtime(snapshot, time.monotonic_ns, self._store, secret, label, services=services)
         listening = tls.of_listener(snapshot.listen, runtime.secret, runtime.label)
         return Table(snapshot, self.site, runtime, order.cells, order.targets), listening
 
@@ -88,9 +96,11 @@ class Worker:
         """Serve what was prepared."""
         assert self._prepared is not None
         assert self._prepared[0] == order.generation
-        _, table, listening = self._prepared
+        _, table, listening, services = self._prepared
         self.site.swap(table)
         self._prepared = None
+        self._services = services
+        services.committed()
         if self._server is None:
             self.site.start()
         fingerprint = listening.fingerprint if listening is not None else ""
@@ -131,6 +141,7 @@ class Worker:
         for connection in list(self.site.connections):
             connection.transport.abort()
         self.site.stop()
+        self._services.close()
         for _ in range(10):  # turns of the loop, in which the connections close
             await asyncio.sleep(0)
         if self._log is not None:

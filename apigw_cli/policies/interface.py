@@ -9,14 +9,16 @@
 `compare` or `describe` hands over the model's instance, made with `instance(policy, value)`.
 
 A step is a plain function called for every request of its route: it looks at the `Exchange` and returns None to
-go on, or the `Refusal` that ends the request. It must not block. What can be decided when the Snapshot is
-loaded is decided in `compile`: a policy that is off costs nothing.
+go on, or the `Refusal` that ends the request. It must not block. A step that has to wait for something (another
+server, a slow hash) returns a coroutine that ends with the same: that request alone is then served by a task, and
+the task is cancelled when its client leaves. What can be decided when the Snapshot is loaded is decided in
+`compile`: a policy that is off costs nothing.
 """
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -24,6 +26,7 @@ import msgspec
 
 from apigw_cli.errors import InputError
 from apigw_cli.limits.store import Store
+from apigw_cli.policies.services import Services
 from apigw_cli.snapshot.model import Route, Snapshot
 
 
@@ -34,6 +37,9 @@ class Exchange(Protocol):
     `extra` collects header lines for the upstream request, `remove` names (lower case) that are not to be
     forwarded. `answer_extra` are header lines for the client's answer, whoever gives it. An entry is one or
     more complete lines, each `b"Name: value\\r\\n"`, so that the gateway only joins them.
+
+    `principal` is the caller's name, `claims` what a token says of the caller; both None where nobody has proved
+    who they are.
     """
 
     method: bytes
@@ -42,12 +48,16 @@ class Exchange(Protocol):
     headers: list[tuple[bytes, bytes]]
     client_ip: str
     principal: str | None
+    claims: Mapping[str, Any] | None
     extra: list[bytes]
     remove: set[bytes]
     answer_extra: list[bytes]
 
     def header(self, name: bytes) -> bytes | None:
         """The first value of a header (name in lower case)."""
+
+    def at_end(self, call: Callable[[], None]) -> None:
+        """Have `call` called once when the exchange is over, however it ends. It must not raise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +73,8 @@ class Refusal:
     reason: str = ""  # for the log and the metrics, e.g. "rate_limited"
 
 
-Step = Callable[[Any], Refusal | None]
+Waiting = Coroutine[Any, Any, Refusal | None]
+Step = Callable[[Any], Refusal | Waiting | None]
 
 
 class Change(enum.StrEnum):
@@ -88,7 +99,8 @@ class Runtime:
 
     `clock` is monotonic, in nanoseconds, the same for every worker. `secret` gives the bytes behind a
     reference (`file:NAME`, `env:NAME`) and `label` how to name that file in messages. `memo` is for work that
-    routes share, such as reading a key list once: it lives as long as the load.
+    routes share, such as reading a key list once: it lives as long as the load. `services` is for what must live
+    longer: connections to a store, keys that were fetched.
     """
 
     snapshot: Snapshot
@@ -97,6 +109,7 @@ class Runtime:
     secret: Callable[[str], bytes] = _no_secret
     label: Callable[[str], str] = _file_of
     memo: dict[Any, Any] = field(default_factory=dict)
+    services: Services = field(default_factory=Services)
 
 
 class Policy(Protocol):
