@@ -195,8 +195,16 @@ class ListenTlsConfig(Struct, frozen=True, forbid_unknown_fields=True):
     min_version: Annotated[Literal["1.2", "1.3"], Meta(description="The oldest TLS that is spoken.")] = "1.2"
     client_ca: Annotated[
         SecretReference | None,
-        Meta(description="PEM authorities: only clients with a certificate of theirs are let in."),
+        Meta(description="PEM authorities: clients are asked for a certificate of theirs."),
     ] = None
+    client_certificates: Annotated[
+        Literal["required", "optional"],
+        Meta(description="With client_ca. required: no client is let in without one. optional: policies decide."),
+    ] = "required"
+    forward_client_certificate: Annotated[
+        Literal["off", "xfcc", "rfc9440"],
+        Meta(description="Tell upstreams of it. xfcc: X-Forwarded-Client-Cert. rfc9440: Client-Cert."),
+    ] = "off"
 
 
 class ListenConfig(Struct, frozen=True, forbid_unknown_fields=True):

@@ -4,9 +4,9 @@
                                                                                   │
     next request ◀─ answered and read to its end ◀─ our own answer, or the upstream's ┘
 
-No task, future or coroutine is made for a request, but where a step has to wait. A request is done when it is both `answered` and `complete`
-(read to its end); whichever comes second takes the next one from the queue. While a request waits in the queue
-the socket is not read, so a client that pipelines fills its own buffers, not ours.
+No task, future or coroutine is made for a request, but where a step has to wait. A request is done when it is both
+`answered` and `complete` (read to its end); whichever comes second takes the next one from the queue. While a
+request waits in the queue the socket is not read, so a client that pipelines fills its own buffers, not ours.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING, cast
 
-from apigw_cli.gateway import answers, forward, tracing
+from apigw_cli.gateway import answers, client_certificate, forward, tracing
 from apigw_cli.gateway.accesslog import client_fields
 from apigw_cli.gateway.framing import HOLD_MAXIMUM, METHODS, Malformed
 from apigw_cli.gateway.reader import Reader
@@ -28,7 +28,7 @@ from apigw_cli.routing.router import MethodNotAllowed
 if TYPE_CHECKING:
     from apigw_cli.gateway.forwarding import Forwarding
     from apigw_cli.gateway.site import Site
-    from apigw_cli.policies.interface import Step, Waiting
+    from apigw_cli.policies.interface import ClientCertificate, Step, Waiting
 
 SECOND = 10**9
 LINGER_TIMEOUT = 2 * SECOND  # how long input is thrown away so that a last answer is not lost to a reset
@@ -55,14 +55,20 @@ class ClientConnection(Reader):
         "_told_at_once",
         "_writing_paused",
         "active",
+        "authorities",
+        "certificate",
         "deadline",
         "log_fields",
+        "presented",
         "scheme",
         "trusted",
     )
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, authorities: str = "") -> None:
         super().__init__(site)
+        self.authorities = authorities  # whose certificates this client may show (`tls.Listening`)
+        self.certificate: ClientCertificate | None = None  # the one that it has shown
+        self.presented = b""  # header lines that tell an upstream about it
         self.active: Request | None = None
         self.deadline = 0  # monotonic_ns; of the exchange, or of idleness. 0: none
         self._queue: deque[Request | Malformed] = deque()
@@ -83,16 +89,18 @@ class ClientConnection(Reader):
         self.transport = cast("asyncio.Transport", transport)
         peer = transport.get_extra_info("peername")
         self.client_ip = peer[0] if isinstance(peer, tuple) else ""
-        if transport.get_extra_info("sslcontext") is not None:
+        secured = transport.get_extra_info("ssl_object")
+        if secured is not None:
             self.scheme = b"https"
+            self.certificate = client_certificate.of(secured)
         self.log_fields = client_fields(self.client_ip)
-        told = b"X-Forwarded-For: %b\r\n" % self.client_ip.encode() if self.client_ip else b""
-        self.forwarded = b"%bX-Forwarded-Proto: %b\r\n" % (told, self.scheme)
         site = self.site
         self.deadline = site.now + site.table.limits.idle
         site.connections.add(self)
         if len(site.connections) + len(site.tunnels) > site.table.limits.connections:
             self._turn_away()
+        elif self.authorities != site.authorities:  # they changed during the handshake
+            self.transport.close()
 
     def connection_lost(self, error: Exception | None) -> None:
         self.deaf = True
@@ -276,6 +284,9 @@ class ClientConnection(Reader):
         self.trusted = forwarding.trusts_peer(self.client_ip)
         self._told_at_once = forwarding.plain and not self.trusted
         self.log_fields = client_fields(self.client_ip)
+        told = b"X-Forwarded-For: %b\r\n" % self.client_ip.encode() if self.client_ip else b""
+        self.presented = forwarding.presented(self.certificate)
+        self.forwarded = b"%bX-Forwarded-Proto: %b\r\n%b" % (told, self.scheme, self.presented)
 
     def _turn_away(self) -> None:
         """The worker has all the connections that it may have."""
@@ -488,6 +499,14 @@ class ClientConnection(Reader):
         """The worker is draining."""
         if self.active is None and not self._queue and not self._earlier:
             self.transport.close()
+
+    def retire(self) -> None:
+        """Others may come than those that this connection was opened for: it ends with what it is doing."""
+        if self.active is None and not self._queue:
+            self.transport.close()
+        for request in (self.active, *self._queue):
+            if isinstance(request, Request):
+                request.keep_alive = False
 
     # --- time
 

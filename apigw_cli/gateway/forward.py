@@ -23,8 +23,9 @@ _HOP_BY_HOP = (
 )  # fmt: skip
 # What the gateway says itself (forwarding.py); a client's or a proxy's own lines are never passed on as they are.
 _OWN = (
-    b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-port", b"x-forwarded-proto",
-    b"x-forwarded-server", b"x-real-ip", b"x-request-id",
+    b"client-cert", b"client-cert-chain", b"forwarded", b"x-forwarded-client-cert", b"x-forwarded-for",
+    b"x-forwarded-host", b"x-forwarded-port", b"x-forwarded-proto", b"x-forwarded-server", b"x-real-ip",
+    b"x-request-id",
 )  # fmt: skip
 
 

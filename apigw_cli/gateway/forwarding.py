@@ -12,13 +12,15 @@ import ipaddress
 import re
 from typing import TYPE_CHECKING
 
+from apigw_cli.gateway import client_certificate
 from apigw_cli.gateway.accesslog import client_fields
 from apigw_cli.gateway.framing import Malformed
 
 if TYPE_CHECKING:
     from apigw_cli.gateway.connection import ClientConnection
     from apigw_cli.gateway.request import Request
-    from apigw_cli.snapshot.model import Proxy
+    from apigw_cli.policies.interface import ClientCertificate
+    from apigw_cli.snapshot.model import ListenTls, Proxy
 
 UNIX = "unix"  # among the trusted: whoever speaks through a Unix socket
 VIA = b"Via: 1.1 apigw\r\n"
@@ -26,6 +28,7 @@ VIA = b"Via: 1.1 apigw\r\n"
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _PAIR = re.compile(rb'[ \t]*([!#$%&\'*+.^_`|~0-9A-Za-z-]+)=("(?:[^"\\]|\\.)*"|[^",; \t]+)[ \t]*')
 _MAXIMUM = 64  # hops that are looked at
+_CERTIFICATES = {"xfcc": client_certificate.xfcc, "rfc9440": client_certificate.rfc9440}
 
 
 def address_of(text: str) -> _Address | None:
@@ -44,15 +47,20 @@ def address_of(text: str) -> _Address | None:
 class Forwarding:
     """One Snapshot's settings. `plain`: nobody is trusted and only X-Forwarded-* are spoken."""
 
-    __slots__ = ("_networks", "_rfc", "_unix", "_via", "_x", "plain")
+    __slots__ = ("_certificate", "_networks", "_rfc", "_unix", "_via", "_x", "plain")
 
-    def __init__(self, proxy: Proxy) -> None:
+    def __init__(self, proxy: Proxy, tls: ListenTls | None = None) -> None:
+        self._certificate = _CERTIFICATES.get(tls.forward_client) if tls is not None else None
         self._unix = UNIX in proxy.trusted
         self._networks = [ipaddress.ip_network(one) for one in proxy.trusted if one != UNIX]
         self._x = proxy.forwarded != "rfc7239"
         self._rfc = proxy.forwarded != "x"
         self._via = proxy.via
         self.plain = self._x and not self._rfc and not self._via
+
+    def presented(self, certificate: ClientCertificate | None) -> bytes:
+        """What upstreams are told of a client's certificate."""
+        return b"" if certificate is None or self._certificate is None else self._certificate(certificate)
 
     def trusts(self, address: _Address | None) -> bool:
         return address is not None and any(address in network for network in self._networks)
@@ -84,6 +92,7 @@ class Forwarding:
             lines.append(b"Forwarded: %b\r\n" % b", ".join((*_elements(x, hops, request), own)))
         if self._via:
             lines.append(VIA)
+        lines.append(connection.presented)
         request.forwarded = b"".join(lines)
 
     def _believed(self, request: Request) -> tuple[list[str], list[dict[bytes, bytes]]]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from apigw_cli.gateway.table import Plan
     from apigw_cli.gateway.tracing import Trace
     from apigw_cli.integrations.balance import Target
+    from apigw_cli.policies.interface import ClientCertificate
 
 Header = tuple[bytes, bytes]
 
@@ -77,6 +78,11 @@ class Request(msgspec.Struct, eq=False):
     answered: bool = False
     bytes_in: int = 0
     bytes_out: int = 0
+
+    @property
+    def client_certificate(self) -> ClientCertificate | None:
+        """The one that the client has shown on this connection; always verified."""
+        return self.connection.certificate
 
     def header(self, name: bytes) -> bytes | None:
         """The first value of a header (name in lower case)."""

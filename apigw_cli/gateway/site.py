@@ -54,6 +54,7 @@ class Site:
         self.tunnels: set[Tunnel] = set()
         cells.words[TUNNELS] = 0  # a predecessor that was killed took its own with it
         self.draining = False
+        self.authorities = ""  # whose certificates clients may show now (`tls.Listening`)
         self.clock: Callable[[], int] = time.monotonic_ns
         self.now = self.clock()  # as of the last tick
         self.date = answers.date_line()
@@ -193,6 +194,12 @@ class Site:
         for name, upstream in before.items():
             if name not in upstreams:
                 upstream.stop()
+
+    def trust(self, authorities: str) -> None:
+        """Let in the clients of these authorities: connections that were opened under others end."""
+        self.authorities = authorities
+        for connection in [one for one in self.connections if one.authorities != authorities]:
+            connection.retire()
 
     def drain(self) -> None:
         """Answer what is in flight, then close; what is idle closes now."""

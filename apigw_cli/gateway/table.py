@@ -61,7 +61,7 @@ class Table:
         }
         self.upstreams = live_upstream.of(snapshot, places, secure, site.upstreams)
         handlers = Handlers(snapshot, site, self.upstreams)
-        self.forwarding = Forwarding(snapshot.proxy)
+        self.forwarding = Forwarding(snapshot.proxy, snapshot.listen.tls)
         self.limits = ClientLimits.of(snapshot.listen)
         self._match = Router(snapshot.routes).match
         self.plans = tuple(

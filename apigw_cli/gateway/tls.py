@@ -59,10 +59,14 @@ def _client_context(tls: UpstreamTls, secret: Secret, label: Label) -> ssl.SSLCo
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """How TLS is spoken to clients; equal fingerprints mean equal settings and certificates."""
+    """How TLS is spoken to clients; equal fingerprints mean equal settings and certificates.
+
+    `authorities` says which clients are let in by their certificates: '' all, else equal where that is the same.
+    """
 
     context: ssl.SSLContext
     fingerprint: str
+    authorities: str
 
 
 def of_listener(listen: Listen, secret: Secret, label: Label) -> Listening | None:
@@ -80,7 +84,10 @@ def of_listener(listen: Listen, secret: Secret, label: Label) -> Listening | Non
         for name in names_of(secret(certificate)):
             by_name.setdefault(name, context)
         digest.update(hashlib.sha256(secret(certificate)).digest() + hashlib.sha256(secret(key)).digest())
-    digest.update(secret(tls.client_ca) if tls.client_ca else b"")
+    authorities = ""
+    if tls.client_ca:
+        authorities = f"{tls.client_optional} {hashlib.sha256(secret(tls.client_ca)).hexdigest()}"
+    digest.update(authorities.encode())
 
     def choose(connection: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
         low = (name or "").lower()
@@ -89,7 +96,7 @@ def of_listener(listen: Listen, secret: Secret, label: Label) -> Listening | Non
             connection.context = found
 
     contexts[0].sni_callback = choose
-    return Listening(contexts[0], digest.hexdigest())
+    return Listening(contexts[0], digest.hexdigest(), authorities)
 
 
 def _server_context(tls: ListenTls, secret: Secret, label: Label) -> ssl.SSLContext:
@@ -97,7 +104,7 @@ def _server_context(tls: ListenTls, secret: Secret, label: Label) -> ssl.SSLCont
     context.minimum_version = ssl.TLSVersion.TLSv1_3 if tls.min_version == "1.3" else ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     if tls.client_ca:
-        context.verify_mode = ssl.CERT_REQUIRED
+        context.verify_mode = ssl.CERT_OPTIONAL if tls.client_optional else ssl.CERT_REQUIRED
         load_authorities(context, secret(tls.client_ca), label(tls.client_ca))
     return context
 

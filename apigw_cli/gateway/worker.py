@@ -107,6 +107,7 @@ class Worker:
         if self._server is None or fingerprint != self._fingerprint:
             self._fingerprint = fingerprint
             await self._listen(listening)
+            self.site.trust(listening.authorities if listening is not None else "")
         return Committed(order.generation)
 
     async def _listen(self, listening: Listening | None) -> None:
@@ -123,7 +124,8 @@ class Worker:
             create = self._loop.create_unix_server
             if sys.version_info >= (3, 13) and isinstance(self._loop, asyncio.SelectorEventLoop):
                 settings["cleanup_socket"] = False  # the path is the supervisor's to take away
-        self._server = await create(lambda: ClientConnection(self.site), **settings)
+        authorities = listening.authorities if listening is not None else ""
+        self._server = await create(lambda: ClientConnection(self.site, authorities), **settings)
         if before is not None:
             before.close()
 

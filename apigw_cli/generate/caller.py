@@ -45,6 +45,7 @@ class _Exchange:
         self.extra: list[bytes] = []
         self.remove: set[bytes] = set()
         self.answer_extra: list[bytes] = []
+        self.client_certificate = None
 
     def header(self, name: bytes) -> bytes | None:
         return next((value for header, value in self.headers if header == name), None)

@@ -30,6 +30,21 @@ from apigw_cli.policies.services import Services
 from apigw_cli.snapshot.model import Route, Snapshot
 
 
+@dataclass(frozen=True, slots=True)
+class ClientCertificate:
+    """The certificate with which a client proved who it is, verified against `listen.tls.client_ca`.
+
+    `subject` as RFC 4514 writes it, `CN=alice,O=Example`; `names` its subjectAltName as pairs of a kind (`DNS`, `URI`,
+    `email` or `IP`) and a printable value; `fingerprint` the SHA-256 of `der`, the certificate itself, in lower-case
+    hex.
+    """
+
+    subject: str
+    names: tuple[tuple[str, str], ...]
+    fingerprint: str
+    der: bytes
+
+
 class Exchange(Protocol):
     """What a step sees of a request. The gateway's own request object has these.
 
@@ -39,7 +54,8 @@ class Exchange(Protocol):
     more complete lines, each `b"Name: value\\r\\n"`, so that the gateway only joins them.
 
     `principal` is the caller's name, `claims` what a token says of the caller; both None where nobody has proved
-    who they are.
+    who they are. `client_certificate` is None where the client has shown none. What is there has been verified: a
+    certificate of other authorities ends the handshake.
     """
 
     method: bytes
@@ -52,6 +68,10 @@ class Exchange(Protocol):
     extra: list[bytes]
     remove: set[bytes]
     answer_extra: list[bytes]
+
+    @property
+    def client_certificate(self) -> ClientCertificate | None:
+        """Who the other end of the connection has proved to be."""
 
     def header(self, name: bytes) -> bytes | None:
         """The first value of a header (name in lower case)."""

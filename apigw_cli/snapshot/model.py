@@ -155,15 +155,21 @@ class Proxy(msgspec.Struct, frozen=True):
     via: bool = False
 
 
-class ListenTls(msgspec.Struct, frozen=True):
-    """TLS for clients. `certificates`: references to chain and key; `client_ca` '': clients need no certificate."""
+class ListenTls(msgspec.Struct, frozen=True, omit_defaults=True):
+    """TLS for clients. `certificates`: references to chain and key; `client_ca` '': clients need no certificate.
+
+    `client_optional`: with `client_ca`, clients without a certificate are let in. `forward_client`: how upstreams are
+    told of a client's certificate, `xfcc` or `rfc9440`; '': not at all.
+    """
 
     certificates: tuple[tuple[str, str], ...]
     min_version: str = "1.2"
     client_ca: str = ""
+    client_optional: bool = False
+    forward_client: str = ""
 
 
-class Listen(msgspec.Struct, frozen=True):
+class Listen(msgspec.Struct, frozen=True, omit_defaults=True):
     """How clients are served. `tls` None: http. Timeouts in seconds; `connections` of each worker."""
 
     tls: ListenTls | None = None

@@ -115,7 +115,13 @@ class Surroundings:
             for i, pair in enumerate(tls.certificates)
         )
         client_ca = self._reference(tls.client_ca, (*at, "client_ca"))
-        secure = model.ListenTls(pairs, tls.min_version, client_ca)
+        if tls.client_ca is None:
+            for key in ("client_certificates", "forward_client_certificate"):
+                if key in openapi.mapping(self.config.data["listen"]["tls"]):
+                    self._wrong(f"{key} has no effect without client_ca", (*at, key))
+        forward = "" if tls.forward_client_certificate == "off" else tls.forward_client_certificate
+        optional = tls.client_certificates == "optional"
+        secure = model.ListenTls(pairs, tls.min_version, client_ca, optional, forward)
         return model.Listen(secure, listen.max_body, *times, listen.connections)
 
 

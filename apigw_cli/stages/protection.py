@@ -206,6 +206,15 @@ class _Comparison:
             why = why if old.client_ca else "clients need a certificate"
             words = (old.client_ca or "none", new.client_ca or "none")
             yield self._of_gateway("listen.tls.client_ca", *words, level, why)
+        if old.client_ca and new.client_ca and old.client_optional != new.client_optional:
+            level = Level.WEAKEN if new.client_optional else Level.STRENGTHEN
+            words = ("required", "optional") if new.client_optional else ("optional", "required")
+            why = "whether clients without a certificate are let in"
+            yield self._of_gateway("listen.tls.client_certificates", *words, level, why)
+        if old.forward_client != new.forward_client:
+            words = (old.forward_client or "off", new.forward_client or "off")
+            why = "how upstreams learn who the client is: what they protect by it may be open"
+            yield self._of_gateway("listen.tls.forward_client_certificate", *words, Level.WEAKEN, why)
         if old.min_version != new.min_version:
             level = Level.WEAKEN if new.min_version < old.min_version else Level.STRENGTHEN
             why = "the oldest TLS that is spoken"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
 import signal
 import socket
@@ -148,6 +150,78 @@ def test_only_members_are_let_in(place: Place, recorder: Recorder) -> None:
                 with pytest.raises((OSError, EOFError)):
                     place.ask(name, mine, old=old)
         assert len(recorder.received) == before + 2
+
+
+CLAIMS = (
+    b"GET /open/claims HTTP/1.1\r\nHost: localhost\r\nClient-Cert: :AAAA:\r\nClient_Cert: :AAAA:\r\n"
+    b"X-Forwarded-Client-Cert: Hash=0\r\nX-Forwarded_Client-Cert: Hash=0\r\nClient-Cert-Chain: :AAAA:\r\n\r\n"
+)
+
+
+def test_a_certificate_may_be_optional_and_is_told_upstream(place: Place, recorder: Recorder) -> None:
+    def told(mine: Pair | None) -> list[tuple[str, str]]:
+        with SecureWire(place.gateway.port, place.ca, "two.example", mine) as wire:
+            assert wire.send(CLAIMS).answer().status == 200
+        headers = recorder.last("/open/claims").headers
+        return [(name, value) for name, value in headers if "client" in name.lower().replace("_", "-")]
+
+    others = place.folder / "others"
+    others.mkdir()
+    stranger = issue(others, "stranger", authority(others, "other"))
+    member = issue(place.folder, "member", place.ca, "URI:spiffe://shop/member", "DNS:member.example", "IP:10.0.0.1")
+    der = ssl.PEM_cert_to_DER_cert(member.certificate.read_text())
+    names = "URI=spiffe://shop/member;DNS=member.example"
+    for style in ("off", "xfcc", "rfc9440"):
+        for proxies in ("", "forwarded: both\n"):
+            settings = f"    client_certificates: optional\n    forward_client_certificate: {style}\n{proxies}"
+            before = len(place.gateway.lines)
+            place.write(LISTEN + "    client_ca: {file: ca.pem}\n" + settings)
+            place.gateway.line("reload  .*(TLS for clients|what upstreams are told)", after=before)
+            expected = {
+                "off": [],
+                "xfcc": [
+                    (
+                        "X-Forwarded-Client-Cert",
+                        f'Hash={hashlib.sha256(der).hexdigest()};Subject="CN=member";{names}',
+                    )
+                ],
+                "rfc9440": [("Client-Cert", f":{base64.b64encode(der).decode()}:")],
+            }
+            assert told(member) == expected[style]
+            assert told(None) == []
+            with pytest.raises((OSError, EOFError)):
+                told(stranger)
+
+
+def test_clients_of_authorities_that_are_trusted_no_more_are_let_go(place: Place) -> None:
+    partners = place.folder / "partners.pem"
+    partners.write_bytes(place.ca.certificate.read_bytes())
+    place.write(LISTEN + "    client_ca: {file: partners.pem}\n")
+    place.gateway.line("reload  .*TLS for clients")
+    member = issue(place.folder, "member", place.ca)
+    others = place.folder / "others"
+    others.mkdir()
+    other = authority(others, "other")
+    idle = SecureWire(place.gateway.port, place.ca, "one.example", member)
+    busy = SecureWire(place.gateway.port, place.ca, "one.example", member)
+    with idle, busy:
+        assert idle.send(REQUEST).answer().status == 200
+        busy.send(b"GET /open/drip HTTP/1.1\r\nHost: localhost\r\n\r\n" + REQUEST)
+        assert b"200" in busy.line()
+        before = len(place.gateway.lines)
+        partners.write_bytes(other.certificate.read_bytes())
+        place.gateway.line("reload  .*certificates", after=before)
+        assert idle.closed()
+        assert busy.rest().endswith(b"0\r\n\r\n"), "its answer comes to an end, and is the last"
+    with pytest.raises((OSError, EOFError)):
+        place.ask("one.example", member)
+    assert place.ask("one.example", issue(others, "newcomer", other)).status == 200
+
+
+def test_settings_without_effect_are_refused(place: Place) -> None:
+    before = len(place.gateway.lines)
+    place.write(LISTEN + "    client_certificates: optional\n")
+    place.gateway.line("client_certificates has no effect without client_ca", after=before)
 
 
 def test_the_oldest_version_can_be_raised_and_tls_taken_away(place: Place) -> None:
