@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from apigw_cli.config import project as projects
-from apigw_cli.errors import InputError, Place
+from apigw_cli.errors import InputError
 from apigw_cli.lint import diagnostics, ruleset
 from apigw_cli.lint.configuration import ConfigurationLint
 from apigw_cli.lint.engine import Collector, lint_document
 from apigw_cli.lint.model import Finding, Severity
+from apigw_cli.lint.report import Report
 from apigw_cli.openapi.document import Document, Library
-from apigw_cli.openapi.places import Lines
-from apigw_cli.openapi.reading import URL, collection_paused, read_text
+from apigw_cli.openapi.reading import URL, collection_paused
 
 Progress = Callable[[str], None]
 
@@ -29,32 +29,6 @@ class Options:
     ruleset: str = ruleset.DEFAULT
     full: bool = False
     fail_severity: Severity = Severity.ERROR
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What was found in how many files, in how many seconds; `blocked`: something reaches the threshold."""
-
-    findings: list[Finding]
-    files: int
-    seconds: float
-    blocked: bool
-    documents: dict[str, Document] = field(default_factory=dict)  # by label, to show the lines themselves
-    _others: dict[str, Lines] = field(default_factory=dict)
-
-    def line(self, place: Place) -> str:
-        """The line of a place; empty where the file cannot be read any more."""
-        if place.file in self.documents:
-            return self.documents[place.file].line(place.line)
-        if place.file not in self._others:
-            try:
-                self._others[place.file] = Lines(read_text(Path(place.file), place.file))
-            except InputError:
-                self._others[place.file] = Lines("")
-        return self._others[place.file].line(place.line)
-
-    def count(self, severity: Severity) -> int:
-        return sum(finding.severity is severity for finding in self.findings)
 
 
 def run(options: Options, progress: Progress = lambda _: None) -> Report:
@@ -71,7 +45,15 @@ def run(options: Options, progress: Progress = lambda _: None) -> Report:
             job.lint_configuration(projects.find(options.config))
         findings = _without_echoes(job.collector.findings(), job.documents)
     blocked = any(finding.severity <= options.fail_severity for finding in findings)
-    return Report(findings, len(job.files), time.perf_counter() - began, blocked, job.documents)
+    return Report(
+        findings,
+        len(job.files),
+        time.perf_counter() - began,
+        blocked,
+        job.documents,
+        names=tuple(sorted(job.documents)),
+        fail_severity=options.fail_severity,
+    )
 
 
 def _without_echoes(findings: list[Finding], documents: dict[str, Document]) -> list[Finding]:

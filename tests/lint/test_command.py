@@ -217,13 +217,41 @@ def test_the_threshold(folder: Path, capsys: Captured) -> None:
 
 def test_a_report_in_a_file(folder: Path, capsys: Captured) -> None:
     (folder / "f.yaml").write_text(BAD)
-    for form in ("stylish", "json", "sarif", "github"):
+    for form in ("stylish", "json", "sarif", "junit", "html", "markdown", "github", "gitlab"):
         assert run(["lint", "f.yaml", "--format", form, "-o", f"out.{form}"]) == Exit.OK
         captured = capsys.readouterr()
         assert captured.out == "" and captured.err.startswith("! 1 warning in 1 file")
         assert "oas3-server-trailing-slash" in (folder / f"out.{form}").read_text("utf-8")
     assert run(["lint", "f.yaml", "-o", "no/such/folder"]) == Exit.FAILED
     assert "cannot write no/such/folder" in capsys.readouterr().err
+
+
+def test_several_reports_at_once(folder: Path, capsys: Captured) -> None:
+    (folder / "f.yaml").write_text(BAD)
+    assert run(["lint", "f.yaml", "--format", "sarif=a.sarif", "--format", "junit=b.xml", "--format", "stylish"]) == 0
+    captured = capsys.readouterr()
+    assert captured.out.startswith("f.yaml:3:17  warn  oas3-server-trailing-slash") and captured.err == ""
+    assert json.loads((folder / "a.sarif").read_text("utf-8"))["version"] == "2.1.0"
+    assert "<testsuites" in (folder / "b.xml").read_text("utf-8")
+    assert run(["lint", "f.yaml", "--format", "json=c.json"]) == 0
+    captured = capsys.readouterr()
+    assert captured.out == "" and captured.err.startswith("! 1 warning")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--format", "xml"], 'there is no format "xml"'),
+        (["--format", "json="], "names no file"),
+        (["--format", "json", "--format", "sarif"], "json and sarif cannot both go to stdout"),
+        (["--format", "json=a", "--format", "sarif=./a"], "two reports cannot go to one file"),
+        (["--format", "json=a", "-o", "b"], "-o has none to write"),
+    ],
+)
+def test_reports_that_cannot_be_written(folder: Path, capsys: Captured, arguments: list[str], message: str) -> None:
+    (folder / "f.yaml").write_text(BAD)
+    assert run(["lint", "f.yaml", *arguments]) == Exit.USAGE
+    assert message in capsys.readouterr().err
 
 
 def test_other_formats_leave_stdout_to_the_report(folder: Path, capsys: Captured) -> None:

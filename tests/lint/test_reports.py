@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+from html.parser import HTMLParser
 from pathlib import Path
+from xml.etree import ElementTree
 
 import jsonschema_rs
 import pytest
 
 from apigw_cli.errors import Place
 from apigw_cli.lint.model import ERROR, HINT, INFO, WARN, Finding, Severity
+from apigw_cli.lint.report import Report
 from apigw_cli.lint.reports import machine
+from apigw_cli.lint.reports.formats import FORMATS
+from apigw_cli.lint.reports.html import html
+from apigw_cli.lint.reports.junit import junit
+from apigw_cli.lint.reports.markdown import markdown
 from apigw_cli.lint.reports.stylish import FRAMES, PER_RULE, Look, render
-from apigw_cli.lint.run import Report
 from apigw_cli.openapi.document import Document, parse
 
 TEXT = "openapi: 3.0.0\ninfo:\n\ttitle: x\npaths:\n  /pets: {get: {operationId: a b}}\n"
@@ -141,7 +147,11 @@ LOCATION = {
             "properties": {
                 "artifactLocation": {
                     "type": "object",
-                    "properties": {"uri": {"type": "string", "format": "uri-reference"}},
+                    "additionalProperties": False,
+                    "properties": {
+                        "uri": {"type": "string", "format": "uri-reference"},
+                        "uriBaseId": {"type": "string"},
+                    },
                 },
                 "region": REGION,
             },
@@ -158,6 +168,10 @@ RULE = {
         "shortDescription": MESSAGE,
         "fullDescription": MESSAGE,
         "help": MESSAGE,
+        "properties": {
+            "type": "object",
+            "properties": {"tags": {"type": "array", "uniqueItems": True, "items": {"type": "string"}}},
+        },
         "defaultConfiguration": {"type": "object", "properties": {"level": LEVEL}},
     },
 }
@@ -172,6 +186,7 @@ RESULT = {
         "message": MESSAGE,
         "locations": {"type": "array", "items": LOCATION},
         "relatedLocations": {"type": "array", "items": LOCATION, "uniqueItems": True},
+        "partialFingerprints": {"type": "object", "additionalProperties": {"type": "string"}},
     },
 }
 SARIF = {
@@ -199,6 +214,7 @@ SARIF = {
                             }
                         },
                     },
+                    "automationDetails": {"type": "object", "properties": {"id": {"type": "string"}}},
                     "columnKind": {"enum": ["utf16CodeUnits", "unicodeCodePoints"]},
                     "results": {"type": "array", "items": RESULT},
                 },
@@ -237,3 +253,73 @@ def test_github_commands_are_escaped(severity: Severity, command: str) -> None:
         f"::{command} file=a%3Ab%2Cc.yaml,line=5,col=10,endLine=5,endColumn=13,title=operation-tags"
         "::50 %25%0Anext%0D: line, x"
     )
+
+
+# --- for CI servers and browsers
+
+NASTY = "<script>alert('&')</script> | `x` @someone [a](b)\n\x1b[2J\u202e"
+
+
+def nasty() -> Report:
+    document = Document("a<b>.yaml", "a<b>.yaml", f"openapi: 3.0.0 # {NASTY}", None)
+    found = finding(severity=ERROR, line=1, message=NASTY, file="a<b>.yaml", hint=NASTY)
+    return Report([found], 1, 0.2, True, {"a<b>.yaml": document}, names=("a<b>.yaml", "clean.yaml"))
+
+
+def test_gitlab_issues_have_distinct_fingerprints_that_survive_moved_lines() -> None:
+    twins = [finding(), finding()]
+    issues = json.loads(machine.gitlab(report(*twins)))
+    moved = json.loads(machine.gitlab(report(*[finding(line=9), finding(line=9)])))
+    marks = [issue["fingerprint"] for issue in issues]
+    assert len(set(marks)) == 2 and marks == [issue["fingerprint"] for issue in moved]
+    assert issues[0]["location"] == {"path": "a.yaml", "lines": {"begin": 5, "end": 5}}
+    assert (issues[0]["severity"], issues[0]["check_name"]) == ("major", "operation-tags")
+
+
+def test_junit_is_xml_where_what_blocks_fails() -> None:
+    found = nasty()
+    found.findings.append(finding(file="b.yaml"))
+    suites = ElementTree.fromstring(junit(found))
+    assert (suites.get("tests"), suites.get("failures")) == ("3", "1")
+    assert [suite.get("name") for suite in suites] == ["a<b>.yaml", "clean.yaml", "b.yaml"]
+    failed, clean, passed = suites.findall("./testsuite/testcase")
+    failure = failed.find("failure")
+    assert failure is not None and "<script>alert('&')</script>" in (failure.text or "")
+    assert clean.get("name") == "no findings" and len(clean) == 0
+    assert [child.tag for child in passed] == ["system-out"]
+
+
+class Tags(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+        self.attributes: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.names.append(tag)
+        self.attributes += [name for name, _ in attrs]
+
+
+def test_html_escapes_and_loads_nothing() -> None:
+    page = html(nasty())
+    tags = Tags()
+    tags.feed(page)
+    assert not {"script", "img", "link", "iframe", "a"} & set(tags.names)
+    assert not {"src", "href", "onerror"} & set(tags.attributes)
+    assert "&lt;script&gt;" in page and "<mark>" in page and "\x1b" not in page and "\u202e" not in page
+    assert "no findings" in html(report())
+
+
+def test_markdown_is_one_row_for_a_finding_and_fits_a_comment() -> None:
+    text = markdown(nasty())
+    (row,) = [line for line in text.splitlines() if "error |" in line]
+    assert "<script>" not in row and "@someone" not in row and row.replace("\\|", "").count("|") == 5
+    many = markdown(report(*[finding(message="x" * 200, column=n + 1) for n in range(1000)]))
+    assert len(many) < 65_536 and "more: `apigw lint --format json`" in many
+    assert markdown(report()) == "### apigw lint: ✓ no findings in 2 files (0.21 s)"
+
+
+@pytest.mark.parametrize("form", sorted(FORMATS))
+def test_every_format_takes_a_rule_of_ones_own_and_no_findings(form: str) -> None:
+    assert "my-own-rule" in FORMATS[form](report(finding(code="my-own-rule")))
+    assert FORMATS[form](report()) is not None

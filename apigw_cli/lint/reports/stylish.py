@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from apigw_cli.lint.model import Finding, Severity
-from apigw_cli.lint.run import Report
+from apigw_cli.lint.report import Report
 
 FRAMES = 20  # source lines are shown for so many findings at most, unless all were asked for
 PER_RULE = 10  # findings of one rule in one file
-_WIDTH = 160  # a longer line is shown around the column alone
+WIDTH = 169  # of the report where nothing else is known
+_MARGIN = 9  # before the text of a source line
 
 _COLOURS = {Severity.ERROR: "bad", Severity.WARN: "warn", Severity.INFO: "cyan", Severity.HINT: "dim"}
 
@@ -26,6 +27,7 @@ class Look:
     sign: Callable[[str], str] = {"ok": "✓", "bad": "✗", "warn": "!"}.__getitem__
     verbose: bool = False
     quiet: bool = False
+    width: int = WIDTH  # a longer source line is shown around the column alone
 
 
 def render(report: Report, look: Look) -> Iterator[str]:
@@ -76,9 +78,10 @@ def _frame(finding: Finding, report: Report, look: Look) -> Iterator[str]:
         return
     first = finding.start.column - 1
     last = finding.end.column - 1 if finding.end.line == finding.start.line else len(text.rstrip())
-    skipped = max(0, first - 60) if len(text) > _WIDTH else 0
-    shown = "".join(c if c.isprintable() else "·" for c in text[skipped : skipped + _WIDTH])
-    marks = "^" * max(1, min(last, skipped + _WIDTH) - first)
+    room = max(20, look.width - _MARGIN)
+    skipped = max(0, min(first - room // 3, len(text) - room)) if len(text) > room else 0
+    shown = "".join(c if c.isprintable() else "·" for c in text[skipped : skipped + room])
+    marks = "^" * max(1, min(last, skipped + room) - first)
     yield f"{finding.start.line:>6} | {shown}"
     yield f"       | {' ' * (first - skipped)}{look.paint(marks, _COLOURS[finding.severity])}"
 
