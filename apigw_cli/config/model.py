@@ -158,8 +158,21 @@ class UpstreamConfig(Struct, frozen=True, forbid_unknown_fields=True):
     health: Annotated[HealthConfig | None, Meta(description="Checks; none: every target counts as well.")] = None
     eject: Annotated[EjectConfig | None, Meta(description="None: failures do not matter.")] = None
     retries: Annotated[RetryConfig | None, Meta(description="None: every request is tried once.")] = None
+    when_all_out: Annotated[
+        Literal["try", "refuse"],
+        Meta(description="With every target down or ejected. try: ask them all the same. refuse: 503 at once."),
+    ] = "try"
+    slow_start: Annotated[
+        Duration | None, Meta(description="A target that comes back gets a share that grows for so long.")
+    ] = None
 
     def __post_init__(self) -> None:
+        if self.when_all_out == "refuse" and self.health is None and self.eject is None:
+            raise ValueError("when_all_out: refuse needs health or eject: without them no target is ever out")
+        if self.slow_start is not None and self.balance == "hash":
+            raise ValueError("slow_start has no effect with balance: hash")
+        if self.slow_start is not None and self.slow_start <= 0:
+            raise ValueError("slow_start must be more than nothing")
         if self.balance == "hash" and self.hash_on is None:
             raise ValueError("balance: hash needs hash_on: ip, header:NAME or cookie:NAME")
         if self.balance != "hash" and self.hash_on is not None:

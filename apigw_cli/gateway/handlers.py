@@ -99,20 +99,30 @@ class UpstreamHandler:
         self._budget = live.budget
         self._attempts = upstream.retries.attempts if upstream.retries is not None else 1
         self.watched = upstream.eject is not None  # tell `answered` of every answer
-        self._pick = balancer.pick
+        self._pick: Callable[[], Target | None] = balancer.pick_any if upstream.refuse else balancer.pick
         self._key = hash_key(upstream.hash_on)
         self.labels = [orjson.dumps(target.url) for target in balancer.targets]  # for the log
         self._pools = [site.pool(target.url, live.secure) for target in balancer.targets]
 
     def start(self, request: Request) -> None:
-        request.handler = self
         key = self._key(request) if self._key is not None else None
-        request.target = target = self._pick() if key is None else self._balancer.pick_for(key)
+        target = self._pick() if key is None else self._balancer.pick_for(key)
+        if target is None:
+            self._refuse(request)
+            return
+        request.handler = self
+        request.target = target
         if self._budget is not None:
             self._budget.earn()
         uploading = request.has_body and not request.complete
         request.connection.deadline = request.started + (self.total if uploading else self._early)
         self._pools[target.index].start(request)
+
+    def _refuse(self, request: Request) -> None:
+        """Every target is out."""
+        after = b"Retry-After: %d\r\n" % self._balancer.retry_after(self._site.clock())
+        message = f"every target of upstream {self.name} is out"
+        request.connection.answer(request, 503, message, (after,), "upstream_out")
 
     def ended(self, request: Request) -> None:
         """The connection is still being made."""

@@ -26,7 +26,15 @@ class LiveUpstream:
         """`cells`: where each target's words begin, in the order of the targets; -1, or none at all: nobody is told."""
         self.config = config
         self.secure = secure
-        self.balancer = Balancer(config.targets, config.balance, _ejection(config), config.weights)
+        self.balancer = Balancer(
+            config.targets,
+            config.balance,
+            _ejection(config),
+            config.weights,
+            slow_start=int(config.slow_start * 1e9),
+            refuse=config.refuse,
+        )
+        self._told_time = config.eject is not None or config.slow_start > 0
         retries = config.retries
         self.budget = RetryBudget(retries.budget, time.monotonic_ns()) if retries is not None else None
         self._cells = tuple(cells)
@@ -34,8 +42,9 @@ class LiveUpstream:
 
     def take_over(self, before: LiveUpstream | None, loop: asyncio.AbstractEventLoop) -> None:
         """Begin to work. What `before` knows of a target stays known where it is checked in the same way."""
-        if before is not None and before.config.eject == self.config.eject:
-            self.balancer.inherit(before.balancer)
+        if before is not None:
+            alike = before.config.eject == self.config.eject and before.config.refuse == self.config.refuse
+            self.balancer.inherit(before.balancer, time.monotonic_ns(), ejections=alike)
         kept = before.give_up() if before is not None and self._checks_alike(before) else {}
         if before is not None:
             before.stop()
@@ -67,7 +76,7 @@ class LiveUpstream:
 
     def tick(self, now: int) -> None:
         """Time has passed."""
-        if self.config.eject is not None:
+        if self._told_time:
             self.balancer.wake(now)
 
     def publish(self, words: memoryview) -> None:

@@ -26,7 +26,7 @@ CLASSES = 6
 REASONS = (
     "unauthorized", "rate_limited", "overloaded", "no_route", "method_not_allowed", "malformed", "client_gone",
     "too_large", "client_timeout", "upstream_unreachable", "upstream_timeout", "upstream_closed", "upstream_invalid",
-    "bug",
+    "bug", "upstream_out",
 )  # fmt: skip
 _REASON_AT = {reason: CLASSES + index for index, reason in enumerate(REASONS)}
 ROUTE = CLASSES + len(REASONS)

@@ -246,6 +246,8 @@ class UpstreamConnection(asyncio.Protocol):
         if status == 101:
             request.status = status
             self._out.append(self._switching(request))
+            if self._handler.watched:
+                self._handler.answered(request.target, status)
             return
         if status < 200:
             self._pass_interim(request, status)

@@ -12,7 +12,10 @@ twice as many.
 
 A target that is down or ejected (`breaker.py`) is not picked; one that is half open gets one request at a time. When
 all are down, all are picked again: checks that all fail at once say more about the checks than about the targets, and
-a request that fails is no worse than one that is refused.
+a request that fails is no worse than one that is refused. With `refuse` none is picked then, and all may be ejected.
+
+With a slow start, a target that comes back, or is new beside known ones, gets a share of its weight that grows. It
+has no effect on `hash`, where a key's target must not depend on the time.
 """
 
 from __future__ import annotations
@@ -22,21 +25,36 @@ import math
 import random
 from collections.abc import Callable, Collection, Sequence
 
-from apigw_cli.integrations.breaker import CLOSED, HALF_OPEN, Breaker, Ejection
+from apigw_cli.integrations.breaker import CLOSED, HALF_OPEN, OPEN, Breaker, Ejection
 
+FIRST_SHARE = 0.1  # so that a target that starts slowly is heard of at all
 ALGORITHMS = ("round_robin", "least_outstanding", "random_two", "hash")
 
 
 class Target:
     """One server of an upstream: base URL and position, how many requests it has under way, and whether it is up."""
 
-    __slots__ = ("breaker", "credit", "index", "on_trial", "outstanding", "seed", "up", "url", "weight")
+    __slots__ = (
+        "breaker",
+        "credit",
+        "index",
+        "on_trial",
+        "outstanding",
+        "seed",
+        "share",
+        "since",
+        "up",
+        "url",
+        "weight",
+    )
 
     def __init__(self, url: str, index: int, weight: int = 1) -> None:
         self.url = url
         self.index = index
         self.weight = weight
-        self.credit = 0  # what weighted turns owe it
+        self.share: float = weight  # what of its weight it gets now
+        self.since: int | None = None  # when its slow start began
+        self.credit = 0.0  # what weighted turns owe it
         self.seed = hashlib.blake2b(url.encode(), digest_size=16).digest()
         self.outstanding = 0
         self.up = True
@@ -51,9 +69,19 @@ class Balancer:
     """Picks targets. Every `pick` is followed by one `done` with the same target, whatever became of the request."""
 
     def __init__(
-        self, urls: Sequence[str], algorithm: str, ejection: Ejection | None = None, weights: Sequence[int] = ()
+        self,
+        urls: Sequence[str],
+        algorithm: str,
+        ejection: Ejection | None = None,
+        weights: Sequence[int] = (),
+        *,
+        slow_start: int = 0,
+        refuse: bool = False,
     ) -> None:
-        """Raises ValueError for no targets and for an algorithm that there is not."""
+        """`slow_start`: nanoseconds. `refuse`: pick none where all are out.
+
+        Raises ValueError for no targets and for an algorithm that there is not.
+        """
         if not urls:
             raise ValueError("an upstream needs at least one target")
         if algorithm not in ALGORITHMS:
@@ -67,22 +95,34 @@ class Balancer:
                 target.breaker = Breaker(ejection)
         self._usable = self.targets  # what is picked from: those that are up, or all
         self._next = 0
-        uneven = len(set(weights)) > 1
-        self._turn = self._weighted_turn if uneven else self._round_robin
-        choices: dict[str, Callable[[], Target]] = {
-            "round_robin": self._turn,
-            "least_outstanding": self._least_of_all if uneven else self._least_outstanding,
-            "random_two": self._random_two,
-            "hash": self._turn,
-        }
-        self._choose = self._single if len(urls) == 1 else choices[algorithm]
+        self._algorithm = algorithm
+        self._uneven = len(set(weights)) > 1
+        self._slow_start = slow_start if len(urls) > 1 and algorithm != "hash" else 0
+        self._refuse = refuse
+        self._now = 0  # as of the last `wake`
+        self._choose = self._choice(self._uneven)
+
+    def _choice(self, uneven: bool) -> Callable[[], Target]:
+        if len(self.targets) == 1:
+            return self._single
+        if self._algorithm == "random_two":
+            return self._random_two
+        if self._algorithm == "least_outstanding":
+            return self._least_of_all if uneven else self._least_outstanding
+        return self._weighted_turn if uneven else self._round_robin
 
     def pick(self) -> Target:
-        """The target for one request, counted as under way from now on."""
+        """The target for one request, counted as under way from now on. Not with `refuse`."""
         return self._count(self._choose())
 
-    def pick_for(self, key: bytes) -> Target:
-        """The target for requests with this key, counted."""
+    def pick_any(self) -> Target | None:
+        """As `pick`; None where all are out and requests are to be refused then."""
+        return self._count(self._choose()) if self._usable else None
+
+    def pick_for(self, key: bytes) -> Target | None:
+        """The target for requests with this key, counted; None as in `pick_any`."""
+        if not self._usable:
+            return None
         return self._count(max(self._usable, key=lambda target: _affinity(target, key)))
 
     def _count(self, target: Target) -> Target:
@@ -108,6 +148,8 @@ class Balancer:
 
     def set_up(self, target: Target, up: bool) -> None:
         """A health check has found `target` up or down."""
+        if up and not _well(target):
+            self._warm(target, self._now)
         target.up = up
         if up and target.breaker is not None:
             target.breaker.reset()
@@ -120,32 +162,65 @@ class Balancer:
             before = breaker.state
             breaker.succeeded()
             if breaker.state != before:
+                target.on_trial = False
+                self._warm(target, self._now)
                 self._sift()
 
     def failed(self, target: Target, now: int) -> None:
         """A request to `target` failed, and the target is to blame."""
         if target.breaker is not None:
-            target.breaker.failed(now, any(_well(other) for other in self.targets if other is not target))
+            others = self._refuse or any(_well(other) for other in self.targets if other is not target)
+            target.breaker.failed(now, others)
             self._sift()
 
     def wake(self, now: int) -> None:
-        """Time has passed: what was ejected long enough may be tried."""
+        """Time has passed: what was ejected long enough may be tried, what starts slowly gets more."""
+        self._now = now
         for target in self.targets:
             if target.breaker is not None and target.breaker.state != CLOSED:
                 target.breaker.wake(now)
                 self._sift()
+            if target.since is not None:
+                self._warm(target, target.since)
 
-    def inherit(self, before: Balancer) -> None:
-        """What `before` knows of targets that both have. Only for the same `ejection`."""
-        known = {target.url: target.breaker for target in before.targets}
+    def _warm(self, target: Target, since: int) -> None:
+        """`target` starts slowly, from `since` on."""
+        if not self._slow_start:
+            return
+        grown = ramp(self._now - since, self._slow_start)
+        target.since = since if grown < 1 else None
+        target.share = target.weight * grown if grown < 1 else target.weight
+        starting = any(other.since is not None for other in self.targets)
+        self._choose = self._choice(self._uneven or starting)
+
+    def inherit(self, before: Balancer, now: int, *, ejections: bool) -> None:
+        """What `before` knows of targets that both have; those that it did not have start slowly.
+
+        `ejections`: take over what was ejected as well, being ejected by the same settings.
+        """
+        self._now = now
+        known = {target.url: target for target in before.targets}
         for target in self.targets:
-            target.breaker = known.get(target.url) or target.breaker
+            same = known.get(target.url)
+            if same is None:
+                self._warm(target, now)
+                continue
+            if ejections:
+                target.breaker = same.breaker or target.breaker
+            if same.since is not None:
+                self._warm(target, same.since)
         self._sift()
 
+    def retry_after(self, now: int) -> int:
+        """Whole seconds, at least one, until the next ejected target may be tried."""
+        ends = [t.breaker.until for t in self.targets if t.breaker is not None and t.breaker.state == OPEN]
+        return max(1, -((now - min(ends)) // 10**9)) if ends else 1
+
     def _sift(self) -> None:
-        """The ejected are never all (`failed`), but those that are left may be down."""
+        """Without `refuse` the ejected are never all (`failed`), but those that are left may be down."""
         up = tuple(target for target in self.targets if target.up)
-        self._usable = tuple(target for target in up if _may_be_picked(target)) or up or self.targets
+        usable = tuple(target for target in up if _may_be_picked(target))
+        self._usable = usable if self._refuse else usable or up or self.targets
 
     def _single(self) -> Target:
         return self.targets[0]
@@ -160,9 +235,9 @@ class Balancer:
         """Smooth: each gets its weight in credit, the richest is picked and pays for all."""
         among = among or self._usable
         for target in among:
-            target.credit += target.weight
+            target.credit += target.share
         best = max(among, key=lambda target: target.credit)
-        best.credit -= sum(target.weight for target in among)
+        best.credit -= sum(target.share for target in among)
         return best
 
     def _least_of_all(self) -> Target:
@@ -192,12 +267,17 @@ class Balancer:
         return usable[at]
 
 
+def ramp(elapsed: int, duration: int) -> float:
+    """What share of its weight a target gets, so long after it came back: straight up, from a tenth to all of it."""
+    return max(FIRST_SHARE, min(1.0, elapsed / duration))
+
+
 def _load(target: Target) -> float:
-    return target.outstanding / target.weight
+    return target.outstanding / target.share
 
 
 def _draw(targets: Sequence[Target]) -> Target:
-    return random.choices(targets, [target.weight for target in targets])[0]
+    return random.choices(targets, [target.share for target in targets])[0]
 
 
 def _affinity(target: Target, key: bytes) -> float:

@@ -131,6 +131,8 @@ class Upstream(msgspec.Struct, frozen=True, omit_defaults=True):
     hash_on: str = ""
     preserve_host: bool = False  # send the Host that the client asked for, not the target's
     tls: UpstreamTls = msgspec.field(default_factory=UpstreamTls)
+    refuse: bool = False  # requests while every target is out
+    slow_start: float = 0  # seconds; 0: none
 
 
 class AuthScheme(msgspec.Struct, frozen=True):

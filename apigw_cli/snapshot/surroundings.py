@@ -42,6 +42,8 @@ class Surroundings:
                 _hash_on(upstream),
                 upstream.host == "preserve",
                 self._tls(upstream, targets, at),
+                upstream.when_all_out == "refuse",
+                float(upstream.slow_start or 0),
             )
             written = openapi.mapping(openapi.mapping(self.config.data.get("upstreams")).get(name))
             for key in written:

@@ -366,8 +366,17 @@ def _settings(before: Upstream, after: Upstream) -> Iterator[tuple[str, str, str
         yield "health", _health(before), _health(after)
     if before.eject != after.eject:
         yield "eject", _eject(before), _eject(after)
+    if before.refuse != after.refuse:
+        words = {False: "try", True: "refuse"}
+        yield "when_all_out", words[before.refuse], words[after.refuse]
+    if before.slow_start != after.slow_start:
+        yield "slow_start", _seconds(before.slow_start), _seconds(after.slow_start)
     if before.retries != after.retries:  # never of what could do harm twice, so for clients nothing changes
         yield "retries", _retries(before), _retries(after)
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:g} s" if seconds else "none"
 
 
 def _weights(upstream: Upstream) -> str:

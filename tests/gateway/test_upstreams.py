@@ -376,3 +376,35 @@ def test_what_is_hashed_goes_to_one_target(
     homes = {(line["query"][0], line["upstream"]) for line in logged}
     assert len(homes) == 12
     assert {upstream for _, upstream in homes} == {server.url for server in pair}
+
+
+def test_with_all_out_requests_are_refused_until_one_tries(tmp_path: Path) -> None:
+    """The only target is ejected; after its time one request finds that it is back."""
+    server = Server()
+    configure_one(tmp_path, server.url, "when_all_out: refuse, eject: {after: 2, first: 2s, longest: 2s}")
+    gateway = Gateway(tmp_path, "--workers", "1")
+    try:
+        gateway.ready()
+        server.kill()
+        assert [get(gateway) for _ in range(4)] == [502, 502, 503, 503]
+        connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=PATIENCE)
+        connection.request("GET", "/echo")
+        answer = connection.getresponse()
+        if answer.status == 503:
+            assert answer.getheader("Retry-After") in ("1", "2")
+        connection.close()
+        assert gateway.log_line(reason="upstream_out")["upstream"] is None
+        server.revive()
+        wait_until(lambda: get(gateway) == 200, "it is asked again")
+        assert gateway.metric("apigw_refusals_total", reason="upstream_out") >= 2
+    finally:
+        gateway.stop()
+        server.kill()
+
+
+def configure_one(folder: Path, url: str, settings: str) -> None:
+    (folder / "spec.yaml").write_text(SPEC)
+    (folder / "apigw.yaml").write_text(
+        "version: 1\napis: {pair: {spec: spec.yaml, upstream: both}}\n"
+        f'upstreams:\n  both: {{targets: ["{url}"], {settings}}}\n'
+    )

@@ -222,6 +222,19 @@ def test_an_upstream_in_trouble(build: Build) -> None:
     assert "proxy_next_upstream_tries 3;" in written
 
 
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ("slow_start: 10s", "nginx has slow_start (10 s) only in its commercial edition"),
+        ("eject: {}, when_all_out: refuse", "nginx answers 502, not 503, while every server is out"),
+    ],
+)
+def test_what_nginx_cannot_do_for_an_upstream_is_said(build: Build, settings: str, said: str) -> None:
+    config = CONFIG.replace("balance: least_outstanding", settings)
+    gaps = Configuration(build(config, shop=SHOP, keys="{}"), "8080").gaps
+    assert any(said in gap.message for gap in gaps)
+
+
 def test_the_same_snapshot_gives_the_same_file(build: Build) -> None:
     compiled = build(CONFIG, shop=SHOP, keys="{}")
     assert Configuration(compiled, "8080").text() == Configuration(compiled, "8080").text()

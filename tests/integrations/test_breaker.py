@@ -93,7 +93,7 @@ def test_a_health_check_that_brings_it_back_ends_the_ejection() -> None:
 def test_a_successor_knows_what_was_known() -> None:
     before, after = Balancer(THREE, "round_robin", SETTINGS), Balancer(THREE[:2], "least_outstanding", SETTINGS)
     eject(before, 0, 0)
-    after.inherit(before)
+    after.inherit(before, 0, ejections=True)
     assert names(after, 3) == "bbb"
 
 

@@ -206,6 +206,18 @@ WRONG = [
         "first must be more than nothing and not more than longest",
     ),
     (
+        '["http://127.0.0.1:9001"]',
+        '["http://127.0.0.1:9001"], when_all_out: refuse',
+        "apigw.yaml:7:9",
+        "when_all_out: refuse needs health or eject: without them no target is ever out",
+    ),
+    (
+        '["http://127.0.0.1:9001"]',
+        '["http://127.0.0.1:9001"], balance: hash, hash_on: ip, slow_start: 1s',
+        "apigw.yaml:7:9",
+        "slow_start has no effect with balance: hash",
+    ),
+    (
         "upstreams:",
         "auth: {Kay: {keys: {file: f, env: E}}}\nupstreams:",
         "apigw.yaml:6:8",

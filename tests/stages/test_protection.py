@@ -112,6 +112,11 @@ CASES = [
         {("upstream-changed", Level.NEUTRAL, "upstream pets")},
     ),
     (
+        "slow start and refusal",
+        [(CONFIG, '["${pets_url}"]', '["${pets_url}"], eject: {}, slow_start: 5s, when_all_out: refuse')],
+        {("upstream-changed", Level.NEUTRAL, "upstream pets")},
+    ),
+    (
         "answered by a mock",
         [(CONFIG, "      createPet:\n", "      createPet:\n        mock: true\n")],
         {("integration-changed", Level.WEAKEN, "createPet")},

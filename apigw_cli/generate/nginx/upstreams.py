@@ -135,6 +135,10 @@ def gaps(upstream: Upstream) -> Iterator[str]:
         )
     if upstream.retries is not None:
         yield "nginx has no budget for retries, and none after a connection that took too long"
+    if upstream.refuse:
+        yield "nginx answers 502, not 503, while every server is out, and never takes out an only one"
+    if upstream.slow_start:
+        yield f"nginx has slow_start ({upstream.slow_start:g} s) only in its commercial edition: it is left out"
     if upstream.health is not None:
         yield f"nginx has no active health checks: GET {upstream.health.path} is not sent, every target counts as well"
     names = [host for target in upstream.targets if not _is_address(host := urlsplit(target).hostname or "")]
