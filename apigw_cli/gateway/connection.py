@@ -244,7 +244,11 @@ class ClientConnection(Reader):
             self._lose(request, error)
 
     def _refuse(self, request: Request, refusal: Refusal) -> None:
-        self.answer(request, refusal.status, refusal.message, refusal.headers, refusal.reason)
+        if refusal.body is None:
+            self.answer(request, refusal.status, refusal.message, refusal.headers, refusal.reason)
+        else:
+            request.reason = refusal.reason
+            self.respond(request, refusal.status, refusal.headers, refusal.body)
 
     def _lose(self, request: Request, error: Exception) -> None:
         self.site.report(error)

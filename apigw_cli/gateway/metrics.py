@@ -24,10 +24,11 @@ HISTOGRAM = _SUM + 1
 # A route's words: one for each class of status (1 to 5; 0 is not used), then one for each reason.
 CLASSES = 6
 REASONS = (
-    "unauthorized", "rate_limited", "overloaded", "no_route", "method_not_allowed", "malformed", "client_gone",
-    "too_large", "client_timeout", "upstream_unreachable", "upstream_timeout", "upstream_closed", "upstream_invalid",
-    "bug", "upstream_out",
+    "unauthorized", "forbidden", "auth_unavailable", "rate_limited", "overloaded", "no_route", "method_not_allowed",
+    "malformed", "client_gone", "too_large", "client_timeout", "upstream_unreachable", "upstream_timeout",
+    "upstream_closed", "upstream_invalid", "bug", "upstream_out",
 )  # fmt: skip
+_BEFORE_LIMITS = ("unauthorized", "forbidden", "auth_unavailable")  # refusals of requests that no limit has seen
 _REASON_AT = {reason: CLASSES + index for index, reason in enumerate(REASONS)}
 ROUTE = CLASSES + len(REASONS)
 
@@ -197,7 +198,7 @@ def _limiter(counts: Counts, limited: frozenset[tuple[str, str]]) -> Iterator[st
             continue
         refused = words[_REASON_AT["rate_limited"]]
         # The limiter comes after authentication: those it let through are all others that came that far.
-        allowed = sum(words[1:CLASSES]) - refused - words[_REASON_AT["unauthorized"]]
+        allowed = sum(words[1:CLASSES]) - refused - sum(words[_REASON_AT[one]] for one in _BEFORE_LIMITS)
         for decision, number in (("allowed", allowed), ("refused", refused)):
             yield f"apigw_limiter_decisions_total{_labels(api=api, route=route, decision=decision)} {number}"
 

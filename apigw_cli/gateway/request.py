@@ -38,6 +38,7 @@ class Request(msgspec.Struct, eq=False):
 
     principal: str | None = None
     claims: Mapping[str, Any] | None = None
+    usage_plan: str | None = None
     extra: list[bytes] = []
     remove: set[bytes] = set()
     answer_extra: list[bytes] = []

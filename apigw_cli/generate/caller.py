@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from apigw_cli.limits.store import MemoryStore
 from apigw_cli.policies import auth
@@ -42,6 +44,8 @@ class _Exchange:
         self.headers = [(_bytes(name), _bytes(value)) for name, value in request.headers]
         self.client_ip = "127.0.0.1"
         self.principal: str | None = None
+        self.claims: Mapping[str, Any] | None = None
+        self.usage_plan: str | None = None
         self.extra: list[bytes] = []
         self.remove: set[bytes] = set()
         self.answer_extra: list[bytes] = []

@@ -18,6 +18,7 @@ the task is cancelled when its client leaves. What can be decided when the Snaps
 from __future__ import annotations
 
 import enum
+import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -53,9 +54,9 @@ class Exchange(Protocol):
     forwarded. `answer_extra` are header lines for the client's answer, whoever gives it. An entry is one or
     more complete lines, each `b"Name: value\\r\\n"`, so that the gateway only joins them.
 
-    `principal` is the caller's name, `claims` what a token says of the caller; both None where nobody has proved
-    who they are. `client_certificate` is None where the client has shown none. What is there has been verified: a
-    certificate of other authorities ends the handshake.
+    `principal` is the caller's name, `claims` what a token says of the caller, `usage_plan` the plan that a credential
+    belongs to; all None where nobody has proved who they are. `client_certificate` is None where the client has shown
+    none. What is there has been verified: a certificate of other authorities ends the handshake.
     """
 
     method: bytes
@@ -65,6 +66,7 @@ class Exchange(Protocol):
     client_ip: str
     principal: str | None
     claims: Mapping[str, Any] | None
+    usage_plan: str | None
     extra: list[bytes]
     remove: set[bytes]
     answer_extra: list[bytes]
@@ -84,13 +86,15 @@ class Exchange(Protocol):
 class Refusal:
     """The gateway's own answer: status, message (becomes `{"message": …}`) and extra header lines.
 
-    `headers` are written as in `Exchange.extra`; what the steps before put into `answer_extra` is sent too.
+    `headers` are written as in `Exchange.extra`; what the steps before put into `answer_extra` is sent too. A `body`
+    is sent as it is, in place of the message; `headers` then say what type it has.
     """
 
     status: int
     message: str
     headers: tuple[bytes, ...] = ()
     reason: str = ""  # for the log and the metrics, e.g. "rate_limited"
+    body: bytes | None = None
 
 
 Waiting = Coroutine[Any, Any, Refusal | None]
@@ -117,10 +121,10 @@ def _file_of(reference: str) -> str:
 class Runtime:
     """What `compile` may use while one Snapshot is loaded.
 
-    `clock` is monotonic, in nanoseconds, the same for every worker. `secret` gives the bytes behind a
-    reference (`file:NAME`, `env:NAME`) and `label` how to name that file in messages. `memo` is for work that
-    routes share, such as reading a key list once: it lives as long as the load. `services` is for what must live
-    longer: connections to a store, keys that were fetched.
+    `clock` is monotonic, in nanoseconds, the same for every worker; `wall` says seconds since 1970 (UTC). `secret`
+    gives the bytes behind a reference (`file:NAME`, `env:NAME`) and `label` how to name that file in messages.
+    `memo` is for work that routes share, such as reading a key list once: it lives as long as the load. `services`
+    is for what must live longer: connections to a store, keys that were fetched.
     """
 
     snapshot: Snapshot
@@ -130,6 +134,7 @@ class Runtime:
     label: Callable[[str], str] = _file_of
     memo: dict[Any, Any] = field(default_factory=dict)
     services: Services = field(default_factory=Services)
+    wall: Callable[[], float] = time.time
 
 
 class Policy(Protocol):

@@ -21,6 +21,8 @@ class Exchange:
     query: bytes = b""
     client_ip: str = "192.0.2.1"
     principal: str | None = None
+    claims: dict[str, Any] | None = None
+    usage_plan: str | None = None
     method: bytes = b"GET"
     path: str = "/"
     extra: list[bytes] = field(default_factory=list)
