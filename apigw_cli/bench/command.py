@@ -17,15 +17,14 @@ from apigw_cli.bench.limit import Declared
 from apigw_cli.bench.plan import Plan
 from apigw_cli.bench.request import Request
 from apigw_cli.bench.result import Result, assemble
+from apigw_cli.bench.times import Times, times_of
 from apigw_cli.config import project
-from apigw_cli.config.values import parse_duration
 from apigw_cli.errors import UsageError
 from apigw_cli.policies.registry import POLICIES
 from apigw_cli.snapshot.compiler import Compiled, compile_project
 
-DEFAULT_DURATION, DEFAULT_WARMUP = 10.0, 1.0
-_LONGEST_RUN, _LONGEST_TIMEOUT = 12 * 3600.0, 3600.0
-_MOST_CONNECTIONS = 65_536
+DEFAULT_WARMUP = 1.0
+MOST_CONNECTIONS, MOST_WORKERS = 65_536, 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +61,9 @@ class Talk:
 def bench(options: Options, talk: Talk) -> Result:
     """Make the load that was asked for, and judge it. Raises ApigwError where it cannot be made."""
     _check(options)
-    times = _times(options)  # before anything is started
-    with _ending_on_sigterm(), _aimed(options, talk) as (request, limited):
+    counted = options.requests is not None
+    times = times_of(options.duration, options.warmup, options.timeout, of_requests=counted)
+    with ending_on_sigterm(), _aimed(options, talk) as (request, limited):
         plan = _plan(options, times, request, limited)
         plan = msgspec.structs.replace(plan, target=reach(plan.target, plan.timeout))
         words = plan.in_words()
@@ -74,7 +74,7 @@ def bench(options: Options, talk: Talk) -> Result:
 
 
 @contextlib.contextmanager
-def _ending_on_sigterm() -> Iterator[None]:
+def ending_on_sigterm() -> Iterator[None]:
     """SIGTERM ends things as Ctrl-C does, so that nothing that was started here is left running."""
 
     def end(_number: int, _frame: object) -> None:
@@ -93,8 +93,8 @@ def _check(options: Options) -> None:
             f"{options.concurrency} in flight are too few for {options.workers} workers",
             hint=f"--concurrency is the total over all workers: at least {options.workers}",
         )
-    if options.concurrency > _MOST_CONNECTIONS:
-        raise UsageError(f"at most {_MOST_CONNECTIONS:,} connections")
+    if options.concurrency > MOST_CONNECTIONS:
+        raise UsageError(f"at most {MOST_CONNECTIONS:,} connections")
     if options.duration is not None and options.requests is not None:
         raise UsageError("--duration and --requests exclude each other")
     verifying = options.verify_limits or options.limit is not None
@@ -151,26 +151,7 @@ def _declared(compiled: Compiled, name: str, found: Declared | None) -> Declared
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Times:
-    """Seconds. `duration` None: as long as the requests last; `warmup` None: as suits the run."""
-
-    duration: float | None
-    warmup: float | None
-    timeout: float
-
-
-def _times(options: Options) -> _Times:
-    duration = None
-    if options.requests is None:
-        duration = _seconds("--duration", options.duration, DEFAULT_DURATION, _LONGEST_RUN)
-    warmup = None
-    if options.warmup is not None:
-        warmup = _seconds("--warmup", options.warmup, 0.0, _LONGEST_RUN, least=0.0)
-    return _Times(duration, warmup, _seconds("--timeout", options.timeout, 10.0, _LONGEST_TIMEOUT))
-
-
-def _plan(options: Options, times: _Times, request: Request, limited: Declared | None) -> Plan:
+def _plan(options: Options, times: Times, request: Request, limited: Declared | None) -> Plan:
     # What comes before the measurement is part of a limit's history, and would be missing in the proof.
     warm = DEFAULT_WARMUP if times.duration is not None and limited is None else 0.0
     return Plan(
@@ -186,15 +167,3 @@ def _plan(options: Options, times: _Times, request: Request, limited: Declared |
         rate=options.rate,
         watch=limited.watch(options.workers) if limited else None,
     )
-
-
-def _seconds(flag: str, text: str | None, otherwise: float, most: float, least: float = 0.001) -> float:
-    if text is None:
-        return otherwise
-    try:
-        seconds = float(parse_duration(text))
-    except ValueError as error:
-        raise UsageError(f"{flag}: {error}") from None
-    if not least <= seconds <= most:
-        raise UsageError(f"{flag} {text} is not between {least:g} s and {most:g} s")
-    return seconds

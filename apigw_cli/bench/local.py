@@ -81,7 +81,7 @@ def gateway(
     command = ["serve", "-c", str(config), "--stage", compiled.snapshot.stage, "--workers", str(WORKERS)]
     command += ["--host", HOST, "--port", "0", "--admin-port", "0", "--access-log", "off", "--no-watch"]
     say(f"starting a gateway with {WORKERS} workers{' and the sample upstream' if upstream else ''} …")
-    with _process([*command, *upstream], known.environment, route.api) as log:
+    with running([*command, *upstream], known.environment, when_ready(route.api)) as log:
         request = request_for(route, sample, known, ports_in(log.read_text(), route.api)[0])
         own = {name.lower() for name, _ in extra}
         kept = tuple(pair for pair in request.headers if pair[0].lower() not in own)
@@ -127,9 +127,19 @@ def ports_in(log: str, api: str) -> list[int]:
     return ports if len(ports) == 2 else []
 
 
+def when_ready(api: str) -> Callable[[str], bool]:
+    """Tells by what a gateway has printed whether it serves."""
+
+    def ready(log: str) -> bool:
+        ports = ports_in(log, api)
+        return bool(ports) and _answers(f"http://{HOST}:{ports[1]}/ready")
+
+    return ready
+
+
 @contextlib.contextmanager
-def _process(command: list[str], environment: dict[str, str], api: str) -> Iterator[Path]:
-    """Run the gateway; yields the file that it prints to once it is ready."""
+def running(command: list[str], environment: dict[str, str], ready: Callable[[str], bool]) -> Iterator[Path]:
+    """Run `apigw COMMAND`; yields the file that it prints to once what it printed is `ready`."""
     with tempfile.TemporaryDirectory(prefix="apigw-bench-") as folder, (Path(folder) / "log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "apigw_cli.cli.app", *command],
@@ -142,7 +152,7 @@ def _process(command: list[str], environment: dict[str, str], api: str) -> Itera
             preexec_fn=_die_with_parent if sys.platform == "linux" else None,
         )
         try:
-            _wait_ready(process, Path(log.name), api)
+            _wait_ready(process, Path(log.name), f"apigw {command[0]}", ready)
             yield Path(log.name)
         finally:
             _stop(process)
@@ -153,17 +163,16 @@ def _die_with_parent() -> None:
     ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 
 
-def _wait_ready(process: subprocess.Popen[bytes], log: Path, api: str) -> None:
+def _wait_ready(process: subprocess.Popen[bytes], log: Path, name: str, ready: Callable[[str], bool]) -> None:
     deadline = time.monotonic() + _STARTUP
     while time.monotonic() < deadline and process.poll() is None:
-        ports = ports_in(log.read_text(encoding="utf-8", errors="replace"), api)
-        if ports and _answers(f"http://{HOST}:{ports[1]}/ready"):
+        if ready(log.read_text(encoding="utf-8", errors="replace")):
             return
         time.sleep(0.02)
     words = log.read_text(encoding="utf-8", errors="replace").strip()
     ended = process.poll() is not None
     raise EnvironmentFailure(
-        f"the gateway {f'ended with code {process.returncode}' if ended else f'was not ready after {_STARTUP:g} s'}",
+        f"{name} {f'ended with code {process.returncode}' if ended else f'was not ready after {_STARTUP:g} s'}",
         hint=words[-2000:] or None,
     )
 

@@ -1,6 +1,34 @@
-"""Totals divided over workers: nothing is multiplied, and no remainder is lost."""
+"""Numbers of workers and requests as typed, and totals divided over workers: nothing is multiplied, nothing lost."""
 
 from __future__ import annotations
+
+import re
+
+from apigw_cli.errors import UsageError
+
+_NUMBERS = re.compile(r"[0-9]{1,6}(,[0-9]{1,6})*")
+
+
+def numbers(flag: str, text: str, most: int) -> tuple[int, ...]:
+    """`1,2,4` as numbers from 1 to `most`, ascending, each once. Raises UsageError."""
+    tidy = text.replace(" ", "")
+    found = sorted({int(one) for one in tidy.split(",")}) if _NUMBERS.fullmatch(tidy) else []
+    if not found:
+        raise UsageError(f"{flag} {text}: that is no number", hint=f"{flag} 2, or with --sweep {flag} 1,2,4")
+    for one in found:
+        if not 1 <= one <= most:
+            raise UsageError(f"{flag}: {one} is not between 1 and {most:,}")
+    return tuple(found)
+
+
+def number(flag: str, text: str | None, most: int, otherwise: int) -> int:
+    """The one number of a run; `otherwise` where none was given. Raises UsageError."""
+    if text is None:
+        return otherwise
+    found = numbers(flag, text, most)
+    if len(found) > 1 or "," in text:
+        raise UsageError(f"{flag} {text}: several values are for a grid", hint="add --sweep")
+    return found[0]
 
 
 def spread(total: int, workers: int) -> list[int]:

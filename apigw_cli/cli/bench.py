@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from apigw_cli.cli import terminal
-from apigw_cli.errors import EnvironmentFailure
+from apigw_cli.errors import EnvironmentFailure, UsageError
 
 _COLOUR = re.compile(r"\x1b\[[0-9]+m")
 
@@ -18,10 +18,28 @@ def bench(
     url: Annotated[
         str | None, typer.Argument(help="Default: a gateway started for this run.", show_default=False)
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, max=256, help="Processes, each one event loop: parallelism.")] = 1,
+    workers: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N",
+            help="Processes, each one event loop: parallelism. With --sweep several: 1,2,4.",
+            show_default="1",
+        ),
+    ] = None,
     concurrency: Annotated[
-        int, typer.Option(min=1, help="In flight at once over all workers, each on its own connection.")
-    ] = 32,
+        str | None,
+        typer.Option(
+            metavar="N",
+            help="In flight at once over all workers, each on its own connection. With --sweep several: 1,8,64.",
+            show_default="32",
+        ),
+    ] = None,
+    sweep: Annotated[
+        bool,
+        typer.Option(
+            "--sweep", help="Measure a grid of --workers and --concurrency; without a URL, of our own servers."
+        ),
+    ] = False,
     duration: Annotated[str | None, typer.Option(help="How long to measure: 10s, 1m.", show_default="10s")] = None,
     requests: Annotated[
         int | None, typer.Option(min=1, help="So many requests instead, over all workers.", show_default=False)
@@ -81,16 +99,38 @@ def bench(
     Without a URL it starts the configured gateway (and the sample upstream) for itself, and loads its strictest route.
     Totals are totals: --concurrency, --rate and --requests are divided over the workers, never multiplied.
 
+    --sweep shows that concurrency is not parallelism: what more in flight cures, and what more workers do.
+
     Exit codes: 0, 4 a limit does not hold, 7 not trustworthy or not proved, 1 nothing answered, 130 interrupted.
     """
-    from apigw_cli.bench.command import Options, Talk
+    from apigw_cli.bench import sweeping
+    from apigw_cli.bench.command import MOST_CONNECTIONS, MOST_WORKERS, Options, Talk
     from apigw_cli.bench.command import bench as run
-    from apigw_cli.cli import bench_progress, bench_report
+    from apigw_cli.bench.spread import number
+    from apigw_cli.cli import bench_progress, bench_report, bench_sweep_report
 
+    if sweep:
+        single: dict[str, object] = {
+            "--requests": requests,
+            "--rate": rate,
+            "--verify-limits": verify_limits or None,
+            "--limit": limit,
+        }
+        ours: dict[str, object] = {"--route": route, "--config": config, "--stage": stage}
+        _refuse(single | ours, "a sweep")
+        if url is None:
+            _refuse({"--header": header, "--method": method, "--data": data}, "a sweep of our own servers")
+        headers = tuple(header or ())
+        wanted = sweeping.Options(url, workers, concurrency, duration, warmup, timeout, headers, method, data)
+        with bench_progress.shown(quiet=quiet) as progress:
+            swept = sweeping.sweep_over(wanted, sweeping.Talk(progress.note, progress.cell))
+        text = swept.encode().decode() if output == "json" else bench_sweep_report.text(swept, quiet=quiet)
+        _deliver(text, to, swept.exit_code)
+        return
     options = Options(
         url=url,
-        workers=workers,
-        concurrency=concurrency,
+        workers=number("--workers", workers, MOST_WORKERS, 1),
+        concurrency=number("--concurrency", concurrency, MOST_CONNECTIONS, 32),
         duration=duration,
         requests=requests,
         rate=rate,
@@ -108,12 +148,22 @@ def bench(
     with bench_progress.shown(quiet=quiet) as progress:
         result = run(options, Talk(progress.note, progress.show, progress.begin))
     text = result.encode().decode() if output == "json" else bench_report.text(result, quiet=quiet)
+    _deliver(text, to, result.exit_code)
+
+
+def _refuse(given: dict[str, object], what: str) -> None:
+    for name, value in given.items():
+        if value is not None:
+            raise UsageError(f"{name} has no meaning for {what}")
+
+
+def _deliver(text: str, to: Path | None, code: int) -> None:
     if to is None:
         terminal.out(text)
     else:
         _write(to, text)
-    if result.exit_code:
-        raise typer.Exit(result.exit_code)
+    if code:
+        raise typer.Exit(code)
 
 
 def _write(path: Path, text: str) -> None:

@@ -29,6 +29,9 @@ class Quiet:
     def show(self, live: Live) -> None:
         pass
 
+    def cell(self, done: int, total: int, words: str) -> None:
+        pass
+
 
 class Notes(Quiet):
     """The lines about the work, without a bar: stderr is not a terminal."""
@@ -72,6 +75,13 @@ class Bar(Notes):
             description="measuring" if live.measuring else "warming up",
             figures=" · ".join(parts) if live.measuring else "",
         )
+
+    def cell(self, done: int, total: int, words: str) -> None:
+        """One of many short measurements begins."""
+        if self._task is None:
+            self._task = self._progress.add_task("sweeping", total=total, figures="")
+            self._progress.start()
+        self._progress.update(self._task, completed=done, figures=words)
 
 
 @contextlib.contextmanager

@@ -1,0 +1,41 @@
+"""How long things last, from what was typed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from apigw_cli.config.values import parse_duration
+from apigw_cli.errors import UsageError
+
+DEFAULT_DURATION = 10.0
+_LONGEST_RUN, _LONGEST_TIMEOUT = 12 * 3600.0, 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Seconds. `duration` None: as long as the requests last; `warmup` None: as suits the run."""
+
+    duration: float | None
+    warmup: float | None
+    timeout: float
+
+
+def times_of(
+    duration: str | None, warmup: str | None, timeout: str, *, of_requests: bool, default: float = DEFAULT_DURATION
+) -> Times:
+    """The times as typed. Raises UsageError for what is no duration, or out of bounds."""
+    lasts = None if of_requests else _seconds("--duration", duration, default, _LONGEST_RUN)
+    before = _seconds("--warmup", warmup, 0.0, _LONGEST_RUN, least=0.0) if warmup is not None else None
+    return Times(lasts, before, _seconds("--timeout", timeout, 10.0, _LONGEST_TIMEOUT))
+
+
+def _seconds(flag: str, text: str | None, otherwise: float, most: float, least: float = 0.001) -> float:
+    if text is None:
+        return otherwise
+    try:
+        seconds = float(parse_duration(text))
+    except ValueError as error:
+        raise UsageError(f"{flag}: {error}") from None
+    if not least <= seconds <= most:
+        raise UsageError(f"{flag} {text} is not between {least:g} s and {most:g} s")
+    return seconds
