@@ -1,0 +1,67 @@
+"""The benchmarks still run, and say what they are there to say. The figures themselves mean nothing here."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="the benchmarks read /proc"),
+    pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="the benchmarks pin programs to two CPUs"),
+]
+
+
+def run(script: str, *options: str, path: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """A script's run with --json; `path` is where it finds programs, in place of the PATH."""
+    command = [sys.executable, str(BENCHMARKS / script), "--json", *options]
+    env = os.environ | ({"PATH": str(path)} if path else {})
+    return subprocess.run(command, capture_output=True, text=True, timeout=100, check=False, env=env)
+
+
+def figures(script: str, *options: str, codes: tuple[int, ...] = (0,)) -> Any:
+    """What a script writes with --json."""
+    done = run(script, *options)
+    assert done.returncode in codes, done.stdout + done.stderr
+    return json.loads(done.stdout)
+
+
+def need(*programs: str) -> None:
+    for program in programs:
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is not installed")
+
+
+def test_race_of_gateways() -> None:
+    need("nginx", "wrk", "taskset")
+    found = figures("gateway_race.py", "--only", "full", "routes", "ceiling", "--rounds", "1", "--seconds", "1")
+    assert list(found["rounds"]) == ["full", "routes", "ceiling"]
+    for (turn,) in found["rounds"].values():
+        assert turn["failed"] == 0
+        assert turn["rate"] > 0 < turn["p99_ms"]
+        assert 1 < turn["cpu_us"] < 10_000
+    assert found["marks"] == []  # each mark is a ratio of two, of which one does not run here
+
+
+def test_race_at_a_fixed_rate_without_one_that_is_not_installed(tmp_path: Path) -> None:
+    programs = ("nginx", "wrk", "taskset", "h2load")
+    need(*programs)
+    for program in programs:
+        (tmp_path / program).symlink_to(str(shutil.which(program)))
+    options = ["--only", "caddy", "limit", "--rounds", "1", "--seconds", "1", "--fixed-rate", "300"]
+    done = run("gateway_race.py", *options, "--connections", "4", path=tmp_path)
+    assert done.stderr == "caddy: not installed, left out\n"
+    found = json.loads(done.stdout)
+    assert list(found["rounds"]) == ["limit"]
+    (turn,) = found["rounds"]["limit"]
+    assert turn["failed"] == 0
+    assert 100 < turn["rate"] < 400
+    assert turn["p99_ms"] > 0
