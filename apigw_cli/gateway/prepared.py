@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from apigw_cli.gateway.metrics import Layout
 from apigw_cli.gateway.source import Loaded
 from apigw_cli.gateway.watch import Signature, signature
 from apigw_cli.limits.bucket import Decision, Limit
+from apigw_cli.limits.table import Charge
 from apigw_cli.policies.interface import Runtime
 from apigw_cli.policies.plan import steps
 from apigw_cli.routing.router import Router
@@ -82,4 +83,7 @@ class _Unused:
     full = 0
 
     def take(self, key: bytes, limit: Limit, now: int) -> Decision:
+        raise NotImplementedError
+
+    def take_all(self, charges: Sequence[Charge], now: int) -> list[Decision]:
         raise NotImplementedError

@@ -19,12 +19,12 @@ import hashlib
 
 import msgspec
 
+from apigw_cli.limits.kinds import FROZEN, used
+from apigw_cli.limits.kinds import TORN as TORN
 from apigw_cli.limits.rate import Rate
 
 BURST_MAXIMUM = 1_000_000_000
 CAPACITY_MAXIMUM = 1 << 61  # nanoseconds, 73 years: sums with a monotonic clock stay below FROZEN
-FROZEN = 1 << 62
-TORN = 1 << 63  # a `kind`: nobody knows what the `tat` beside it is measured with
 NEVER = (1 << 31) - 1  # seconds, as `reset` and `retry_after`: more requests will not be admitted by waiting
 
 _SECOND = 1_000_000_000
@@ -115,8 +115,7 @@ def rescale(limit: Limit, tat: int, kind: int, now: int) -> int:
     limit never refills anything, and a key at its end stays there until the new rate gives it tokens. Between the
     change and the key's next request its debt shrinks at the old rate.
     """
-    frozen, capacity = kind & FROZEN, kind & ~FROZEN
-    debt = capacity if kind == TORN else min(max(tat - (FROZEN if frozen else now), 0), capacity)
-    if not debt or not limit.capacity:
+    part, whole = used(tat, kind, now)
+    if not part or not limit.capacity:
         return 0
-    return (limit.origin or now) + -(-debt * limit.capacity // capacity)
+    return (limit.origin or now) + -(-part * limit.capacity // whole)

@@ -20,18 +20,19 @@ decision is harmless for the same reason as with locks: the order of the writes,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from apigw_cli.limits.bucket import NEVER, Decision, Limit
 from apigw_cli.limits.memory import SharedMemory
-from apigw_cli.limits.table import Table
+from apigw_cli.limits.table import Charge, Table
 
 # Slots for keys: 32 MiB, of which only pages in use take room. Measured: the first key that finds its bucket full of
 # keys that owe is about the 750,000th; of a million that all owe at once, 3.5 % are refused.
 CAPACITY = 1 << 20
 
 _CLOSED = Decision(False, 0, NEVER, NEVER)
-_FULL = Decision(False, 0, 1, 1)
+FULL = Decision(False, 0, 1, 1)  # this very object: the table has no room
 
 
 class Store(Protocol):
@@ -41,6 +42,9 @@ class Store(Protocol):
 
     def take(self, key: bytes, limit: Limit, now: int) -> Decision:
         """Ask for one request of `key`; `now` is CLOCK_MONOTONIC in nanoseconds, the same for all workers."""
+
+    def take_all(self, charges: Sequence[Charge], now: int) -> list[Decision]:
+        """Ask several limits at once, each for a key and a cost: all are charged, or none. Their names differ."""
 
 
 class MemoryStore:
@@ -66,8 +70,15 @@ class MemoryStore:
         decision = self._table.take(self._table.spot(limit, key), limit, now)
         if decision is None:
             self.full += 1
-            return _FULL
+            return FULL
         return decision
+
+    def take_all(self, charges: Sequence[Charge], now: int) -> list[Decision]:
+        decisions = self._table.take_all(charges, [self._table.spot(one.limit, one.key) for one in charges], now)
+        if decisions is None:
+            self.full += 1
+            return [FULL] * len(charges)
+        return decisions
 
     def owing(self, now: int) -> int:
         """How many keys have used something that is not refilled at `now`; takes milliseconds."""
@@ -110,8 +121,24 @@ class SharedStore:
             self._lockf(self.fd, self._unlock, 1, spot.bucket)
         if decision is None:
             self.full += 1
-            return _FULL
+            return FULL
         return decision
+
+    def take_all(self, charges: Sequence[Charge], now: int) -> list[Decision]:
+        spots = [self._table.spot(charge.limit, charge.key) for charge in charges]
+        # Always in the same order, so that no two processes wait for each other.
+        buckets = sorted({spot.bucket for spot in spots})
+        for bucket in buckets:
+            self._lockf(self.fd, self._exclusive, 1, bucket)
+        try:
+            decisions = self._table.take_all(charges, spots, now)
+        finally:
+            for bucket in buckets:
+                self._lockf(self.fd, self._unlock, 1, bucket)
+        if decisions is None:
+            self.full += 1
+            return [FULL] * len(charges)
+        return decisions
 
     def owing(self, now: int) -> int:
         """How many keys have used something that is not refilled at `now`; takes milliseconds."""

@@ -18,9 +18,11 @@ from __future__ import annotations
 import hashlib
 import mmap
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from apigw_cli.limits import bucket
+from apigw_cli.limits.algorithms import Algorithm
 from apigw_cli.limits.bucket import TORN, Decision, Limit
 from apigw_cli.limits.memory import PAGE, WORD
 
@@ -33,6 +35,14 @@ _HINTS = 16_384
 _HINT_BYTES = 128  # longer keys are not worth remembering
 _BUCKET_WORDS = PAGE // WORD
 _TAT_WORDS = WAYS * HASH // WORD
+
+
+class Charge(NamedTuple):
+    """What one limit is asked: so much of it, for one key."""
+
+    key: bytes
+    limit: Algorithm
+    cost: int = 1
 
 
 class Spot:
@@ -73,7 +83,7 @@ class Table:
         """Bytes for `capacity` slots."""
         return (max(1, -(-capacity // WAYS)) + 1) * PAGE
 
-    def spot(self, limit: Limit, key: bytes) -> Spot:
+    def spot(self, limit: Limit | Algorithm, key: bytes) -> Spot:
         """Where `key` belongs. The hash is keyed, so that nobody can choose keys that share a bucket."""
         name = limit.identity + key
         spot = self._hints.get(name)
@@ -102,6 +112,58 @@ class Table:
         if tat != old:
             words[at] = tat
         return decision
+
+    def take_all(self, charges: Sequence[Charge], spots: Sequence[Spot], now: int) -> list[Decision] | None:
+        """Ask several limits at once: all of them are charged, or none. None: there was no room for a new key.
+
+        `spots` are those of `charges`, all different. New keys come first: only they can still be turned away.
+        """
+        known = [self._find_at(spot) for spot in spots]
+        tats = [
+            self._current(spot, charge.limit, now) if found else 0
+            for spot, charge, found in zip(spots, charges, known, strict=True)
+        ]
+        asked = [charge.limit.ask(tat, now, charge.cost) for charge, tat in zip(charges, tats, strict=True)]
+        if not all(decision.allowed for _, decision in asked):
+            return [
+                charge.limit.ask(tat, now, 0)[1] if decision.allowed else decision
+                for charge, tat, (_, decision) in zip(charges, tats, asked, strict=True)
+            ]
+        if not self._insert_all(charges, spots, known, [tat for tat, _ in asked], now):
+            return None
+        for spot, found, old, (tat, _) in zip(spots, known, tats, asked, strict=True):
+            if found and tat != old:
+                self._words[spot.at] = tat
+        return [decision for _, decision in asked]
+
+    def _find_at(self, spot: Spot) -> bool:
+        here = spot.here
+        return self._memory[here : here + HASH] == spot.hash or self._find(spot)
+
+    def _current(self, spot: Spot, limit: Algorithm, now: int) -> int:
+        """The `tat` of a key that is there, as `limit` counts."""
+        at = spot.at
+        tat: int = self._words[at]
+        kind = self._words[at + 1]
+        if kind != limit.kind:
+            tat = limit.adopt(tat, kind, now)
+            self._rewrite(at, tat, limit.kind)
+        return tat
+
+    def _insert_all(
+        self, charges: Sequence[Charge], spots: Sequence[Spot], known: list[bool], tats: list[int], now: int
+    ) -> bool:
+        """Give the new keys that owe something their slots, all of them or none."""
+        done: list[Spot] = []
+        for charge, spot, found, tat in zip(charges, spots, known, tats, strict=True):
+            if found or not tat:
+                continue
+            if not self._insert(spot, tat, charge.limit.kind, now):
+                for other in done:
+                    self._words[other.at] = 0
+                return False
+            done.append(spot)
+        return True
 
     def _find(self, spot: Spot) -> bool:
         start = page = (spot.bucket + 1) * PAGE

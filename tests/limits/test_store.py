@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apigw_cli.limits import bucket
-from apigw_cli.limits.bucket import NEVER, Limit
+from apigw_cli.limits.algorithms import Bucket, FixedWindow
+from apigw_cli.limits.bucket import NEVER, Decision, Limit
 from apigw_cli.limits.memory import SharedMemory
 from apigw_cli.limits.rate import parse
-from apigw_cli.limits.store import MemoryStore, SharedStore
-from apigw_cli.limits.table import WAYS, Table
+from apigw_cli.limits.store import FULL, MemoryStore, SharedStore
+from apigw_cli.limits.table import WAYS, Charge, Table
 from tests.limits.stores import KINDS, AnyStore
 
 SECOND = 1_000_000_000
@@ -219,3 +220,45 @@ def test_other_memory_without_memfd(monkeypatch: pytest.MonkeyPatch) -> None:
     assert os.pread(memory.fd, 8, 0) == (7).to_bytes(8, "little")
     assert os.fstat(memory.fd).st_nlink == 0
     memory.close()
+
+
+# --- several limits at once
+
+
+def test_all_layers_are_charged_or_none(store: AnyStore) -> None:
+    wide, narrow = Bucket("wide", parse("1/m"), 3), Bucket("narrow", parse("1/m"), 1)
+    both = [Charge(b"k", wide), Charge(b"k", narrow)]
+    assert [d.allowed for d in store.take_all(both, NOW)] == [True, True]
+    refused = store.take_all(both, NOW)
+    assert [(d.allowed, d.remaining) for d in refused] == [(True, 2), (False, 0)]
+    # The wide one still has what it had: another narrow key may have it.
+    other = [Charge(b"k", wide), Charge(b"other", narrow)]
+    assert [d.remaining for d in store.take_all(other, NOW)] == [1, 0]
+    assert store.take_all([Charge(b"k", wide, 2)], NOW)[0].allowed is False
+    assert store.take_all([Charge(b"k", wide, 0)], NOW)[0].remaining == 1
+
+
+def test_a_new_key_without_room_charges_nobody(make: Callable[[int], AnyStore]) -> None:
+    store = make(WAYS)
+    hourly = Bucket("hourly", parse("1/h"), 1)
+    assert all(store.take_all([Charge(b"%d" % n, hourly)], NOW)[0].allowed for n in range(WAYS - 1))
+    known, new = Bucket("known", parse("1/h"), 5), Bucket("new", parse("1/h"), 1)
+    assert store.take_all([Charge(b"k", known)], NOW)[0].remaining == 4
+    assert store.take_all([Charge(b"k", known), Charge(b"x", new)], NOW) == [FULL, FULL]
+    assert store.full == 1
+    assert store.take_all([Charge(b"k", known, 0)], NOW)[0].remaining == 4
+    # Two new keys and one slot: neither gets it.
+    later = NOW + 3600 * SECOND
+    assert all(store.take_all([Charge(b"%d" % n, hourly)], later)[0].allowed for n in range(WAYS - 1))
+    assert store.take_all([Charge(b"a", new), Charge(b"b", known)], later) == [FULL, FULL]
+    assert store.take_all([Charge(b"a", new)], later)[0].allowed
+
+
+def test_both_ways_to_ask_agree(store: AnyStore) -> None:
+    one = Bucket("x", parse("5/s"), 3)
+    assert store.take(b"k", one, NOW) == Decision(True, 2, 1, 0)
+    assert store.take_all([Charge(b"k", one)], NOW) == [Decision(True, 1, 1, 0)]
+    assert store.take(b"k", one, NOW) == Decision(True, 0, 1, 0)
+    changed = FixedWindow("x", parse("30/m"))
+    assert not store.take_all([Charge(b"k", changed)], NOW)[0].allowed
+    assert not store.take(b"k", one, NOW).allowed
