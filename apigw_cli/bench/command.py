@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from apigw_cli.bench import declared, limit, local, proof
+from apigw_cli.bench import assertion, declared, limit, local, proof
 from apigw_cli.bench import request as requests
 from apigw_cli.bench.coordinator import Live, reach, run
 from apigw_cli.bench.limit import Declared
@@ -47,6 +47,7 @@ class Options:
     route: str | None = None
     config: Path | None = None
     stage: str | None = None
+    assertions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ def bench(options: Options, talk: Talk) -> Result:
     _check(options)
     counted = options.requests is not None
     times = times_of(options.duration, options.warmup, options.timeout, of_requests=counted)
+    assertions = [assertion.parse(text) for text in options.assertions]
     with ending_on_sigterm(), _aimed(options, talk) as (request, limited):
         plan = _plan(options, times, request, limited)
         plan = msgspec.structs.replace(plan, target=reach(plan.target, plan.timeout))
@@ -70,7 +72,7 @@ def bench(options: Options, talk: Talk) -> Result:
         talk.note(f"{words} · declared {limited.in_words()}" if limited else words)
         talk.begin(plan)
         collected = run(plan, talk.show)
-    return assemble(plan, collected, [proof.prove(limited, collected.tallies)] if limited else [])
+    return assemble(plan, collected, [proof.prove(limited, collected.tallies)] if limited else [], assertions)
 
 
 @contextlib.contextmanager

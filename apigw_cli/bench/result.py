@@ -7,6 +7,8 @@ from collections.abc import Iterable
 import msgspec
 
 from apigw_cli import __version__
+from apigw_cli.bench.assertion import Assertion, Outcome
+from apigw_cli.bench.assertion import judge as judged
 from apigw_cli.bench.coordinator import Collected, elapsed_seconds
 from apigw_cli.bench.histogram import Histogram
 from apigw_cli.bench.plan import SECOND, Plan
@@ -17,7 +19,7 @@ from apigw_cli.bench.verdict import Verdict, cpu_share, judge, starved_share
 from apigw_cli.errors import Exit
 
 FORMAT = 1
-PERCENTILES = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p99_9": 99.9, "max": 100.0}
+PERCENTILES = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p99_9": 99.9, "p99_99": 99.99, "max": 100.0}
 
 
 class Latency(msgspec.Struct, frozen=True):
@@ -30,6 +32,7 @@ class Latency(msgspec.Struct, frozen=True):
     p95: int
     p99: int
     p99_9: int
+    p99_99: int
     max: int
     histogram: Pairs
 
@@ -130,10 +133,14 @@ class Result(msgspec.Struct, frozen=True, rename={"traffic": "bytes"}):
     client: Client
     series: Series
     limits: list[Proof] = []
+    assertions: list[Outcome] = []
 
     @property
     def exit_code(self) -> Exit:
-        """130 interrupted; with a proof 4, 7 or 0 as it says; else 1 where nothing was answered, 7 not trustworthy."""
+        """130 interrupted; with a proof 4, 7 or 0 as it says; else 1 where nothing was answered, 7 not trustworthy.
+
+        A threshold is judged last (4): figures that are not to be trusted neither keep nor break one.
+        """
         if self.interrupted:
             return Exit.INTERRUPTED
         verdicts = {proof.verdict for proof in self.limits}
@@ -141,16 +148,22 @@ class Result(msgspec.Struct, frozen=True, rename={"traffic": "bytes"}):
             return Exit.BLOCKED
         if not self.requests.answered:
             return Exit.FAILED
-        if INCONCLUSIVE in verdicts or (not verdicts and not self.verdict.trustworthy):
+        matters = not verdicts or bool(self.assertions)
+        if INCONCLUSIVE in verdicts or (matters and not self.verdict.trustworthy):
             return Exit.UNTRUSTWORTHY
-        return Exit.OK
+        return Exit.OK if all(outcome.holds for outcome in self.assertions) else Exit.BLOCKED
 
     def encode(self) -> bytes:
         return msgspec.json.format(msgspec.json.encode(self), indent=2)
 
 
-def assemble(plan: Plan, collected: Collected, proofs: list[Proof]) -> Result:
-    """Put together what the workers counted."""
+def assemble(plan: Plan, collected: Collected, proofs: list[Proof], assertions: Iterable[Assertion] = ()) -> Result:
+    """Put together what the workers counted, and judge it."""
+    result = _assembled(plan, collected, proofs)
+    return msgspec.structs.replace(result, assertions=[judged(one, result) for one in assertions])
+
+
+def _assembled(plan: Plan, collected: Collected, proofs: list[Proof]) -> Result:
     tallies = collected.tallies
     measured = elapsed_seconds(tallies)
     statuses = _added(tally.statuses for tally in tallies)

@@ -77,6 +77,15 @@ def bench(
             show_default="what the configuration declares",
         ),
     ] = None,
+    assertions: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--assert",
+            metavar="THRESHOLD",
+            help="Exit 4 unless the run keeps it: 'p99<20ms', 'errors<0.1%', 'rate>=5000'; repeat it for more.",
+            show_default=False,
+        ),
+    ] = None,
     route: Annotated[
         str | None,
         typer.Option(
@@ -101,7 +110,8 @@ def bench(
 
     --sweep shows that concurrency is not parallelism: what more in flight cures, and what more workers do.
 
-    Exit codes: 0, 4 a limit does not hold, 7 not trustworthy or not proved, 1 nothing answered, 130 interrupted.
+    Exit codes: 0, 4 a limit or a threshold does not hold, 7 not trustworthy or not proved, 1 nothing answered,
+    130 interrupted.
     """
     from apigw_cli.bench import sweeping
     from apigw_cli.bench.command import MOST_CONNECTIONS, MOST_WORKERS, Options, Talk
@@ -144,6 +154,7 @@ def bench(
         route=route,
         config=config,
         stage=stage,
+        assertions=tuple(assertions or ()),
     )
     with bench_progress.shown(quiet=quiet) as progress:
         result = run(options, Talk(progress.note, progress.show, progress.begin))

@@ -22,6 +22,7 @@ def text(result: Result, *, quiet: bool = False) -> str:
     lines = [line for proof in result.limits for line in _proof(proof, quiet)]
     if not result.limits or result.interrupted:
         lines.append(_verdict(result))
+    lines += _thresholds(result)
     if quiet or (result.interrupted and not result.requests.answered):
         return "\n".join(lines)
     lines += [f"  {symbol('bad')} {reason}" for reason in result.verdict.reasons]
@@ -45,6 +46,12 @@ def _verdict(result: Result) -> str:
     if not result.verdict.trustworthy:
         return f"{symbol('bad')} not trustworthy: {words}, {result.verdict.bound}"
     return f"{symbol('warn' if bad else 'ok')} {words}: {result.verdict.bound}"
+
+
+def _thresholds(result: Result) -> list[str]:
+    """Those that were broken first."""
+    outcomes = sorted(result.assertions, key=lambda outcome: outcome.holds)
+    return [f"{symbol('ok' if one.holds else 'bad')} {one.assertion.strip()}  {one.detail}" for one in outcomes]
 
 
 def _round(rate: float) -> float:
@@ -76,7 +83,7 @@ def _proof(proof: Proof, quiet: bool) -> list[str]:
 
 
 def _latencies(result: Result) -> list[str]:
-    rows: list[tuple[str, ...]] = [("latency", "", "count", "p50", "p90", "p95", "p99", "p99.9", "max")]
+    rows: list[tuple[str, ...]] = [("latency", "", "count", "p50", "p90", "p95", "p99", "p99.9", "p99.99", "max")]
     for name, both in result.latency.items():
         if result.plan.model == "open":
             rows.append((_CLASSES[name], "response", *_row(both.response)))
@@ -98,7 +105,7 @@ def _latencies(result: Result) -> list[str]:
 
 
 def _row(latency: Latency) -> tuple[str, ...]:
-    values = (latency.p50, latency.p90, latency.p95, latency.p99, latency.p99_9, latency.max)
+    values = (latency.p50, latency.p90, latency.p95, latency.p99, latency.p99_9, latency.p99_99, latency.max)
     return (f"{latency.count:,}", *(duration(value / 1e9) for value in values))
 
 

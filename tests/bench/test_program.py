@@ -85,7 +85,7 @@ def test_allowed_and_refused_are_shown_apart_and_the_next_command_is_named() -> 
 
 
 def test_a_broken_limit_is_shown_with_its_counter_example_first() -> None:
-    with serving(Bucket("50/s", 11)) as server:
+    with serving(Bucket("50/s", 30)) as server:
         done = run(server.url, "--limit", "50/s burst 10", "--duration", "500ms")
     assert done.returncode == 4
     lines = done.stdout.splitlines()
