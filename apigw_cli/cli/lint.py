@@ -35,6 +35,16 @@ def lint(
         str, typer.Option(help="apigw:recommended, spectral:oas, apigw:gateway, or a file in Spectral's form.")
     ] = "apigw:recommended",
     fail_severity: Annotated[Level, typer.Option(help="Exit with 4 for a finding this bad or worse.")] = Level.error,
+    max_warnings: Annotated[
+        int | None, typer.Option(metavar="N", help="Exit with 4 for more warnings than this.", show_default=False)
+    ] = None,
+    baseline: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Only findings that are not in this file count.")
+    ] = None,
+    update_baseline: Annotated[
+        bool,
+        typer.Option(help="Write what is found now to the baseline (default: .apigw-lint-baseline.json)."),
+    ] = False,
     formats: Annotated[
         list[str] | None,
         typer.Option(
@@ -64,10 +74,21 @@ def lint(
         terminal.out(explained(explain))
         return
     from apigw_cli.lint.model import Severity
-    from apigw_cli.lint.run import Options, run
+    from apigw_cli.lint.run import Options, checked, run
 
     wanted = lint_output.outputs(formats or [], output)
-    options = Options(tuple(paths or ()), config, ruleset, full, Severity[fail_severity.name.upper()])
+    options = checked(
+        Options(
+            tuple(paths or ()),
+            config,
+            ruleset,
+            full,
+            Severity[fail_severity.name.upper()],
+            max_warnings,
+            baseline,
+            update_baseline,
+        )
+    )
     with lint_output.progress() as progress:
         report = run(options, progress)
     lint_output.write(report, wanted, verbose=verbose, quiet=quiet)

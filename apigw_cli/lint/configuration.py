@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from apigw_cli.config import located
@@ -17,10 +18,13 @@ from apigw_cli.errors import ApigwError, InputError, Place, UsageError
 from apigw_cli.lint import diagnostics
 from apigw_cli.lint.engine import Collector
 from apigw_cli.lint.gateway import Stage
-from apigw_cli.lint.model import On, PlacedHit
+from apigw_cli.lint.model import Finding, On, PlacedHit, Rule
 from apigw_cli.lint.registry import BY_ID
+from apigw_cli.openapi import yaml
 from apigw_cli.openapi.document import Document, Library
 from apigw_cli.openapi.operations import mapping
+from apigw_cli.openapi.places import Steps
+from apigw_cli.openapi.reading import read_text
 from apigw_cli.policies import keys
 from apigw_cli.policies.registry import POLICIES
 from apigw_cli.snapshot.compiler import Compiled, compile_project
@@ -33,6 +37,7 @@ class ConfigurationLint:
         self.file = file
         self.collector = collector
         self.errors: list[ApigwError] = []
+        self.broken: list[tuple[Rule, PlacedHit]] = []  # what is wrong with specifications that cannot be read
         self.library = Library(file.parent)
         self.specs: dict[str, Place | None] = {}
         self.files: list[Path] = [file]
@@ -55,7 +60,31 @@ class ConfigurationLint:
             except InputError as error:
                 own = error.place is not None and error.place != place
                 code = diagnostics.PARSER if own else diagnostics.CONFIGURATION
-                self.collector.hits.extend(diagnostics.of_error(error, code))
+                self.broken += diagnostics.of_error(error, code)
+
+    def own_documents(self) -> list[Document]:
+        """apigw.yaml and the stage files, as far as they can be read: the specifications are not its own."""
+        stages = sorted((self.file.parent / "stages").glob("*.yaml"))
+        return [document for path in (self.file, *stages) if (document := _document(path)) is not None]
+
+    def with_paths(self, found: list[Finding]) -> list[Finding]:
+        """The findings, with the path of what stands at their place where that is in a file of the configuration."""
+        wanted = {finding.file for finding in found if not finding.path}
+        paths = {label: paths for label, paths in self._paths().items() if label in wanted}
+        return [
+            replace(finding, path=paths[finding.file].get(finding.start, ())) if finding.file in paths else finding
+            for finding in found
+        ]
+
+    def _paths(self) -> dict[str, dict[Place, Steps]]:
+        """For each of its files: the path of the key or value that begins at a place; a key's before a value's."""
+        found: dict[str, dict[Place, Steps]] = {}
+        for document in self.own_documents():
+            composed = yaml.compose(document.text or "", document.label)
+            table = found[document.label] = {}
+            for places in (composed.values, composed.keys):
+                table.update({place: path for path, place in places.items() if path})
+        return found
 
     def _load(self) -> Project | None:
         try:
@@ -118,3 +147,13 @@ def _named_specs(config: located.Located) -> dict[str, Place | None]:
         if isinstance(spec, str) and "${" not in spec:
             found.setdefault(spec, config.place(("apis", name, "spec")))
     return found
+
+
+def _document(path: Path) -> Document | None:
+    label = projects._label(path)
+    try:
+        text = read_text(path, label)
+        composed = yaml.compose(text, label)
+    except InputError:
+        return None
+    return Document(label, label, text, composed.data, composed=composed)

@@ -10,6 +10,11 @@ from pathlib import Path
 from apigw_cli.errors import EnvironmentFailure
 
 
+def absolute(name: str) -> str:
+    """A file's whole name, links not followed; a URL and what has no file stay as they are."""
+    return name if "://" in name else os.path.abspath(name)  # noqa: PTH100
+
+
 def replace(path: Path, data: bytes) -> None:
     """Put `data` in the place of a file, whose permissions it keeps; behind a link, the file linked to.
 

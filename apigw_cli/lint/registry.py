@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from apigw_cli.lint import diagnostics, full, structure
+from apigw_cli.lint import baseline, diagnostics, full, ignores, structure
 from apigw_cli.lint.model import Rule
 from apigw_cli.lint.rules import components, document, operations, parameters, paths, routes, schemas, security
 
 _MODULES: tuple[ModuleType, ...] = (
     diagnostics,
+    ignores,
+    baseline,
     structure,
     full,
     document,

@@ -29,6 +29,10 @@ class Report:
     _others: dict[str, Lines] = field(default_factory=dict)
     names: tuple[str, ...] = ()
     fail_severity: Severity = Severity.ERROR
+    max_warnings: int | None = None
+    ignored: int = 0
+    known: int = 0  # in the baseline
+    updated: str = ""  # the baseline that was written
     lines: Mapping[Place, str] = field(default_factory=dict)
 
     def line(self, place: Place) -> str:
@@ -43,6 +47,15 @@ class Report:
 
     def count(self, severity: Severity) -> int:
         return sum(finding.severity is severity for finding in self.findings)
+
+    @property
+    def too_many_warnings(self) -> bool:
+        return self.max_warnings is not None and self.count(Severity.WARN) > self.max_warnings
+
+    @property
+    def reaches_threshold(self) -> bool:
+        """Whether the run fails: for one finding that is bad enough, or for more warnings than are allowed."""
+        return self.too_many_warnings or any(map(self.blocks, self.findings))
 
     def blocks(self, finding: Finding) -> bool:
         """Whether a finding is bad enough to fail the run by itself."""

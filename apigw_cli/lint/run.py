@@ -1,19 +1,23 @@
-"""Lint from end to end: which files, what they are, and the report of it all."""
+"""Lint from end to end: which files, what they are, what is ignored or known, and the report of it all."""
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from apigw_cli.config import project as projects
-from apigw_cli.errors import InputError
-from apigw_cli.lint import diagnostics, ruleset
-from apigw_cli.lint.configuration import ConfigurationLint
-from apigw_cli.lint.engine import Collector, lint_document
+from apigw_cli.errors import InputError, UsageError
+from apigw_cli.lint import baseline, diagnostics, ignores, ruleset
+from apigw_cli.lint.engine import Collector
+from apigw_cli.lint.files import absolute
+from apigw_cli.lint.ignores import Mark
 from apigw_cli.lint.model import Finding, Severity
+from apigw_cli.lint.registry import ALWAYS, BY_ID
 from apigw_cli.lint.report import Report
+from apigw_cli.lint.work import Linted, Settings, lint_configuration, lint_path, lint_specification
 from apigw_cli.openapi.document import Document, Library
 from apigw_cli.openapi.reading import URL, collection_paused
 
@@ -22,114 +26,145 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What `apigw lint` was asked. No paths: the configuration, its stages and their specifications."""
+    """What `apigw lint` was asked. No paths: the configuration, its stages and their specifications.
+
+    `baseline`: only findings that are not in this file count; with `update_baseline` it is written instead.
+    """
 
     paths: tuple[str, ...] = ()
     config: Path | None = None
     ruleset: str = ruleset.DEFAULT
     full: bool = False
     fail_severity: Severity = Severity.ERROR
+    max_warnings: int | None = None
+    baseline: Path | None = None
+    update_baseline: bool = False
 
 
 def run(options: Options, progress: Progress = lambda _: None) -> Report:
     """Lint what `options` name.
 
-    Raises InputError for a path, configuration or ruleset that cannot be read, UsageError for a ruleset's name.
+    Raises InputError for a path, configuration, ruleset, ignore file or baseline that cannot be read, UsageError for
+    a ruleset's name.
     """
     began = time.perf_counter()
-    job = _Job(options, Collector(ruleset.load(options.ruleset)), progress)
+    job = _Job(options, Settings(ruleset.load(options.ruleset), options.full), progress)
     with collection_paused():
         if options.paths:
             job.lint_paths()
         else:
             job.lint_configuration(projects.find(options.config))
-        findings = _without_echoes(job.collector.findings(), job.documents)
-    blocked = any(finding.severity <= options.fail_severity for finding in findings)
-    return Report(
-        findings,
-        len(job.files),
-        time.perf_counter() - began,
-        blocked,
-        job.documents,
-        names=tuple(sorted(job.documents)),
-        fail_severity=options.fail_severity,
-    )
-
-
-def _without_echoes(findings: list[Finding], documents: dict[str, Document]) -> list[Finding]:
-    """Without what the compiler says of a line, or of the mapping around it, that a rule has reported as an error."""
-    if not any(finding.code == "configuration" for finding in findings):
-        return findings
-    reported: set[tuple[str, int]] = set()
-    for finding in findings:
-        if finding.code != "configuration" and finding.severity is Severity.ERROR:
-            reported.add((finding.file, finding.start.line))
-            if finding.path and finding.file in documents:
-                around = documents[finding.file].place(finding.path[:-1], key=True)
-                reported.add((finding.file, around.line))
-    return [f for f in findings if f.code != "configuration" or (f.file, f.start.line) not in reported]
+        report = job.report()
+    return replace(report, seconds=time.perf_counter() - began)
 
 
 class _Job:
-    def __init__(self, options: Options, collector: Collector, progress: Progress) -> None:
+    def __init__(self, options: Options, settings: Settings, progress: Progress) -> None:
         self.options = options
-        self.collector = collector
+        self.settings = settings
         self.progress = progress
-        self.files: set[str] = set()
+        self.units: list[Linted] = []
         self.documents: dict[str, Document] = {}
+        self.folders = [Path.cwd()]  # where ignore files are looked for
+
+    # --- what there is to lint
 
     def lint_configuration(self, file: Path) -> None:
-        lint = ConfigurationLint(file, self.collector)
         self.progress(f"compiling {file}")
-        lint.run()
+        linted, lint = lint_configuration(file, self.settings)
+        self.units.append(linted)
         for document in lint.documents():
-            self._document(document, lint.library)
-        self.files.update(str(path.resolve()) for path in lint.files)
+            self.progress(f"linting {document.label}")
+            self.units.append(lint_specification(document, lint.library, self.settings))
+        broken = lint.with_paths(Collector(self.settings.ruleset, list(lint.broken)).findings())
+        self.units.append(Linted(tuple(broken), tuple(map(os.path.relpath, lint.files))))
         self._note(lint.library)
+        self.folders.append(file.parent)
 
     def lint_paths(self) -> None:
         library = Library(Path.cwd())
-        names = dict.fromkeys(_name(path, library) for path in self.options.paths)
-        for name in names:
-            try:
-                document = library.read(name, tolerant=True)
-            except InputError as error:
-                if error.place is None:
-                    raise  # the file itself cannot be had; nothing in it is at fault
-                self.files.add(name)
-                self.collector.hits.extend(diagnostics.of_error(error, diagnostics.PARSER))
-                continue
-            self._file(document, library)
+        for name in dict.fromkeys(_name(path, library) for path in self.options.paths):
+            self.progress(f"linting {name}")
+            self.units.append(lint_path(name, library, self.settings))
         self._note(library)
-
-    def _file(self, document: Document, library: Library) -> None:
-        """Lint a file as what it is: a configuration, a stage of one, or a specification."""
-        path = Path(document.label)
-        data = document.data if isinstance(document.data, dict) else {}
-        is_specification = "openapi" in data or "swagger" in data
-        configuration = path.parent.parent / "apigw.yaml"
-        if not is_specification and "apis" in data:
-            self._configuration(path, None)
-        elif not is_specification and path.parent.name == "stages" and configuration.is_file():
-            self._configuration(configuration, path.stem)
-        else:
-            self._document(document, library)
-        self.files.add(str(path.resolve()))
-
-    def _configuration(self, file: Path, stage: str | None) -> None:
-        """The configuration alone: its specifications are linted when they are named."""
-        lint = ConfigurationLint(file, self.collector)
-        lint.run(stage)
-        self._note(lint.library)
-
-    def _document(self, document: Document, library: Library) -> None:
-        self.progress(f"linting {document.label}")
-        lint_document(document, library, self.collector, everything=self.options.full)
 
     def _note(self, library: Library) -> None:
         for document in library.documents.values():
             self.documents.setdefault(document.label, document)
-            self.files.add(str(Path(document.label).resolve()))
+
+    # --- what comes of it
+
+    def report(self) -> Report:
+        """What is found, less what is ignored and what is known."""
+        found = _merged(finding for unit in self.units for finding in unit.findings)
+        names = dict.fromkeys(name for unit in self.units for name in unit.files)
+        files = {absolute(name) for name in names}
+        applied = ignores.apply(_without_echoes(found, self.documents), self._marks())
+        stale = [self._unused(mark) for mark in applied.unused if self._was_looked_for(mark, files)]
+        findings = _merged([*applied.kept, *stale])
+        report = Report(
+            findings,
+            len(files),
+            0.0,
+            False,
+            self.documents,
+            names=tuple(sorted(names)),
+            fail_severity=self.options.fail_severity,
+            max_warnings=self.options.max_warnings,
+            ignored=applied.ignored,
+            lines={place: line for unit in self.units for place, line in unit.lines.items()},
+        )
+        if self.options.baseline is not None:
+            report = self._ratchet(report, self.options.baseline, files)
+        return replace(report, blocked=report.reaches_threshold)
+
+    def _marks(self) -> list[Mark]:
+        marks = [mark for unit in self.units for mark in unit.marks]
+        for folder in dict.fromkeys(folder.resolve() for folder in self.folders):
+            marks += ignores.of_folder(folder)
+        return list(dict.fromkeys(marks))
+
+    def _unused(self, mark: Mark) -> Finding:
+        return ignores.unused(mark, lambda rule: None if rule in BY_ID else ruleset.nearest(rule, lambda _: True))
+
+    def _was_looked_for(self, mark: Mark, files: set[str]) -> bool:
+        """Whether this run could have found what a mark ignores."""
+        (rule,) = mark.rules
+        is_off = rule in BY_ID and rule not in ALWAYS and rule not in self.settings.ruleset
+        return not is_off and (mark.file in files or any(ignores.matches(file, mark.file) for file in files))
+
+    def _ratchet(self, report: Report, path: Path, files: set[str]) -> Report:
+        if self.options.update_baseline:
+            count = baseline.write(path, report.findings, baseline.elsewhere(path, files))
+            return replace(report, findings=[], known=count, updated=str(path))
+        compared = baseline.compare(report.findings, path)
+        folder = path.absolute().parent
+        stale = [
+            baseline.stale_finding(entry, path, line)
+            for entry, line in compared.stale
+            if os.path.normpath(folder / entry[0]) in files
+        ]
+        return replace(report, findings=_merged([*compared.new, *stale]), known=compared.known)
+
+
+def _merged(findings: Iterable[Finding]) -> list[Finding]:
+    """Each once, in their order: the same on every machine, whatever unit found it first."""
+    once = {(f.code, f.start, f.path, f.message): f for f in findings}
+    return sorted(once.values(), key=lambda finding: finding.order)
+
+
+def _without_echoes(findings: list[Finding], documents: dict[str, Document]) -> list[Finding]:
+    """Without what the compiler says of a line, or of the mapping around it, that a rule has reported as an error."""
+    if not any(finding.code == diagnostics.CONFIGURATION.id for finding in findings):
+        return findings
+    reported: set[tuple[str, int]] = set()
+    for finding in findings:
+        if finding.code != diagnostics.CONFIGURATION.id and finding.severity is Severity.ERROR:
+            reported.add((finding.file, finding.start.line))
+            if finding.path and finding.file in documents:
+                around = documents[finding.file].place(finding.path[:-1], key=True)
+                reported.add((finding.file, around.line))
+    return [f for f in findings if f.code != diagnostics.CONFIGURATION.id or (f.file, f.start.line) not in reported]
 
 
 def _name(path: str, library: Library) -> str:
@@ -141,3 +176,12 @@ def _name(path: str, library: Library) -> str:
     if not Path(path).exists():
         raise InputError(f"no such file: {path}", hint="name specifications, an apigw.yaml or stage files")
     return library.name_of(Path(path))
+
+
+def checked(options: Options) -> Options:
+    """The options as they are run. Raises UsageError where they contradict each other."""
+    if options.max_warnings is not None and options.max_warnings < 0:
+        raise UsageError("--max-warnings takes a number from 0")
+    if options.update_baseline and options.baseline is None:
+        return replace(options, baseline=Path(baseline.DEFAULT))
+    return options

@@ -212,6 +212,7 @@ class Library:
     def __init__(self, root: Path | None = None) -> None:
         self.root = root
         self.documents: dict[str, Document] = {}
+        self.touched: set[str] = set()  # what was asked for by name since whoever cares has emptied it
         self._failed: dict[str, tuple[str, Place | None, str | None]] = {}  # so that nothing is tried twice
 
     @classmethod
@@ -237,6 +238,7 @@ class Library:
         Raises InputError where it cannot be read or parsed; `asked_at` is the place that named it. A duplicate
         key is such an error too, unless `tolerant`: then it stands in the document's `problems`.
         """
+        self.touched.add(name)
         document = self.documents.get(name)
         if document is None:
             document = self.documents[name] = self._read(name, asked_at)

@@ -11,7 +11,7 @@ One pass over the parser's events builds the data and notes where everything sta
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -33,7 +33,7 @@ from apigw_cli.errors import InputError, Place
 from apigw_cli.openapi.places import Lines, Spot, Steps
 from apigw_cli.openapi.scalars import resolve_plain
 
-__all__ = ["MAX_DEPTH", "Composed", "Steps", "compose", "parse", "resolve_plain"]
+__all__ = ["MAX_DEPTH", "Composed", "Steps", "compose", "parse", "resolve_plain", "scalar_spans"]
 
 MAX_DEPTH = 254  # deeper than any real document, and what orjson takes; a guard for every recursive walk
 MAX_ALIASED = 1_000_000  # nodes that aliases may stand for: stops an alias bomb before memory or patience does
@@ -137,6 +137,20 @@ def compose(text: str, file: str) -> Composed:
             f"{file} is larger than {MAX_TEXT >> 20} MiB of YAML", place=Place(file), hint="write it as JSON"
         )
     return _Composer(text.removeprefix("\ufeff"), file).read()
+
+
+def scalar_spans(text: str) -> Iterator[tuple[int, int]]:
+    """Where every scalar of a text stands: what is outside of all of them may be a comment. Raises InputError."""
+    loader: Any = getattr(pyyaml, "CLoader", pyyaml.Loader)(text)
+    try:
+        kind: type = object
+        while kind is not StreamEndEvent:
+            event = loader.get_event()
+            kind = event.__class__
+            if kind is ScalarEvent:
+                yield event.start_mark.index, event.end_mark.index
+    except pyyaml.YAMLError:
+        raise InputError("not valid YAML") from None
 
 
 class _Mapping:

@@ -89,15 +89,25 @@ def _frame(finding: Finding, report: Report, look: Look) -> Iterator[str]:
 def verdict(report: Report, look: Look) -> str:
     """One line that says it all, and what to type next."""
     files = _plural(report.files, "file")
-    took = f"in {files} ({report.seconds:.2f} s)"
+    took = f"in {files}{_left_out(report)} ({report.seconds:.2f} s)"
+    if report.updated:
+        return f"{look.sign('ok')} {report.updated} written: {_plural(report.known, 'known finding')} {took}"
     if not report.findings:
-        return f"{look.sign('ok')} no findings {took}"
+        return f"{look.sign('ok')} no {'new ' if report.known else ''}findings {took}"
     counts = [(severity, report.count(severity)) for severity in Severity]
     words = {Severity.ERROR: "error", Severity.WARN: "warning", Severity.INFO: "info", Severity.HINT: "hint"}
     listed = ", ".join(_plural(count, words[severity]) for severity, count in counts if count)
+    if report.too_many_warnings:
+        listed += f", more than the {_plural(report.max_warnings or 0, 'warning')} allowed"
     worst = min(report.findings, key=lambda finding: finding.severity)
     line = f"{look.sign('bad' if report.blocked else 'warn')} {listed} {took}"
     return line if look.quiet else f"{line}     apigw lint --explain {shlex.quote(worst.code)}"
+
+
+def _left_out(report: Report) -> str:
+    known = 0 if report.updated else report.known
+    parts = [f"{count:,} {word}" for count, word in ((known, "known"), (report.ignored, "ignored")) if count]
+    return ", " + ", ".join(parts) if parts else ""
 
 
 def _plural(number: int, noun: str) -> str:

@@ -1,0 +1,97 @@
+"""Units of work: one file with all that it refers to, in; its findings, marks and files, out.
+
+A unit knows nothing of the others, so units may run in any order and in other processes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from apigw_cli.errors import InputError, Place
+from apigw_cli.lint import diagnostics, ignores
+from apigw_cli.lint.configuration import ConfigurationLint
+from apigw_cli.lint.engine import Collector, Ruleset, lint_document
+from apigw_cli.lint.ignores import Mark
+from apigw_cli.lint.model import Finding
+from apigw_cli.openapi.document import Document, Library
+from apigw_cli.openapi.reading import URL
+
+
+@dataclass(frozen=True, slots=True)
+class Linted:
+    """What is known of one unit. `files` are labels; `lines` those that findings show of what cannot be read again."""
+
+    findings: tuple[Finding, ...]
+    files: tuple[str, ...]
+    marks: tuple[Mark, ...] = ()
+    lines: dict[Place, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What every unit of a run has in common."""
+
+    ruleset: Ruleset
+    full: bool = False
+
+
+def lint_path(name: str, library: Library, settings: Settings) -> Linted:
+    """Lint a file as what it is: a configuration, a stage of one, or a specification.
+
+    Raises InputError where the file itself cannot be had; what is wrong in it is a finding.
+    """
+    try:
+        document = library.read(name, tolerant=True)
+    except InputError as error:
+        if error.place is None:
+            raise
+        return _broken(name, error, library, settings)
+    path = Path(document.label)
+    data = document.data if isinstance(document.data, dict) else {}
+    configuration = path.parent.parent / "apigw.yaml"
+    if "openapi" not in data and "swagger" not in data:
+        if "apis" in data:
+            return lint_configuration(path, settings)[0]
+        if path.parent.name == "stages" and configuration.is_file():
+            return lint_configuration(configuration, settings, path.stem)[0]
+    return lint_specification(document, library, settings)
+
+
+def _broken(name: str, error: InputError, library: Library, settings: Settings) -> Linted:
+    collector = Collector(settings.ruleset)
+    collector.hits.extend(diagnostics.of_error(error, diagnostics.PARSER))
+    return Linted(tuple(collector.findings()), (error.place.file if error.place else name,))
+
+
+def lint_specification(document: Document, library: Library, settings: Settings) -> Linted:
+    """Lint a specification with all that it refers to."""
+    library.touched = {document.name}
+    collector = Collector(settings.ruleset)
+    lint_document(document, library, collector, everything=settings.full)
+    met = [library.documents[name] for name in sorted(library.touched) if name in library.documents]
+    if document not in met:
+        met.append(document)
+    return _linted(tuple(collector.findings()), met)
+
+
+def lint_configuration(file: Path, settings: Settings, stage: str | None = None) -> tuple[Linted, ConfigurationLint]:
+    """Lint a configuration (or one stage of it) without its specifications, which are units of their own."""
+    collector = Collector(settings.ruleset)
+    lint = ConfigurationLint(file, collector)
+    lint.run(stage)
+    return _linted(tuple(lint.with_paths(collector.findings())), lint.own_documents()), lint
+
+
+def _linted(findings: tuple[Finding, ...], documents: Iterable[Document]) -> Linted:
+    marks: list[Mark] = []
+    lines: dict[Place, str] = {}
+    labels = []
+    for document in documents:
+        labels.append(document.label)
+        marks += ignores.of_document(document)
+        if URL.match(document.label) or not os.path.exists(document.label):  # noqa: PTH110
+            lines |= {f.start: document.line(f.start.line) for f in findings if f.file == document.label}
+    return Linted(findings, tuple(labels), tuple(marks), lines)
