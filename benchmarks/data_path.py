@@ -107,7 +107,8 @@ def lanes(loop: asyncio.AbstractEventLoop, variant: str) -> Callable[[int], None
     one = snapshot(policies, 1_100 if variant == "routes" else 0)
     runtime = Runtime(one, time.monotonic_ns, store(workers), lambda _: KEYS)
     layout = metrics.Layout()
-    site.swap(Table(one, site, runtime, [(layout.api(r.api), layout.route(r.api, r.operation)) for r in one.routes]))
+    cells = [(layout.api(r.api), layout.route(r.api, r.operation)) for r in one.routes]
+    site.swap(Table(one, site, runtime, cells, {}))
     pool = site.pool(TARGET)
     for _ in range(CONNECTIONS):
         upstream = UpstreamConnection(pool)

@@ -5,6 +5,7 @@ Nothing is echoed: request line, framing and hop-by-hop fields are written anew 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -46,11 +47,9 @@ DROP_RESPONSE = frozenset({*_HOP_BY_HOP, b"content-length", b"x-request-id"})
 
 def request_head(request: Request, authority: bytes, strip: int) -> bytes:
     """The head that goes to an upstream. `strip`: how many characters of the path's front to leave out."""
-    drop, remove = DROP_REQUEST, request.remove
-    if remove:
-        lines = [b"%b: %b\r\n" % h for h in request.headers if h[0] not in drop and h[0] not in remove]
-    else:
-        lines = [b"%b: %b\r\n" % h for h in request.headers if h[0] not in drop]
+    lines, remove = request.passed, request.remove
+    if lines is None or (remove and not remove.isdisjoint(request.fields)):
+        lines = passed_on(request.headers, remove)
     path = request.path
     if strip:
         path = path[strip:] or "/"
@@ -61,7 +60,7 @@ def request_head(request: Request, authority: bytes, strip: int) -> bytes:
         request.method,
         target,
         authority,
-        b"".join(lines),
+        lines,
         request.forwarded or _forwarded(request),
         request.id,
         b"".join(request.extra) if request.extra else b"",
@@ -69,6 +68,14 @@ def request_head(request: Request, authority: bytes, strip: int) -> bytes:
         if request.length or request.websocket or b"content-length" in request.fields
         else b"",
     )
+
+
+def passed_on(headers: list[Header], remove: Collection[bytes] = ()) -> bytes:
+    """The header lines of a request that go on to an upstream, less those named in `remove`."""
+    drop = DROP_REQUEST
+    if remove:
+        return b"".join([b"%b: %b\r\n" % h for h in headers if h[0] not in drop and h[0] not in remove])
+    return b"".join([b"%b: %b\r\n" % h for h in headers if h[0] not in drop])
 
 
 def _forwarded(request: Request) -> bytes:

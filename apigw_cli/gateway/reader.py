@@ -1,7 +1,8 @@
 """The reading half of a client's connection: bytes in, `Request`s out, in order, strictly checked.
 
 feed ─▶ llhttp ─▶ head complete ─▶ framing.* ─▶ opened(request) ─▶ part(request, data)* ─▶ ended(request)
-                        └─ anything doubtful ─▶ broken(malformed), and no byte is read as a request any more
+  │                     └─ anything doubtful ─▶ broken(malformed), and no byte is read as a request any more
+  └─ the header lines of the request before, again (`repeated`) ─▶ opened(request)
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import httptools
 
-from apigw_cli.gateway import framing
+from apigw_cli.gateway import forward, framing, repeated
 from apigw_cli.gateway.framing import FRAMING, MAX_HEAD, MAX_HEADERS, MAX_TARGET, METHODS, Malformed
+from apigw_cli.gateway.repeated import Repeated
 from apigw_cli.gateway.request import Header, Request
 
 if TYPE_CHECKING:
@@ -32,7 +34,9 @@ class Reader(asyncio.Protocol):
         "_headers",
         "_last",
         "_parser",
+        "_repeated",
         "_repeating",
+        "_starts",
         "_state",
         "_url",
         "client_ip",
@@ -62,6 +66,8 @@ class Reader(asyncio.Protocol):
         self._data = b""
         self._earlier = b""  # of a head that came in parts
         self._repeating = False
+        self._repeated: Repeated | None = None  # the header lines that may come again
+        self._starts = False  # `_data` begins where a message does
         self._last = False
 
     def opened(self, request: Request) -> None:
@@ -85,10 +91,14 @@ class Reader(asyncio.Protocol):
     # --- feeding the parser
 
     def data_received(self, data: bytes) -> None:
+        known = self._repeated
+        if known is not None and data.endswith(known.block) and self._takes_again(known, data):
+            return
         if self.deaf:
             self.diverted(data)
             return
         self._data = data
+        self._starts = self._state == _BETWEEN
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -103,6 +113,47 @@ class Reader(asyncio.Protocol):
         else:
             if self._state == _HEAD:
                 self._head_is_partial(data)
+
+    def _takes_again(self, known: Repeated, data: bytes) -> bool:
+        """Take `data` for a plain request with header lines that are known; False where the parser must look.
+
+        The parser stands between two messages, before and after.
+        """
+        if self._state != _BETWEEN or self._last or self.deaf:
+            return False
+        site = self.site
+        line = data[: -len(known.block)]
+        understood = site.lines.get(line) or site.understand(line)
+        if understood is None:
+            return False
+        method, url, path, query = understood
+        if known.passed is None:
+            known.passed = forward.passed_on(known.headers)
+        other: Any = self
+        request = Request(
+            other,
+            method,
+            url,
+            known.headers,
+            known.fields,
+            _monotonic(),
+            self.client_ip,
+            site.new_id(),
+            known.authority,
+            known.host,
+            path,
+            query,
+            True,  # complete: there is no body
+            known.passed,
+        )
+        if known.remove:
+            request.remove.update(known.remove)
+        try:
+            self.opened(request)
+        except Exception as error:
+            self.parsing = request
+            self._failed(error)
+        return True
 
     def _head_is_partial(self, data: bytes) -> None:
         self._earlier += data
@@ -130,11 +181,8 @@ class Reader(asyncio.Protocol):
 
     def _unparsable(self, error: httptools.HttpParserError) -> None:
         cause = error.__context__
-        if isinstance(cause, Malformed):
-            self.stop_reading(cause)
-        elif isinstance(error, httptools.HttpParserCallbackError) and cause is not None:
-            self.site.report(cause)
-            self.stop_reading(Malformed(500, "the gateway failed on this request"))
+        if isinstance(error, httptools.HttpParserCallbackError) and cause is not None:
+            self._failed(cause)
         elif self._data_after_close():
             self.deaf = True
         elif self._data[:1] == b"\x16":
@@ -143,6 +191,13 @@ class Reader(asyncio.Protocol):
             self.stop_reading(Malformed(501, "this method is not served here"))
         else:
             self.stop_reading(Malformed(400, f"malformed request: {error}"))
+
+    def _failed(self, cause: BaseException) -> None:
+        """A callback raised `cause`: Malformed, or else it is a bug."""
+        if not isinstance(cause, Malformed):
+            self.site.report(cause)
+            cause = Malformed(500, "the gateway failed on this request")
+        self.stop_reading(cause)
 
     def _data_after_close(self) -> bool:
         """Bytes after a request with `Connection: close` are no request, and no fault either."""
@@ -228,6 +283,8 @@ class Reader(asyncio.Protocol):
             request.authority = authority
         request.path = path
         request.host = site.host(request.authority)
+        if self._starts:
+            self._repeated = repeated.remember(request, self._data) or self._repeated
         return request
 
     def on_body(self, data: bytes) -> None:

@@ -35,6 +35,14 @@ class Request(msgspec.Struct, eq=False):
     fields: dict[bytes, bytes]
     started: int  # time.monotonic_ns() when the head was complete
     client_ip: str
+    # In this order, since `Reader` makes a request of header lines that it knows with all of them at once.
+    id: bytes = b""
+    authority: bytes = b""  # host and port as the client named them
+    host: str = ""  # the host to route on
+    path: str = ""
+    query: bytes = b""
+    complete: bool = False
+    passed: bytes | None = None  # the header lines that go on to an upstream, where they are known (`repeated`)
 
     principal: str | None = None
     claims: Mapping[str, Any] | None = None
@@ -42,17 +50,12 @@ class Request(msgspec.Struct, eq=False):
     extra: list[bytes] = []
     remove: set[bytes] = set()
     answer_extra: list[bytes] = []
-    path: str = ""
-    query: bytes = b""
 
     plan: Plan | None = None
     trace: Trace | None = None
     deciding: asyncio.Task[None] | None = None  # a step that waits, and those after it
     after: list[Callable[[], None]] | None = None  # to be called when the exchange is over
     counted: bool = False  # among those in flight
-    authority: bytes = b""  # host and port as the client named them
-    host: str = ""  # the host to route on
-    id: bytes = b""
     forwarded: bytes = b""  # what the upstream is told of the client, where that differs from request to request
     # How the body is framed; `length` -1 when the head does not say.
     http10: bool = False
@@ -63,7 +66,6 @@ class Request(msgspec.Struct, eq=False):
     expects: bool = False  # the client waits for "100 Continue"
     upgrades: bool = False  # the client asks for another protocol, which is declined
     websocket: bool = False  # the client opens a WebSocket
-    complete: bool = False
     body: list[bytes] = []  # its parts: the first ones, for sending (again)
     waiting: int = 0  # bytes that have come so far
     trailers: list[Header] | None = None

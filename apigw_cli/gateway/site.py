@@ -12,7 +12,7 @@ from bisect import bisect_left
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from apigw_cli.gateway import answers
+from apigw_cli.gateway import answers, repeated
 from apigw_cli.gateway.framing import Malformed, host_of
 from apigw_cli.gateway.metrics import BOUNDS, TUNNELS, UNROUTED, WorkerCells
 from apigw_cli.gateway.upstream_pool import Pool, pool_key
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from apigw_cli.gateway.accesslog import AccessLog
     from apigw_cli.gateway.connection import ClientConnection
     from apigw_cli.gateway.live_upstream import LiveUpstream
+    from apigw_cli.gateway.repeated import Line
     from apigw_cli.gateway.request import Request
     from apigw_cli.gateway.table import Table
     from apigw_cli.gateway.tls import Secure
@@ -60,6 +61,7 @@ class Site:
         self.date = answers.date_line()
         self._hosts: dict[bytes, str] = {}
         self.paths: dict[bytes, str] = {}  # of paths as they came, without a query
+        self.lines: dict[bytes, Line] = {}  # of plain request lines without a query
         prefix, numbers = secrets.token_hex(6).encode(), itertools.count(1)
         self.new_id: Callable[[], bytes] = lambda: b"%b-%x" % (prefix, next(numbers))
         self._ticker: asyncio.TimerHandle | None = None
@@ -87,6 +89,13 @@ class Site:
             if len(raw) <= _PATH_BYTES and len(self.paths) < _PATHS_MAXIMUM:
                 self.paths[raw] = path
         return path
+
+    def understand(self, line: bytes) -> Line | None:
+        """What a plain request line says (`repeated`), else None. Some without a query are kept, see `_forget`."""
+        found = repeated.understand(line, self)
+        if found is not None and not found[3] and len(line) <= _PATH_BYTES and len(self.lines) < _PATHS_MAXIMUM:
+            self.lines[line] = found
+        return found
 
     def account(self, request: Request) -> None:
         """Count an answered request and log it."""
@@ -174,6 +183,8 @@ class Site:
         """Empty what is full, once a second: where no path comes twice, remembering them must not cost much."""
         if len(self.paths) >= _PATHS_MAXIMUM:
             self.paths.clear()
+        if len(self.lines) >= _PATHS_MAXIMUM:
+            self.lines.clear()
         if self.table.full:
             self.table.known.clear()
 
