@@ -65,3 +65,26 @@ def test_race_at_a_fixed_rate_without_one_that_is_not_installed(tmp_path: Path) 
     assert turn["failed"] == 0
     assert 100 < turn["rate"] < 400
     assert turn["p99_ms"] > 0
+
+
+def test_parallelism() -> None:
+    need("wrk", "nice")
+    options = ("--rounds", "1", "--seconds", "1", "--spread", "2", "8", "--times", "3")
+    found = figures("parallelism.py", *options)
+    (turn,) = found["rounds"]
+    assert turn["one"]["rate"] > 0 < turn["two"]["rate"]
+    assert turn["one"]["busiest"] == 1
+    assert 0.5 <= turn["two"]["busiest"] <= 1
+    assert found["speed_up"] > 0 < found["by_cpu"]
+    assert {number: len(shares) for number, shares in found["spread"].items()} == {"2": 3, "8": 3}
+    assert all(0.5 <= share <= 1 for shares in found["spread"].values() for share in shares)
+
+
+def test_memory_idle_and_while_bodies_stream() -> None:
+    """The marks hold for small bodies too, so that here even the verdict counts."""
+    found = figures("streaming.py", "--mib", "24", "--stall", "0.05")
+    assert len(found["idle"]) == 2
+    assert all(5 < one["pss"] <= one["rss"] < 60 for one in found["idle"])
+    rows = {(row["direction"], row["framing"], row["stall"] > 0) for row in found["streamed"]}
+    assert len(rows) == len(found["streamed"]) == 8
+    assert all(0 <= row["growth_mib"] < 16 and row["met"] for row in found["streamed"])
