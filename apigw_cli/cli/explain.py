@@ -98,10 +98,12 @@ def _answer(found: Explanation) -> str:
         return f"  {arrow} mock: an answer made from the specification"
     many = f" of {len(upstream.targets)}" if len(upstream.targets) > 1 else ""
     time = upstream.timeout
+    idle = f"idle {time.idle:g} s, " if time.idle else ""
+    times = f"connect {time.connect:g} s, first byte {time.first_byte:g} s, {idle}total {time.total:g} s"
     changed = f" as {found.forwarded_path}" if found.forwarded_path != found.request.path else ""
     return (
         f"  {arrow} upstream {upstream.name} {', '.join(upstream.targets)}{changed}, {_balance(upstream)}{many}, "
-        f"connect {time.connect:g} s, first byte {time.first_byte:g} s, total {time.total:g} s{_care(upstream)}{where}"
+        f"{times}{_care(upstream)}{where}"
     )
 
 
@@ -117,7 +119,9 @@ def _care(upstream: Upstream) -> str:
     parts += [f", ejected after {eject.after} failures"] if eject is not None else []
     parts += [", refused while all targets are out"] if upstream.refuse else []
     parts += [f", slow start of {upstream.slow_start:g} s"] if upstream.slow_start else []
-    parts += [f", tried {retries.attempts} times at most"] if retries is not None else []
+    parts += (
+        [f", tried {retries.attempts} times at most (on {', '.join(retries.causes)})"] if retries is not None else []
+    )
     return "".join(parts)
 
 

@@ -61,7 +61,14 @@ class TimeoutConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
     connect: Annotated[Duration, Meta(description="To connect.")] = Duration(1)
     first_byte: Annotated[Duration, Meta(description="From the request's end to the answer's head.")] = Duration(15)
+    idle: Annotated[
+        Duration | None, Meta(description="Between two parts of an answer. Default: no limit but total.")
+    ] = None
     total: Annotated[Duration, Meta(description="For the whole exchange.")] = Duration(60)
+
+    def __post_init__(self) -> None:
+        if self.idle is not None and self.idle <= 0:
+            raise ValueError("idle must be more than nothing")
 
 
 class HealthConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -101,6 +108,16 @@ class RetryConfig(Struct, frozen=True, forbid_unknown_fields=True):
     budget: Annotated[Percent, Meta(description="Retries as a share of all requests, beside a reserve of 100.")] = (
         Percent(0.2)
     )
+    on: Annotated[
+        list[Literal["connect", "closed", "timeout", 502, 503, 504]],
+        Meta(
+            description=(
+                "What is tried again: not reached, connection ended without an answer, no answer in time, an answer of "
+                "this status."
+            ),
+            min_length=1,
+        ),
+    ] = field(default_factory=lambda: ["connect", "closed"])
 
 
 class TargetConfig(Struct, frozen=True, forbid_unknown_fields=True):

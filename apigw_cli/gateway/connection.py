@@ -15,7 +15,7 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING, cast
 
-from apigw_cli.gateway import answers, client_certificate, forward, tracing
+from apigw_cli.gateway import answers, client_certificate, forward, sockets, tracing
 from apigw_cli.gateway.accesslog import client_fields
 from apigw_cli.gateway.framing import HOLD_MAXIMUM, METHODS, Malformed
 from apigw_cli.gateway.reader import Reader
@@ -27,6 +27,7 @@ from apigw_cli.routing.router import MethodNotAllowed
 
 if TYPE_CHECKING:
     from apigw_cli.gateway.forwarding import Forwarding
+    from apigw_cli.gateway.handlers import UpstreamHandler
     from apigw_cli.gateway.site import Site
     from apigw_cli.policies.interface import ClientCertificate, Step, Waiting
 
@@ -343,6 +344,8 @@ class ClientConnection(Reader):
         """The exchange cannot be completed: say so where that is still possible, else break off visibly."""
         if request.head_sent:
             self._abandon(request, reason)
+            if request.http10 and not self.transport.is_closing():  # such a body may end with the connection
+                sockets.reset_at_close(self.transport.get_extra_info("socket"))
             self.transport.abort()
         else:
             self.answer(request, status, message, (), reason)
@@ -529,14 +532,24 @@ class ClientConnection(Reader):
         self._drop_sink(request)
         request.keep_alive = request.keep_alive and request.complete
         if request.handler is not None:
-            if request.complete and not request.head_sent:  # else the client may be the slow one
-                request.handler.failed(request.target)
-            message = f"upstream {request.handler.name} did not answer in time"
-            self.fail(request, 504, message, "upstream_timeout")
+            self._upstream_is_late(request, request.handler)
         elif request.deciding is not None:
             self.fail(request, 504, "the gateway could not decide on this request in time", "policy_timeout")
         else:
             self.fail(request, 408, "the request's body did not arrive in time", "client_timeout")
+
+    def _upstream_is_late(self, request: Request, handler: UpstreamHandler) -> None:
+        """Without an answer, or (`timeout.idle`) in the middle of one."""
+        stalled = request.head_sent and handler.idle > 0 and self.site.clock() < request.started + handler.total
+        if stalled:
+            handler.failed(request.target)
+            self.fail(request, 504, f"upstream {handler.name} stalled in its answer", "upstream_stalled")
+            return
+        if request.complete and not request.head_sent:  # else the client may be the slow one
+            handler.failed(request.target)
+            if handler.again(request, "timeout"):
+                return
+        self.fail(request, 504, f"upstream {handler.name} did not answer in time", "upstream_timeout")
 
     def _give_up(self) -> None:
         """Idle too long, or still sending what nobody reads."""

@@ -65,6 +65,7 @@ class UpstreamHandler:
     """Forwards to one of an upstream's targets."""
 
     __slots__ = (
+        "_again_on",
         "_attempts",
         "_balancer",
         "_budget",
@@ -73,9 +74,11 @@ class UpstreamHandler:
         "_pick",
         "_pools",
         "_site",
+        "_statuses",
         "connect_seconds",
         "done",
         "first_byte",
+        "idle",
         "labels",
         "name",
         "preserve_host",
@@ -92,13 +95,16 @@ class UpstreamHandler:
         self.connect_seconds = upstream.timeout.connect
         self.first_byte = int(upstream.timeout.first_byte * 1e9)
         self.total = int(upstream.timeout.total * 1e9)
+        self.idle = int((upstream.timeout.idle or 0) * 1e9)  # 0: only `total` bounds an answer that has begun
         self.done = balancer.done
         self._early = min(self.first_byte, self.total)
         self._site = site
         self._balancer = balancer
         self._budget = live.budget
         self._attempts = upstream.retries.attempts if upstream.retries is not None else 1
-        self.watched = upstream.eject is not None  # tell `answered` of every answer
+        self._again_on = frozenset(upstream.retries.causes if upstream.retries is not None else ())
+        self._statuses = frozenset(int(one) for one in self._again_on if one.isdigit())
+        self.watched = upstream.eject is not None or bool(self._statuses)  # tell `answered` of every answer
         self._pick: Callable[[], Target | None] = balancer.pick_any if upstream.refuse else balancer.pick
         self._key = hash_key(upstream.hash_on)
         self.labels = [orjson.dumps(target.url) for target in balancer.targets]  # for the log
@@ -127,38 +133,58 @@ class UpstreamHandler:
     def ended(self, request: Request) -> None:
         """The connection is still being made."""
 
-    def answered(self, target: Target, status: int) -> None:
-        """An answer's head has come: is the target well?"""
+    def answered(self, request: Request, status: int) -> Target | None:
+        """An answer's head has come: is the target well? Returns the one to ask in its place, where that is to be."""
         if status in FAILURES:
-            self._balancer.failed(target, self._site.clock())
+            self._balancer.failed(request.target, self._site.clock())
         else:
-            self._balancer.succeeded(target)
+            self._balancer.succeeded(request.target)
+        return self._other(request) if status in self._statuses else None
 
     def failed(self, target: Target) -> None:
         """The target was not reached, was too slow, or ended the exchange."""
         self._balancer.failed(target, self._site.clock())
 
-    def again(self, request: Request) -> bool:
-        """Send a request that failed to another target, where that can do no harm and may be. Says whether."""
-        budget = self._budget
-        if budget is None or request.answered or request.head_sent or not can_be_sent_again(request):
-            return False
-        tried = (*request.tried, request.target)
-        if len(tried) >= self._attempts:
-            return False
-        target = self._balancer.pick_other(tried)
+    def again(self, request: Request, cause: str) -> bool:
+        """Send a request that failed to another target, where that can do no harm and may be. Says whether.
+
+        `cause`: `connect`, `closed` or `timeout`.
+        """
+        target = self._other(request) if cause in self._again_on else None
         if target is None:
             return False
-        if not budget.take(self._site.clock()):
+        self.resend(request, target)
+        return True
+
+    def _other(self, request: Request) -> Target | None:
+        """The target for one more try, counted and paid for; None where there may be no more, or is none."""
+        budget = self._budget
+        if budget is None or request.answered or request.head_sent or not can_be_sent_again(request):
+            return None
+        now = self._site.clock()
+        tried = (*request.tried, request.target)
+        if len(tried) >= self._attempts or now >= request.started + self.total:
+            return None
+        target = self._balancer.pick_other(tried)
+        if target is not None and not budget.take(now):
             self.done(target)
-            return False
+            return None
+        return target
+
+    def resend(self, request: Request, target: Target) -> None:
+        """Send a request that nobody has answered to `target`, which `answered` has returned."""
         self.done(request.target)
-        request.tried, request.target = tried, target
+        request.tried, request.target = (*request.tried, request.target), target
+        request.status = 0
         request.connection.hold(False)
         uploading = request.has_body and not request.complete
         request.connection.deadline = request.started + self.total if uploading else self.answer_deadline(request)
         self._pools[target.index].start(request)
-        return True
+
+    def stall_deadline(self, request: Request) -> int:
+        """When the next part of an answer that has begun must be there."""
+        now: int = self._site.clock()
+        return min(now + self.idle, request.started + self.total)
 
     def answer_deadline(self, request: Request) -> int:
         """When the answer's head must be there, now that the request's body has been sent."""

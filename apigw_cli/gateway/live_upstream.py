@@ -31,10 +31,10 @@ class LiveUpstream:
             config.balance,
             _ejection(config),
             config.weights,
-            slow_start=int(config.slow_start * 1e9),
+            slow_start=int((config.slow_start or 0) * 1e9),
             refuse=config.refuse,
         )
-        self._told_time = config.eject is not None or config.slow_start > 0
+        self._told_time = config.eject is not None or config.slow_start is not None
         retries = config.retries
         self.budget = RetryBudget(retries.budget, time.monotonic_ns()) if retries is not None else None
         self._cells = tuple(cells)

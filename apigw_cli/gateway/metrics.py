@@ -26,7 +26,8 @@ CLASSES = 6
 REASONS = (
     "unauthorized", "forbidden", "auth_unavailable", "rate_limited", "overloaded", "no_route", "method_not_allowed",
     "malformed", "client_gone", "too_large", "client_timeout", "upstream_unreachable", "upstream_timeout",
-    "upstream_closed", "upstream_invalid", "bug", "upstream_out",
+    "upstream_closed", "upstream_invalid", "bug",
+    "upstream_out", "upstream_stalled",
 )  # fmt: skip
 _BEFORE_LIMITS = ("unauthorized", "forbidden", "auth_unavailable")  # refusals of requests that no limit has seen
 _REASON_AT = {reason: CLASSES + index for index, reason in enumerate(REASONS)}

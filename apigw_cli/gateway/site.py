@@ -154,7 +154,7 @@ class Site:
     def stop(self) -> None:
         """After draining: no time passes any more, no connection is kept."""
         for pool in self.pools.values():
-            pool.retire()
+            pool.stop()
         for upstream in self.upstreams.values():
             upstream.stop()
         if self._ticker is not None:

@@ -10,9 +10,13 @@ import errno
 import os
 import socket
 import stat
+import struct
 import sys
+from typing import Any
 
 from apigw_cli.errors import EnvironmentFailure
+
+_LINGER = "hh" if sys.platform == "win32" else "ii"  # struct linger
 
 
 def bind(host: str, port: int, workers: int, option: str = "--port") -> list[socket.socket]:
@@ -103,3 +107,12 @@ def url(host: str, port: int) -> str:
     """`http://host:port`, with the brackets of IPv6; an address that means "all" as one that can be opened."""
     name = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
     return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
+
+
+def reset_at_close(connection: Any) -> None:
+    """Have a connection end with a reset, so that nobody takes what came for the whole.
+
+    `connection`: what a transport has for a socket, or None. Linger on, with no time (SO_LINGER, socket(7)).
+    """
+    if connection is not None and connection.family != getattr(socket, "AF_UNIX", None):
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack(_LINGER, 1, 0))

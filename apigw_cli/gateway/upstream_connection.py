@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import select
+import ssl
 from typing import TYPE_CHECKING, Any, cast
 
 import httptools
@@ -13,8 +15,21 @@ from apigw_cli.gateway.tunnel import accept_of
 if TYPE_CHECKING:
     from apigw_cli.gateway.request import Header, Request
     from apigw_cli.gateway.upstream_pool import Pool
+    from apigw_cli.integrations.balance import Target
 
 _LENGTH, _CHUNKED, _UNTIL_CLOSE, _NONE = range(4)
+
+
+class _Unwanted(Exception):
+    """Another target is asked: stop the parser."""
+
+
+def _readable(descriptor: int) -> bool:
+    if not hasattr(select, "poll"):
+        return bool(select.select([descriptor], [], [], 0)[0])
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 class UpstreamConnection(asyncio.Protocol):
@@ -34,6 +49,8 @@ class UpstreamConnection(asyncio.Protocol):
         "_interim",
         "_length",
         "_lines",
+        "_notified",
+        "_other",
         "_out",
         "_parser",
         "_paused",
@@ -60,6 +77,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._handler: Any = None  # its UpstreamHandler
         self._paused = False
         self.kept = False  # it has been idle: the other side may have closed it without our knowing yet
+        self._notified = False  # TLS: the other side said that this is its end
         self._reset()
 
     def _reset(self) -> None:
@@ -78,6 +96,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._sent = False
         self._trailers: list[Header] | None = None
         self._upgrade = b""
+        self._other: Target | None = None
 
     # --- the request
 
@@ -131,7 +150,21 @@ class UpstreamConnection(asyncio.Protocol):
             self._lost_in_exchange(self._request, error)
 
     def eof_received(self) -> None:
-        return None  # the transport closes itself
+        """The other side sends no more; the transport then closes itself.
+
+        uvloop says so of TLS only after a close_notify, asyncio also where the connection just ended.
+        """
+        secured = self.transport.get_extra_info("ssl_object")
+        if secured is not None:
+            try:
+                self._notified = secured.read(1) == b""
+            except ssl.SSLError:
+                self._notified = False
+
+    def is_stale(self) -> bool:
+        """Whether something has come on it that the loop has not read yet: its end, or what nobody asked for."""
+        connection = self.transport.get_extra_info("socket")
+        return connection is None or _readable(connection.fileno())
 
     def pause_writing(self) -> None:
         if self._request is not None:
@@ -146,11 +179,17 @@ class UpstreamConnection(asyncio.Protocol):
         if not self._paused and not self.transport.is_closing():
             self._paused = True
             self.transport.pause_reading()
+            request = self._request
+            if request is not None and request.head_sent:  # it is the client's turn: that is no stalled answer
+                request.connection.deadline = request.started + self._handler.total
 
     def resume(self) -> None:
         if self._paused and not self.transport.is_closing():
             self._paused = False
             self.transport.resume_reading()
+            request = self._request
+            if request is not None and request.head_sent and self._handler.idle:
+                request.connection.deadline = self._handler.stall_deadline(request)
 
     def data_received(self, data: bytes) -> None:
         request = self._request
@@ -170,6 +209,9 @@ class UpstreamConnection(asyncio.Protocol):
             return
         except httptools.HttpParserError as error:
             # llhttp also reports bytes after an answer that ends the connection; that answer is whole.
+            if self._other is not None:
+                self._ask_another(request, self._other)
+                return
             if not self._done:
                 self._spoiled(request, error)
                 return
@@ -182,13 +224,19 @@ class UpstreamConnection(asyncio.Protocol):
         if self._done:
             self._finish(request)
         elif request.head_sent:
-            request.connection.deadline = request.started + self._handler.total
+            handler = self._handler
+            idle = handler.idle and not self._paused
+            request.connection.deadline = handler.stall_deadline(request) if idle else request.started + handler.total
 
     def _pass_plain(self, request: Request, data: bytes, plain: plain_answer.Plain) -> None:
         """Nothing of this exchange has met the parser: it stands before the next answer."""
         status_line, request.status, lines, length, start = plain
         if self._handler.watched:
-            self._handler.answered(request.target, request.status)
+            other = self._handler.answered(request, request.status)
+            if other is not None:
+                self._release(reusable=True)
+                self._handler.resend(request, other)
+                return
         connection = request.connection
         connection.transport.write(
             b"%b\r\n%bX-Request-Id: %b\r\n%bContent-Length: %d\r\n%b\r\n%b"
@@ -247,14 +295,16 @@ class UpstreamConnection(asyncio.Protocol):
             request.status = status
             self._out.append(self._switching(request))
             if self._handler.watched:
-                self._handler.answered(request.target, status)
+                self._handler.answered(request, status)
             return
         if status < 200:
             self._pass_interim(request, status)
             return
         request.status = status
         if self._handler.watched:
-            self._handler.answered(request.target, status)
+            self._other = self._handler.answered(request, status)
+            if self._other is not None:
+                raise _Unwanted
         self._settle_framing(request, status)
         self._out.append(self._head(request, status))
         if self._framing == _CHUNKED:
@@ -381,7 +431,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _lost_in_exchange(self, request: Request, error: Exception | None) -> None:
         received = self._received
-        if request.head_sent and self._framing == _UNTIL_CLOSE and error is None:
+        if request.head_sent and self._framing == _UNTIL_CLOSE and error is None and self._is_whole():
             self._end_by_close(request)
             return
         self._release(reusable=False)
@@ -391,10 +441,21 @@ class UpstreamConnection(asyncio.Protocol):
             return
         if not stale:  # else it was closed while nobody used it: no fault
             self._handler.failed(request.target)
-        if not received and self._handler.again(request):
+        if not received and self._handler.again(request, "closed"):
             return
         how = "closed the connection in the middle of its answer" if received else "closed the connection unanswered"
         request.connection.fail(request, 502, f"upstream {self._handler.name} {how}", "upstream_closed")
+
+    def _is_whole(self) -> bool:
+        """Whether the end of the connection was meant: in TLS only a close_notify says so (RFC 9112, section 9.8)."""
+        return self._notified or self.transport.get_extra_info("sslcontext") is None
+
+    def _ask_another(self, request: Request, other: Target) -> None:
+        """The answer is not passed on; what is left of it goes with the connection."""
+        handler = self._handler
+        self._release(reusable=False)
+        self.transport.abort()
+        handler.resend(request, other)
 
     def _end_by_close(self, request: Request) -> None:
         """Neither length nor chunks: the end of the connection is the end of the body."""

@@ -8,6 +8,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
+from apigw_cli.gateway.framing import IDEMPOTENT
 from apigw_cli.gateway.upstream_connection import UpstreamConnection
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from apigw_cli.gateway.request import Request
     from apigw_cli.gateway.site import Site
     from apigw_cli.gateway.tls import Secure
+    from apigw_cli.integrations.balance import Target
 
 MAX_IDLE = 512
 IDLE_NANOSECONDS = 55 * 10**9
@@ -48,9 +50,13 @@ class Pool:
         idle = self.idle
         while idle:
             upstream = idle.pop()
-            if not upstream.transport.is_closing():
-                upstream.begin(request)
-                return
+            if upstream.transport.is_closing():
+                continue
+            if request.method not in IDEMPOTENT and upstream.is_stale():  # it could not be sent again
+                upstream.transport.abort()
+                continue
+            upstream.begin(request)
+            return
         self._open(request)
 
     def retry(self, request: Request) -> None:
@@ -84,46 +90,52 @@ class Pool:
         while self.idle:
             self.idle.pop().transport.close()
 
+    def stop(self) -> None:
+        """The worker ends: nobody waits for what is being made."""
+        self.retire()
+        for task in self._connecting:
+            task.cancel()
+
     def _open(self, request: Request) -> None:
         task = self.site.loop.create_task(self._connect(request))
         self._connecting.add(task)
         task.add_done_callback(self._connecting.discard)
 
     async def _connect(self, request: Request) -> None:
-        handler = cast("UpstreamHandler", request.handler)
+        handler, target = cast("UpstreamHandler", request.handler), request.target
         try:
             async with asyncio.timeout(handler.connect_seconds):
                 _, upstream = await self.site.loop.create_connection(
                     lambda: UpstreamConnection(self), self.host, self.port, **self._tls()
                 )
         except TimeoutError:
-            self._unreachable(request, "did not accept a connection in time")
+            self._unreachable(request, target, "did not accept a connection in time")
         except ssl.SSLCertVerificationError as error:
-            self._unreachable(request, f"did not prove who it is: {error.verify_message}")
+            self._unreachable(request, target, f"did not prove who it is: {error.verify_message}")
         except ssl.SSLError as error:
-            self._unreachable(request, f"failed in the TLS handshake: {error.reason}")
+            self._unreachable(request, target, f"failed in the TLS handshake: {error.reason}")
         except (OSError, UnicodeError) as error:
-            self._unreachable(request, f"is not reachable: {getattr(error, 'strerror', None) or error}")
+            self._unreachable(request, target, f"is not reachable: {getattr(error, 'strerror', None) or error}")
         else:
-            self._connected(request, upstream)
+            self._connected(request, target, upstream)
 
     def _tls(self) -> dict[str, Any]:
         if self._secure is None:
             return {}
         return {"ssl": self._secure.context, "server_hostname": self._secure.server_name or self.host}
 
-    def _connected(self, request: Request, upstream: UpstreamConnection) -> None:
-        if request.answered:  # the client left, or the deadline passed, while we were connecting
+    def _connected(self, request: Request, target: Target, upstream: UpstreamConnection) -> None:
+        if request.answered or request.target is not target:  # it left, or went elsewhere, while we were connecting
             self.done(upstream, reusable=True)
         elif upstream.transport.is_closing():
-            self._unreachable(request, "closed the connection at once")
+            self._unreachable(request, target, "closed the connection at once")
         else:
             upstream.begin(request)
 
-    def _unreachable(self, request: Request, why: str) -> None:
-        if request.answered:
+    def _unreachable(self, request: Request, target: Target, why: str) -> None:
+        if request.answered or request.target is not target:
             return
         handler = cast("UpstreamHandler", request.handler)
-        handler.failed(request.target)
-        if not handler.again(request):
+        handler.failed(target)
+        if not handler.again(request, "connect"):
             request.connection.fail(request, 502, f"upstream {handler.name} {why}", "upstream_unreachable")

@@ -87,6 +87,8 @@ def _upstream(upstream: Upstream) -> dict[str, Any]:
         **({"hash_on": upstream.hash_on} if upstream.hash_on else {}),
         **({"eject": msgspec.to_builtins(upstream.eject)} if upstream.eject else {}),
         **({"retries": msgspec.to_builtins(upstream.retries)} if upstream.retries else {}),
+        **({"when_all_out": "refuse"} if upstream.refuse else {}),
+        **({"slow_start": upstream.slow_start} if upstream.slow_start else {}),
         **({"health": msgspec.to_builtins(upstream.health)} if upstream.health else {}),
     }
 

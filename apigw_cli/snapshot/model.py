@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 FORMAT = 1
+RETRIED = ("connect", "closed")  # what is tried again where nothing else is written
 
 
 class Integration(msgspec.Struct, frozen=True, tag_field="type"):
@@ -69,12 +70,13 @@ class Api(msgspec.Struct, frozen=True):
     title: str
 
 
-class Timeout(msgspec.Struct, frozen=True):
-    """Seconds: to connect, until the answer's head, for the whole exchange."""
+class Timeout(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Seconds: to connect, until the answer's head, for the whole exchange, between the answer's parts (None: any)."""
 
     connect: float
     first_byte: float
     total: float
+    idle: float | None = None
 
 
 class UpstreamTls(msgspec.Struct, frozen=True):
@@ -105,11 +107,19 @@ class Eject(msgspec.Struct, frozen=True):
     longest: float
 
 
-class Retries(msgspec.Struct, frozen=True):
-    """`attempts`: how often a request is tried at most; `budget`: retries as a share (0 to 1) of the requests."""
+class Retries(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`attempts`: how often a request is tried at most; `budget`: retries as a share (0 to 1) of the requests.
+
+    `on`: what is tried again, `closed`, `connect`, `timeout` and statuses of answers; empty: the default.
+    """
 
     attempts: int
     budget: float
+    on: tuple[str, ...] = ()
+
+    @property
+    def causes(self) -> tuple[str, ...]:
+        return self.on or RETRIED
 
 
 class Upstream(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -132,7 +142,7 @@ class Upstream(msgspec.Struct, frozen=True, omit_defaults=True):
     preserve_host: bool = False  # send the Host that the client asked for, not the target's
     tls: UpstreamTls = msgspec.field(default_factory=UpstreamTls)
     refuse: bool = False  # requests while every target is out
-    slow_start: float = 0  # seconds; 0: none
+    slow_start: float | None = None  # seconds
 
 
 class AuthScheme(msgspec.Struct, frozen=True):

@@ -29,7 +29,8 @@ class Surroundings:
             at: Steps = ("upstreams", name)
             targets = tuple(self._target(target, (*at, "targets", i)) for i, target in enumerate(upstream.targets))
             times = upstream.timeout
-            timeout = model.Timeout(float(times.connect), float(times.first_byte), float(times.total))
+            idle = None if times.idle is None else float(times.idle)
+            timeout = model.Timeout(float(times.connect), float(times.first_byte), float(times.total), idle)
             found[name] = model.Upstream(
                 name,
                 targets,
@@ -43,7 +44,7 @@ class Surroundings:
                 upstream.host == "preserve",
                 self._tls(upstream, targets, at),
                 upstream.when_all_out == "refuse",
-                float(upstream.slow_start or 0),
+                None if upstream.slow_start is None else float(upstream.slow_start),
             )
             written = openapi.mapping(openapi.mapping(self.config.data.get("upstreams")).get(name))
             for key in written:
@@ -153,7 +154,10 @@ def _hash_on(upstream: UpstreamConfig) -> str:
 
 def _retries(upstream: UpstreamConfig) -> model.Retries | None:
     retries = upstream.retries
-    return model.Retries(retries.attempts, float(retries.budget)) if retries is not None else None
+    if retries is None:
+        return None
+    on = tuple(sorted({str(one) for one in retries.on}))
+    return model.Retries(retries.attempts, float(retries.budget), () if set(on) == set(model.RETRIED) else on)
 
 
 def _target_problem(target: str) -> str | None:

@@ -362,6 +362,8 @@ def _settings(before: Upstream, after: Upstream) -> Iterator[tuple[str, str, str
         old, new = getattr(before.timeout, name), getattr(after.timeout, name)
         if old != new:
             yield f"timeout.{name}", f"{old:g} s", f"{new:g} s"
+    if before.timeout.idle != after.timeout.idle:
+        yield "timeout.idle", _seconds(before.timeout.idle), _seconds(after.timeout.idle)
     if before.health != after.health:
         yield "health", _health(before), _health(after)
     if before.eject != after.eject:
@@ -375,7 +377,7 @@ def _settings(before: Upstream, after: Upstream) -> Iterator[tuple[str, str, str
         yield "retries", _retries(before), _retries(after)
 
 
-def _seconds(seconds: float) -> str:
+def _seconds(seconds: float | None) -> str:
     return f"{seconds:g} s" if seconds else "none"
 
 
@@ -392,7 +394,11 @@ def _eject(upstream: Upstream) -> str:
 
 def _retries(upstream: Upstream) -> str:
     retries = upstream.retries
-    return "none" if retries is None else f"{retries.attempts} attempts, budget {retries.budget:.0%}"
+    return (
+        "none"
+        if retries is None
+        else f"{retries.attempts} attempts, budget {retries.budget:.0%}, on {', '.join(retries.causes)}"
+    )
 
 
 def _health(upstream: Upstream) -> str:

@@ -225,6 +225,8 @@ def test_an_upstream_in_trouble(build: Build) -> None:
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
+        ("timeout: {idle: 2s}", "nginx has one timeout for the first byte and all others: idle (2 s) is left out"),
+        ("retries: {on: [connect]}", "nginx does not tell a server that was not reached from one that hung up"),
         ("slow_start: 10s", "nginx has slow_start (10 s) only in its commercial edition"),
         ("eject: {}, when_all_out: refuse", "nginx answers 502, not 503, while every server is out"),
     ],
@@ -233,6 +235,18 @@ def test_what_nginx_cannot_do_for_an_upstream_is_said(build: Build, settings: st
     config = CONFIG.replace("balance: least_outstanding", settings)
     gaps = Configuration(build(config, shop=SHOP, keys="{}"), "8080").gaps
     assert any(said in gap.message for gap in gaps)
+
+
+@pytest.mark.parametrize(
+    ("on", "line"),
+    [
+        ("[connect, closed]", "proxy_next_upstream error;"),
+        ("[timeout, 503, 502]", "proxy_next_upstream timeout http_502 http_503;"),
+    ],
+)
+def test_what_is_tried_again(build: Build, on: str, line: str) -> None:
+    config = CONFIG.replace("balance: least_outstanding", f"retries: {{on: {on}}}")
+    assert line in Configuration(build(config, shop=SHOP, keys="{}"), "8080").text()
 
 
 def test_the_same_snapshot_gives_the_same_file(build: Build) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from apigw_cli.config import project
@@ -341,3 +342,19 @@ def test_a_bare_specification_is_a_project(write: Write) -> None:
     compiled = compiler.compile_project(project.from_spec(Path("shop.yaml")), None, REGISTRY)
     assert {type(r.integration) for r in compiled.snapshot.routes} == {model.MockIntegration}
     assert all(r.policies == {} for r in compiled.snapshot.routes)
+
+
+def test_an_upstream_with_nothing_but_defaults_has_the_bytes_that_it_always_had(build: Compile) -> None:
+    """Or the digest of every release would change with a new key."""
+    written = CONFIG.replace(
+        '["http://127.0.0.1:9001"]', '["http://127.0.0.1:9001"], retries: {on: [closed, connect]}, timeout: {}'
+    )
+    found = msgspec.json.decode(msgspec.json.encode(build(written).snapshot.upstreams["pets"]))
+    assert found.pop("tls")
+    assert found == {
+        "name": "pets",
+        "targets": ["http://127.0.0.1:9001"],
+        "balance": "round_robin",
+        "timeout": {"connect": 1.0, "first_byte": 15.0, "total": 60.0},
+        "retries": {"attempts": 2, "budget": 0.2},
+    }

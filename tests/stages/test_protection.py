@@ -117,6 +117,11 @@ CASES = [
         {("upstream-changed", Level.NEUTRAL, "upstream pets")},
     ),
     (
+        "idle timeout",
+        [(CONFIG, '["${pets_url}"]', '["${pets_url}"], timeout: {idle: 5s}')],
+        {("upstream-changed", Level.NEUTRAL, "upstream pets")},
+    ),
+    (
         "answered by a mock",
         [(CONFIG, "      createPet:\n", "      createPet:\n        mock: true\n")],
         {("integration-changed", Level.WEAKEN, "createPet")},

@@ -111,8 +111,19 @@ def timeouts(upstream: Upstream) -> list[str]:
     return [
         f"proxy_connect_timeout {milliseconds(timeout.connect)};",
         f"proxy_read_timeout {milliseconds(timeout.first_byte)};",
-        *([f"proxy_next_upstream_tries {upstream.retries.attempts};"] if upstream.retries is not None else []),
+        *_again(upstream),
     ]
+
+
+def _again(upstream: Upstream) -> list[str]:
+    """What is tried at another server; nginx asks never twice for what is not idempotent, once it was sent."""
+    retries = upstream.retries
+    if retries is None:
+        return []
+    causes = ["error"] if {"connect", "closed"} & set(retries.causes) else []
+    causes += ["timeout"] if "timeout" in retries.causes else []
+    causes += [f"http_{status}" for status in ("502", "503", "504") if status in retries.causes]
+    return [f"proxy_next_upstream {' '.join(causes)};", f"proxy_next_upstream_tries {retries.attempts};"]
 
 
 def gaps(upstream: Upstream) -> Iterator[str]:
@@ -133,8 +144,14 @@ def gaps(upstream: Upstream) -> Iterator[str]:
             f"nginx counts failures within {upstream.eject.first:g} s, in a row or not, ejects for always that long, "
             "and takes no 502, 503 or 504 of a target for a failure"
         )
+    if upstream.timeout.idle:
+        yield f"nginx has one timeout for the first byte and all others: idle ({upstream.timeout.idle:g} s) is left out"
     if upstream.retries is not None:
-        yield "nginx has no budget for retries, and none after a connection that took too long"
+        yield "nginx has no budget for retries"
+        if "timeout" not in upstream.retries.causes:
+            yield "nginx tries no other server after a connection that took too long"
+        if len({"connect", "closed"} & set(upstream.retries.causes)) == 1:
+            yield "nginx does not tell a server that was not reached from one that hung up: both are retried"
     if upstream.refuse:
         yield "nginx answers 502, not 503, while every server is out, and never takes out an only one"
     if upstream.slow_start:
