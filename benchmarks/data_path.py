@@ -35,7 +35,8 @@ from apigw_cli.gateway.upstream_connection import UpstreamConnection
 from apigw_cli.limits.inflight import InFlight
 from apigw_cli.limits.store import MemoryStore, SharedStore, Store
 from apigw_cli.policies.interface import Runtime
-from apigw_cli.snapshot.model import Api, AuthScheme, HttpIntegration, Route, Snapshot, Timeout, Upstream
+from apigw_cli.snapshot.model import Api, HttpIntegration, Route, Snapshot, Timeout, Upstream
+from apigw_cli.snapshot.schemes import ApiKeys
 
 CONNECTIONS = 64
 TARGET = "http://127.0.0.1:9"  # never connected to
@@ -94,7 +95,7 @@ def snapshot(policies: dict[str, Any], more: int) -> Snapshot:
     for number in range(more):
         path = f"/repos/{{owner}}/{{repo}}/kind{number % 40}/{{id}}/part{number}"
         routes.append(Route("pets", f"op{number}", "GET", path, (), integration, policies))
-    scheme = AuthScheme("Key", "api_key", "header", "X-Api-Key", "file:keys.yaml")
+    scheme = ApiKeys("Key", "header", "X-Api-Key", ("file:keys.yaml",))
     api = Api("pets", "http", "spec", (), "", "t")
     return Snapshot(1, "bench", (api,), tuple(routes), {"up": upstream}, {"Key": scheme}, {})
 

@@ -19,6 +19,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from apigw_cli.bench.plan import Target
 from apigw_cli.bench.request import Request
@@ -27,6 +28,7 @@ from apigw_cli.errors import EnvironmentFailure, UsageError
 from apigw_cli.policies.auth import EPHEMERAL
 from apigw_cli.snapshot.compiler import Compiled
 from apigw_cli.snapshot.model import HttpIntegration, Route, Snapshot
+from apigw_cli.snapshot.schemes import ApiKeys
 
 HOST = "127.0.0.1"
 WORKERS = 2 if os.name == "posix" else 1  # more than one, so that a limit has to hold over processes
@@ -43,13 +45,24 @@ class Credentials:
 
 
 def credentials(snapshot: Snapshot, route: Route) -> Credentials:
-    """What the route's first alternative of security schemes asks for, with one fresh key."""
-    alternatives: list[list[str]] = route.policies.get("auth", {}).get("alternatives", [])
-    schemes = next((one for one in alternatives if one), [])
+    """What the route's first alternative of API keys asks for, with one fresh key.
+
+    Where each alternative asks for something else, or for scopes, none is made up: `-H` says who calls.
+    """
+    policy = route.policies.get("auth", {})
+    alternatives: list[list[str]] = policy.get("alternatives", [])
+    asked: list[dict[str, Any]] = policy.get("scopes") or [{}] * len(alternatives)
+    named = [
+        [snapshot.auth[name] for name in one] for one, scopes in zip(alternatives, asked, strict=True) if not scopes
+    ]
+    schemes: list[Any] = next((one for one in named if one and all(isinstance(s, ApiKeys) for s in one)), [])
     key = secrets.token_urlsafe(24)
     places: dict[str, list[tuple[str, str]]] = {"header": [], "query": [], "cookie": []}
-    for scheme in (snapshot.auth[name] for name in schemes):
-        places[scheme.location].append((scheme.parameter, key))
+    for scheme in schemes:
+        if scheme.location == "bearer":
+            places["header"].append(("Authorization", f"Bearer {key}"))
+        else:
+            places[scheme.location].append((scheme.parameter, key))
     headers = places["header"]
     if places["cookie"]:
         headers.append(("Cookie", "; ".join(f"{name}={value}" for name, value in places["cookie"])))

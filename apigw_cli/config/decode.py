@@ -137,7 +137,9 @@ class Decoder:
                 return data
             if isinstance(data, dict) and _is_struct(kind):
                 return self._struct(data, kind, steps)
-        names = " or ".join("a mapping" if _is_struct(kind) else _NAMES.get(kind, str(kind)) for kind in rest)
+            if isinstance(data, list) and get_origin(kind) is list:
+                return self._list(data, get_args(kind)[0], steps)
+        names = " or ".join(_named(kind) for kind in rest)
         raise self._fail(steps, f"expected {names}, got {describe(data)}")
 
     def _list(self, data: Any, kind: Any, steps: Steps) -> list[Any]:
@@ -185,6 +187,12 @@ class Decoder:
                 except msgspec.ValidationError as error:
                     message = f"{describe(value)}: {str(error)[0].lower()}{str(error)[1:]}"
                     raise self._fail(steps, message, key=key) from None
+
+
+def _named(kind: Any) -> str:
+    if get_origin(kind) is list:
+        return "a list"
+    return "a mapping" if _is_struct(kind) else _NAMES.get(kind, str(kind))
 
 
 def _is_struct(kind: Any) -> bool:

@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
+from apigw_cli.config.auth import AuthConfig
+from apigw_cli.config.reference import SecretReference
 from apigw_cli.config.values import Duration, Percent
 
 
@@ -127,13 +129,6 @@ class TargetConfig(Struct, frozen=True, forbid_unknown_fields=True):
     weight: Annotated[int, Meta(description="Its share of the requests beside the others'.", ge=1, le=1000)] = 1
 
 
-class SecretReference(Struct, frozen=True, forbid_unknown_fields=True):
-    """Where a secret is: exactly one of the two. A secret itself never stands in the configuration."""
-
-    file: Annotated[str | None, Meta(description="A file beside this one.")] = None
-    env: Annotated[str | None, Meta(description="An environment variable.")] = None
-
-
 class UpstreamTlsConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """How TLS is spoken to https:// targets."""
 
@@ -194,12 +189,6 @@ class UpstreamConfig(Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("balance: hash needs hash_on: ip, header:NAME or cookie:NAME")
         if self.balance != "hash" and self.hash_on is not None:
             raise ValueError("hash_on needs balance: hash")
-
-
-class AuthConfig(Struct, frozen=True, forbid_unknown_fields=True):
-    """How the credentials of one of the specification's security schemes are checked."""
-
-    keys: Annotated[SecretReference, Meta(description="The list of API keys (their SHA-256).")]
 
 
 class StagesConfig(Struct, frozen=True, forbid_unknown_fields=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -159,14 +159,28 @@ def secret_files(data: Any, root: Path) -> list[Path]:
     shown = [_at(pair, name) for pair in (pairs if isinstance(pairs, list) else ()) for name in ("cert", "key")]
     named = (_at(reference, "file") for reference in (*shown, _at(tls, "client_ca")))
     found = [root / name for name in named if isinstance(name, str)]
-    for schemes in (_at(data, "auth"), _at(data, "upstreams")):
-        for scheme in (schemes if isinstance(schemes, dict) else {}).values():
-            tls = _at(scheme, "tls")
-            for reference in (_at(scheme, "keys"), *(_at(tls, name) for name in ("ca", "certificate", "key"))):
-                name = _at(reference, "file")
-                if isinstance(name, str):
-                    found.append(root / name)
+    found += [root / name for name in _named_within(_at(data, "auth"))]
+    upstreams = _at(data, "upstreams")
+    for upstream in (upstreams if isinstance(upstreams, dict) else {}).values():
+        tls = _at(upstream, "tls")
+        for reference in (_at(tls, name) for name in ("ca", "certificate", "key")):
+            name = _at(reference, "file")
+            if isinstance(name, str):
+                found.append(root / name)
     return found
+
+
+def _named_within(data: Any) -> Iterator[str]:
+    """Every `file: NAME` in it."""
+    if isinstance(data, list):
+        for item in data:
+            yield from _named_within(item)
+    elif isinstance(data, dict):
+        for key, value in data.items():
+            if key == "file" and isinstance(value, str):
+                yield value
+            else:
+                yield from _named_within(value)
 
 
 def _at(data: Any, key: str) -> Any:

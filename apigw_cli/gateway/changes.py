@@ -30,7 +30,7 @@ def describe(old: Snapshot, new: Snapshot, secrets_changed: bool) -> list[str]:
 
 
 def _holds_keys_only(snapshot: Snapshot) -> bool:
-    return references(snapshot) == {scheme.keys for scheme in snapshot.auth.values()}
+    return references(snapshot) == {one for scheme in snapshot.auth.values() for one in scheme.references()}
 
 
 def summary(changes: list[str]) -> str:

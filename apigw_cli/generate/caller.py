@@ -9,10 +9,11 @@ from typing import Any
 
 from apigw_cli.limits.store import MemoryStore
 from apigw_cli.policies import auth
-from apigw_cli.policies.interface import Runtime, instance
+from apigw_cli.policies.interface import Refusal, Runtime, instance
 from apigw_cli.snapshot import secrets
 from apigw_cli.snapshot.compiler import Compiled
-from apigw_cli.snapshot.model import AuthScheme, Route, Snapshot
+from apigw_cli.snapshot.model import Route, Snapshot
+from apigw_cli.snapshot.schemes import ApiKeys, Scheme
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +29,11 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a step says of this very request."""
+    """What a step says of this very request. `status`: of the answer, where it does not let it through."""
 
     holds: bool
     text: str
+    status: int = 0
 
 
 class _Exchange:
@@ -60,7 +62,7 @@ def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-def schemes(route: Route, snapshot: Snapshot) -> list[AuthScheme]:
+def schemes(route: Route, snapshot: Snapshot) -> list[Scheme]:
     alternatives = route.policies.get("auth", {}).get("alternatives", ())
     names = dict.fromkeys(name for schemes in alternatives for name in schemes)
     return [snapshot.auth[name] for name in names if name in snapshot.auth]
@@ -78,15 +80,27 @@ def verdict(route: Route, request: Request, compiled: Compiled) -> Verdict | Non
         refusal = step(exchange)
     finally:
         store.close()
+    asked = schemes(route, compiled.snapshot)
+    keys = all(isinstance(scheme, ApiKeys) for scheme in asked)
     if refusal is None:
-        return Verdict(True, f'key "{exchange.principal}"' if exchange.principal is not None else "anyone may call")
-    shown = any(_shows(scheme, request) for scheme in schemes(route, compiled.snapshot))
-    return Verdict(False, "unknown key: 401" if shown else "no key: 401")
+        kind = "key" if keys else "caller"
+        return Verdict(True, f'{kind} "{exchange.principal}"' if exchange.principal is not None else "anyone may call")
+    if not isinstance(refusal, Refusal):
+        refusal.close()
+        return None  # it depends on another server, or takes long
+    if not keys or refusal.status != 401:
+        return Verdict(False, f"{refusal.message}: {refusal.status}", refusal.status)
+    shown = any(_shows(scheme, request) for scheme in asked)
+    return Verdict(False, "unknown key: 401" if shown else "no key: 401", 401)
 
 
-def _shows(scheme: AuthScheme, request: Request) -> bool:
-    if scheme.location == "header":
-        return any(name == scheme.parameter.lower() for name, _ in request.headers)
+def _shows(scheme: Scheme, request: Request) -> bool:
+    """Whether the request holds something where the scheme's key belongs."""
+    if not isinstance(scheme, ApiKeys):
+        return False
+    if scheme.location in ("header", "bearer"):
+        wanted = scheme.parameter.lower() if scheme.location == "header" else "authorization"
+        return any(name == wanted for name, _ in request.headers)
     if scheme.location == "query":
         return f"{scheme.parameter}=" in request.query
     return any(name == "cookie" and f"{scheme.parameter}=" in value for name, value in request.headers)

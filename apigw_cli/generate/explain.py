@@ -167,7 +167,7 @@ def _matched(found: Match, request: Request, compiled: Compiled) -> Explanation:
         compiled.snapshot.stage,
         request,
         "match",
-        401 if refused else None,
+        refused.verdict.status if refused and refused.verdict else None,
         route,
         provenance.place(route.id, "operation"),
         found.parameters,
@@ -184,9 +184,7 @@ def _steps(route: Route, request: Request, compiled: Compiled) -> list[Step]:
     for name, text in descriptions(route).items():
         verdict = None
         if name == auth.POLICY.name:
-            text += "".join(
-                f", {scheme.location} {scheme.parameter}" for scheme in caller.schemes(route, compiled.snapshot)
-            )
+            text += "".join(f", {scheme.place}" for scheme in caller.schemes(route, compiled.snapshot))
             verdict = caller.verdict(route, request, compiled)
         steps.append(_step(name, text, route, compiled, verdict))
     off = (policy.name for policy in POLICIES if policy.name not in route.policies)

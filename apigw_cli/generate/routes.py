@@ -13,7 +13,8 @@ import msgspec
 from apigw_cli.generate import text
 from apigw_cli.generate.target import Options, Rendered
 from apigw_cli.snapshot.compiler import Compiled
-from apigw_cli.snapshot.model import Api, AuthScheme, HttpIntegration, Route, Snapshot, Upstream
+from apigw_cli.snapshot.model import Api, HttpIntegration, Route, Snapshot, Upstream
+from apigw_cli.snapshot.schemes import Scheme
 
 FORMAT = 1
 
@@ -93,6 +94,9 @@ def _upstream(upstream: Upstream) -> dict[str, Any]:
     }
 
 
-def _scheme(scheme: AuthScheme) -> dict[str, Any]:
+def _scheme(scheme: Scheme) -> dict[str, Any]:
     """In the words of OpenAPI: `in` and `name`."""
-    return {"type": scheme.type, "in": scheme.location, "name": scheme.parameter, "keys": scheme.keys}
+    told: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(scheme))
+    told.pop("name")
+    words = {"location": "in", "parameter": "name"}
+    return {words.get(key, key): value for key, value in told.items()}

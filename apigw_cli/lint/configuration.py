@@ -25,9 +25,10 @@ from apigw_cli.openapi.document import Document, Library
 from apigw_cli.openapi.operations import mapping
 from apigw_cli.openapi.places import Steps
 from apigw_cli.openapi.reading import read_text
-from apigw_cli.policies import keys
+from apigw_cli.policies.auth import key_list
 from apigw_cli.policies.registry import POLICIES
 from apigw_cli.snapshot.compiler import Compiled, compile_project
+from apigw_cli.snapshot.schemes import ApiKeys
 
 
 class ConfigurationLint:
@@ -119,11 +120,12 @@ class ConfigurationLint:
 
     def _check_keys(self, project: Project, compiled: Compiled) -> None:
         """Read the key lists that are here; a list by reference may stand on the serving machine only."""
-        for scheme in compiled.snapshot.auth.values():
-            file = project.root / scheme.keys.removeprefix("file:")
-            if scheme.keys.startswith("file:") and file.is_file():
+        lists = (scheme.keys for scheme in compiled.snapshot.auth.values() if isinstance(scheme, ApiKeys))
+        for reference in dict.fromkeys(one for listed in lists for one in listed):
+            file = project.root / reference.removeprefix("file:")
+            if reference.startswith("file:") and file.is_file():
                 try:
-                    keys.load(file.read_bytes(), os.path.relpath(file))
+                    key_list.load(file.read_bytes(), os.path.relpath(file))
                 except InputError as error:
                     self._note(error)
                 except OSError as error:

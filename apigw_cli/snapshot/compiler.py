@@ -33,6 +33,7 @@ from apigw_cli.openapi.yaml import Steps
 from apigw_cli.snapshot import model
 from apigw_cli.snapshot.provenance import Origin, Provenance
 from apigw_cli.snapshot.release import Release, raw
+from apigw_cli.snapshot.security import Security
 from apigw_cli.snapshot.surroundings import Surroundings
 
 
@@ -95,6 +96,7 @@ class _Compiler:
         self.by_name = {policy.name: policy for policy in registry}
         self.provenance = Provenance()
         self.problems: list[InputError] = []
+        self.security = Security(config, library, self.problems)
         self.reported: set[tuple[str, str]] = set()
         self.checked: set[str] = set()  # documents whose references all lead to something, or are reported
 
@@ -111,7 +113,7 @@ class _Compiler:
         self._check_conflicts(routes)
         outside = Surroundings(self.config, self.provenance, self.problems)
         upstreams, proxy, listen = outside.upstreams(decoded), outside.proxy(decoded), outside.listen(decoded)
-        auth = self._auth(decoded, apis)
+        auth = self.security.compile(decoded, apis)
         raise_problems(self.problems)
         documents = {name: raw(document.data) for name, document in self.library.documents.items()}
         return model.Snapshot(
@@ -332,38 +334,15 @@ class _Compiler:
         if not requirements:
             return
         source = operation.node.document if steps != ("security",) else document
-        for requirement in requirements:
-            for scheme in requirement:
-                self._check_scheme(api_name, scheme, document, source, steps, config)
+        for scheme in dict.fromkeys(scheme for requirement in requirements for scheme in requirement):
+            problem = self.security.why_not(api_name, scheme, document, source, steps, config)
+            if problem:
+                self._report_once("scheme", f"{api_name}:{scheme}", problem)
         self.provenance.add(owner, "policies.auth", Origin("specification", partial(source.place, steps)))
         policies["auth"] = {"alternatives": [sorted(requirement) for requirement in requirements]}
-
-    def _check_scheme(
-        self, api_name: str, scheme: str, document: Document, source: Document, steps: Steps, config: Config
-    ) -> None:
-        declared = openapi.security_schemes(document, self.library)
-        if scheme not in declared:
-            problem = InputError(
-                f'security scheme "{scheme}" is not declared in {document.label}',
-                place=source.place(steps),
-                hint=located.nearest(scheme, list(declared)),
-            )
-        elif openapi.mapping(declared[scheme].data).get("type") != "apiKey":
-            problem = InputError(
-                f'security scheme "{scheme}" has type {openapi.mapping(declared[scheme].data).get("type")!r}; '
-                "this version checks apiKey",
-                place=declared[scheme].place,
-                hint=f"check it upstream instead: apis.{api_name}.security: off lets every request through",
-            )
-        elif scheme not in config.auth:
-            problem = InputError(
-                f'routes of "{api_name}" need {scheme}, which has no configuration',
-                place=declared[scheme].place,
-                hint=f"add to apigw.yaml: auth: {{{scheme}: {{keys: {{file: keys.yaml}}}}}}",
-            )
-        else:
-            return
-        self._report_once("scheme", f"{api_name}:{scheme}", problem)
+        scopes = [_scopes(requirement) for requirement in requirements]
+        if any(scopes):
+            policies["auth"]["scopes"] = scopes
 
     def _report_once(self, kind: str, what: str, problem: InputError) -> None:
         if (kind, what) not in self.reported:
@@ -418,37 +397,6 @@ class _Compiler:
             )
             self._report_once("upstream", f"{upstream}{problem.place}", problem)
 
-    def _auth(self, config: Config, apis: list[model.Api]) -> dict[str, model.AuthScheme]:
-        """The configured schemes as the APIs' specifications declare them.
-
-        Two APIs that declare one name differently need two names: a key for one must not open the other.
-        """
-        found: dict[str, model.AuthScheme] = {}
-        for api in apis:
-            declared = openapi.security_schemes(self.library.read(api.spec), self.library)
-            for name, entry in config.auth.items():
-                if name not in declared or openapi.mapping(declared[name].data).get("type") != "apiKey":
-                    continue
-                scheme = self._auth_scheme(name, declared[name].data, entry.keys.file, entry.keys.env)
-                if found.setdefault(name, scheme) != scheme:
-                    place = declared[name].place
-                    message = f'two APIs declare the security scheme "{name}" differently'
-                    self.problems.append(InputError(message, place=place, hint="give one of them another name"))
-        for name, entry in config.auth.items():
-            at: Steps = ("auth", name)
-            if (entry.keys.file is None) == (entry.keys.env is None):
-                message = "keys needs exactly one of file and env"
-                self.problems.append(InputError(message, place=self.config.place((*at, "keys"))))
-            if name not in found and len(apis) == len(config.apis):  # else the one that declares it may be missing
-                message = f'no specification declares an apiKey scheme called "{name}"'
-                self.problems.append(InputError(message, place=self.config.place(at, key=True)))
-        return found
-
-    def _auth_scheme(self, name: str, data: dict[str, Any], file: str | None, env: str | None) -> model.AuthScheme:
-        location, parameter = str(data.get("in")), str(data.get("name"))
-        keys = f"file:{file}" if file is not None else f"env:{env}"
-        return model.AuthScheme(name, "api_key", location, parameter, keys)
-
     # --- across APIs
 
     def _check_conflicts(self, routes: list[model.Route]) -> None:
@@ -485,6 +433,12 @@ def _config_name(operation: Operation, routes: dict[str, Policies]) -> str | Non
         if name is not None and name in routes:
             return name
     return None
+
+
+def _scopes(requirement: dict[str, Any]) -> dict[str, list[str]]:
+    """The scopes (or roles) that an alternative asks for, by scheme; schemes that need none are left out."""
+    listed = {name: scopes for name, scopes in sorted(requirement.items()) if isinstance(scopes, list)}
+    return {name: sorted(map(str, set(scopes))) for name, scopes in listed.items() if scopes}
 
 
 def _path_problem(path: str) -> str | None:

@@ -11,6 +11,8 @@ from typing import Any
 
 import msgspec
 
+from apigw_cli.snapshot.schemes import Scheme
+
 FORMAT = 1
 RETRIED = ("connect", "closed")  # what is tried again where nothing else is written
 
@@ -145,20 +147,6 @@ class Upstream(msgspec.Struct, frozen=True, omit_defaults=True):
     slow_start: float | None = None  # seconds
 
 
-class AuthScheme(msgspec.Struct, frozen=True):
-    """How credentials of one `components.securitySchemes` entry are checked.
-
-    `type` 'api_key': `location` (header, query, cookie) and `name` as the spec says; `keys` is a reference
-    (`file:NAME`, relative to the configuration's folder, or `env:NAME`) to the key list.
-    """
-
-    name: str
-    type: str
-    location: str
-    parameter: str
-    keys: str
-
-
 class Proxy(msgspec.Struct, frozen=True):
     """Whose word about the client counts (networks, or "unix"), and what upstreams are told: x, rfc7239 or both."""
 
@@ -200,7 +188,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     apis: tuple[Api, ...]
     routes: tuple[Route, ...]
     upstreams: dict[str, Upstream]
-    auth: dict[str, AuthScheme]
+    auth: dict[str, Scheme]
     documents: dict[str, msgspec.Raw]
     proxy: Proxy = msgspec.field(default_factory=Proxy)
     listen: Listen = msgspec.field(default_factory=Listen)

@@ -11,7 +11,7 @@ from apigw_cli.snapshot.model import Snapshot
 
 def references(snapshot: Snapshot) -> set[str]:
     """Everything that a Snapshot refers to and does not hold: key lists, certificates, private keys."""
-    found = {scheme.keys for scheme in snapshot.auth.values()}
+    found = {reference for scheme in snapshot.auth.values() for reference in scheme.references()}
     for upstream in snapshot.upstreams.values():
         found |= {upstream.tls.ca, upstream.tls.certificate, upstream.tls.key}
     if snapshot.listen.tls is not None:

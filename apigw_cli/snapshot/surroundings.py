@@ -7,7 +7,8 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from apigw_cli.config.located import Located
-from apigw_cli.config.model import Config, SecretReference, TargetConfig, UpstreamConfig
+from apigw_cli.config.model import Config, TargetConfig, UpstreamConfig
+from apigw_cli.config.reference import SecretReference
 from apigw_cli.errors import InputError
 from apigw_cli.openapi import operations as openapi
 from apigw_cli.openapi.yaml import Steps

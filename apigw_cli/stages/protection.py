@@ -10,6 +10,9 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
+import msgspec
+
+from apigw_cli.policies.auth.compare import differences
 from apigw_cli.policies.interface import Change, Policy, instance
 from apigw_cli.snapshot.model import HttpIntegration, MockIntegration, Route, Snapshot, Upstream
 from apigw_cli.stages.contract.view import template
@@ -22,6 +25,11 @@ _WHY = {
     Change.WEAKEN: "callers may do more than before, or it cannot be told",
     Change.NEUTRAL: "protects neither more nor less",
     Change.STRENGTHEN: "callers may do less than before",
+}
+_WHY_SCHEME = {
+    Change.WEAKEN: "other callers may get in: a person has to say that this is meant",
+    Change.NEUTRAL: "the same callers get in",
+    Change.STRENGTHEN: "fewer callers get in",
 }
 _UNTIL_APPROVED = "requests go somewhere else: a person has to say that this is meant"
 
@@ -228,18 +236,23 @@ class _Comparison:
     def _keys(self) -> Iterator[Finding]:
         for name, before in self.old.auth.items():
             after = self.new.auth.get(name)
-            if after is not None and before.keys != after.keys:
+            if after is None:
+                continue
+            for found in differences(before, after):
+                keys = found.setting == "keys"
+                old, new = msgspec.to_builtins(found.old), msgspec.to_builtins(found.new)
+                spots = (Spot(Side.REVISION, find=partial(self.revision.config_place, "auth", name)),)
                 yield Finding(
-                    "auth-keys-changed",
+                    "auth-keys-changed" if keys else "auth-scheme-changed",
                     Axis.PROTECTION,
-                    Level.WEAKEN,
+                    _LEVELS[found.change],
                     f"auth {name}",
-                    f"auth.{name}.keys",
-                    f"keys from {before.keys} → {after.keys}",
-                    before.keys,
-                    after.keys,
-                    (Spot(Side.REVISION, find=partial(self.revision.config_place, "auth", name, "keys")),),
-                    why="other callers may get in: a person has to say that this is meant",
+                    f"auth.{name}.{found.setting}",
+                    f"{'keys from' if keys else found.setting} {_plain(old)} → {_plain(new)}",
+                    old,
+                    new,
+                    spots,
+                    why=_WHY_SCHEME[found.change],
                 )
 
     # --- making findings
@@ -343,7 +356,7 @@ def _tls(upstream: Upstream) -> str:
 
 
 def _plain(value: Any) -> str:
-    return ", ".join(value) or "none" if isinstance(value, list) else str(value)
+    return ", ".join(map(str, value)) or "none" if isinstance(value, (list, tuple)) else str(value)
 
 
 def _settings(before: Upstream, after: Upstream) -> Iterator[tuple[str, str, str]]:

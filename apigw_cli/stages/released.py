@@ -42,5 +42,5 @@ def load(root: Path, stage: str, registry: tuple[Any, ...] = POLICIES) -> tuple[
 
 def _key_lists(compiled: Compiled, root: Path) -> list[Path]:
     """Key lists are no part of a release: who may call changes without a deployment."""
-    references = (scheme.keys for scheme in compiled.snapshot.auth.values())
+    references = (one for scheme in compiled.snapshot.auth.values() for one in scheme.references())
     return [root / reference.removeprefix("file:") for reference in references if reference.startswith("file:")]

@@ -18,7 +18,6 @@ from apigw_cli.limits.inflight import InFlight
 from apigw_cli.limits.store import MemoryStore
 from apigw_cli.snapshot.model import (
     Api,
-    AuthScheme,
     HttpIntegration,
     MockIntegration,
     Route,
@@ -26,6 +25,7 @@ from apigw_cli.snapshot.model import (
     Timeout,
     Upstream,
 )
+from apigw_cli.snapshot.schemes import ApiKeys
 
 DOCUMENT = {"paths": {"/mock": {"post": {"responses": {"200": {"description": "ok"}}}}}}
 Result = TypeVar("Result")
@@ -39,7 +39,7 @@ def snapshot(target: str, *, keys: bool = False) -> Snapshot:
         Route("api", "up", "GET", "/up", (), HttpIntegration("up"), auth),
     )
     upstream = Upstream("up", (target,), "round_robin", Timeout(1, 5, 5))
-    scheme = AuthScheme("Key", "api_key", "header", "X-Api-Key", "file:keys.yaml")
+    scheme = ApiKeys("Key", "header", "X-Api-Key", ("file:keys.yaml",))
     documents: Any = {"spec": orjson.dumps(DOCUMENT)}
     return Snapshot(
         1, "test", (Api("api", "http", "spec", (), "", "t"),), routes, {"up": upstream}, {"Key": scheme}, documents

@@ -17,7 +17,7 @@ from apigw_cli.generate.nginx.words import Block, Names, comment, in_quotes, quo
 from apigw_cli.generate.target import Gap, Options
 from apigw_cli.limits.rate import parse
 from apigw_cli.policies.rate_limit import RateLimit
-from apigw_cli.snapshot.model import AuthScheme
+from apigw_cli.snapshot.schemes import ApiKeys
 from tests.generate.conftest import Build
 
 CONFIG = """\
@@ -155,7 +155,7 @@ def test_one_zone_for_each_rate_and_key() -> None:
     ],
 )
 def test_the_variable_of_a_credential(location: str, name: str, variable: str | None) -> None:
-    assert credential(AuthScheme("S", "api_key", location, name, "file:k")) == variable
+    assert credential(ApiKeys("S", location, name, ("file:k",))) == variable
 
 
 def test_every_difference_is_named_with_its_place(build: Build) -> None:

@@ -79,7 +79,7 @@ def test_the_native_route_table(build: Build) -> None:
                 "timeout": {"connect": 1.0, "first_byte": 15.0, "total": 60.0},
             }
         },
-        "auth": {"Key": {"type": "api_key", "in": "query", "name": "key", "keys": "env:KEYS"}},
+        "auth": {"Key": {"type": "api_key", "in": "query", "name": "key", "keys": ["env:KEYS"]}},
     }
 
 

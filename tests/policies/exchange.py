@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +11,8 @@ from apigw_cli.limits.store import MemoryStore
 from apigw_cli.policies.interface import ClientCertificate, Runtime, Step, instance
 from apigw_cli.policies.plan import steps
 from apigw_cli.policies.registry import BY_NAME
-from apigw_cli.snapshot.model import AuthScheme, MockIntegration, Route, Snapshot
+from apigw_cli.snapshot.model import MockIntegration, Route, Snapshot
+from apigw_cli.snapshot.schemes import Scheme
 
 SECOND = 1_000_000_000
 
@@ -56,10 +58,13 @@ def route(policies: dict[str, Any], operation: str = "getPet") -> Route:
 
 
 def runtime(
-    *schemes: AuthScheme, clock: Callable[[], int] | None = None, files: dict[str, bytes] | None = None
+    *schemes: Scheme,
+    clock: Callable[[], int] | None = None,
+    files: dict[str, bytes] | None = None,
+    wall: Callable[[], float] = time.time,
 ) -> Runtime:
     snapshot = Snapshot(1, "qa", (), (), {}, {scheme.name: scheme for scheme in schemes}, {})
-    return Runtime(snapshot, clock or Clock(), MemoryStore(1_000), (files or {}).__getitem__)
+    return Runtime(snapshot, clock or Clock(), MemoryStore(1_000), (files or {}).__getitem__, wall=wall)
 
 
 def step_of(name: str, value: Any, with_runtime: Runtime, operation: str = "getPet") -> Step:

@@ -8,7 +8,7 @@ import pytest
 from apigw_cli.errors import InputError
 from apigw_cli.policies.auth import EPHEMERAL, POLICY
 from apigw_cli.policies.interface import Runtime
-from apigw_cli.snapshot.model import AuthScheme
+from apigw_cli.snapshot.schemes import ApiKeys
 from tests.policies.exchange import Exchange, model, runtime, step_of
 
 
@@ -19,9 +19,9 @@ def digest(key: bytes) -> str:
 KEYS = f"alice: {{sha256: {digest(b'demo-alice')}}}\nbob: {{sha256: {digest(b'demo-bob').upper()}}}\n".encode()
 OTHER = f"carol: {{sha256: {digest(b'demo-carol')}}}\n".encode()
 
-HEADER = AuthScheme("Header", "api_key", "header", "X-Api-Key", "file:keys.yaml")
-QUERY = AuthScheme("Query", "api_key", "query", "api key", "file:keys.yaml")
-COOKIE = AuthScheme("Cookie", "api_key", "cookie", "session", "file:other.yaml")
+HEADER = ApiKeys("Header", "header", "X-Api-Key", ("file:keys.yaml",))
+QUERY = ApiKeys("Query", "query", "api key", ("file:keys.yaml",))
+COOKIE = ApiKeys("Cookie", "cookie", "session", ("file:other.yaml",))
 
 
 @pytest.fixture(autouse=True)
@@ -161,7 +161,7 @@ def test_a_key_list_is_read_once_for_all_routes() -> None:
 def test_a_scheme_that_cannot_be_checked_refuses_to_load(with_keys: Runtime) -> None:
     with pytest.raises(InputError, match='"Nope" has no configuration'):
         step_of("auth", {"alternatives": [["Nope"]]}, with_keys)
-    odd = runtime(AuthScheme("Odd", "api_key", "body", "x", "file:keys.yaml"), files={"file:keys.yaml": KEYS})
+    odd = runtime(ApiKeys("Odd", "body", "x", ("file:keys.yaml",)), files={"file:keys.yaml": KEYS})
     with pytest.raises(InputError, match="not one that is checked"):
         step_of("auth", {"alternatives": [["Odd"]]}, odd)
 

@@ -8,7 +8,7 @@ from apigw_cli.errors import InputError
 from apigw_cli.policies.interface import Runtime
 from apigw_cli.policies.plan import steps
 from apigw_cli.policies.registry import BY_NAME, POLICIES
-from apigw_cli.snapshot.model import AuthScheme
+from apigw_cli.snapshot.schemes import ApiKeys
 from tests.policies.exchange import Exchange, route, runtime
 
 KEYS = f"alice: {{sha256: {sha256(b'demo-alice').hexdigest()}}}".encode()
@@ -20,7 +20,7 @@ ALL = {
 
 
 def with_keys() -> Runtime:
-    scheme = AuthScheme("Key", "api_key", "header", "X-Api-Key", "file:keys.yaml")
+    scheme = ApiKeys("Key", "header", "X-Api-Key", ("file:keys.yaml",))
     return runtime(scheme, files={"file:keys.yaml": KEYS})
 
 

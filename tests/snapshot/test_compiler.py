@@ -11,6 +11,7 @@ import pytest
 from apigw_cli.config import project
 from apigw_cli.errors import InputError, UsageError
 from apigw_cli.snapshot import compiler, model, release
+from apigw_cli.snapshot.schemes import ApiKeys
 from tests.snapshot.conftest import CONFIG, REGISTRY, SPEC, Compile, Write
 
 
@@ -124,7 +125,7 @@ def test_security_becomes_a_policy(build: Compile) -> None:
         {"alternatives": [["Key"]]},
         None,
     ]
-    assert compiled.snapshot.auth["Key"] == model.AuthScheme("Key", "api_key", "header", "X-Key", "file:keys.yaml")
+    assert compiled.snapshot.auth["Key"] == ApiKeys("Key", "header", "X-Key", ("file:keys.yaml",))
 
 
 def test_a_scheme_without_configuration_refuses_to_load(build: Compile) -> None:
@@ -134,8 +135,23 @@ def test_a_scheme_without_configuration_refuses_to_load(build: Compile) -> None:
 
 
 def test_a_scheme_of_another_type_is_refused_not_ignored(build: Compile) -> None:
-    found = errors(build, CONFIG, SECURED.replace("[{Key: []}]", "[{O: []}]"))
-    assert found == [("shop.yaml:11:81", "security scheme \"O\" has type 'oauth2'; this version checks apiKey")]
+    found = errors(build, CONFIG, SECURED.replace("[{Key: []}]", "[{O: []}]").replace("oauth2, flows: {}", "other"))
+    assert found == [("shop.yaml:11:81", 'security scheme "O" is of type other, which this version cannot check')]
+
+
+def test_a_scheme_is_checked_in_a_way_that_fits_it(build: Compile) -> None:
+    config = CONFIG + "auth: {Key: {mutual_tls: {}}}\n"
+    assert errors(build, config, SECURED) == [
+        ("apigw.yaml:8:14", 'security scheme "Key" is of type apiKey: mutual_tls cannot check it')
+    ]
+    both = CONFIG + "auth: {Key: {keys: {file: f}, mutual_tls: {}}}\n"
+    assert [message for _, message in errors(build, both, SECURED)] == ["expected exactly one of keys, mutual_tls"]
+
+
+def test_scopes_stand_beside_the_alternatives(build: Compile) -> None:
+    spec = SECURED.replace("[{Key: []}]", "[{Key: [b, a, a]}, {Key: []}]")
+    (policy, *_) = [r.policies["auth"] for r in build(CONFIG + "auth: {Key: {keys: {env: K}}}\n", spec).snapshot.routes]
+    assert policy == {"alternatives": [["Key"], ["Key"]], "scopes": [{"Key": ["a", "b"]}, {}]}
 
 
 def test_an_undeclared_scheme_is_an_error(build: Compile) -> None:
@@ -222,7 +238,7 @@ WRONG = [
         "upstreams:",
         "auth: {Kay: {keys: {file: f, env: E}}}\nupstreams:",
         "apigw.yaml:6:8",
-        'no specification declares an apiKey scheme called "Kay"',
+        'no specification declares a security scheme called "Kay"',
     ),
 ]
 

@@ -168,7 +168,7 @@ class Configuration:
         """The internal location that serves one route."""
         self._unexpressed(route)
         values = {name: instance(BY_NAME[name], route.policies[name]) for name in _EXPRESSED if name in route.policies}
-        caller, auth = self._auth(values.get("auth"))
+        caller, auth = self._auth(route, values.get("auth"))
         body: list[str | Block] = [
             comment(f"{route.method} {route.path}"),
             "internal;",
@@ -186,12 +186,18 @@ class Configuration:
         if route.method == "TRACE":
             self._gaps.append(Gap("method TRACE", "nginx refuses it by itself", (route.operation,)))
 
-    def _auth(self, value: Any) -> tuple[str | None, list[str]]:
+    def _auth(self, route: Route, value: Any) -> tuple[str | None, list[str]]:
         """The variable that names the caller (None: nobody is asked), and the lines that refuse strangers."""
         if value is None:
             return None, []
-        caller = self._callers.variable(value.alternatives)
-        if [] in value.alternatives:
+        alternatives = [schemes for schemes, scopes in value.needed() if not scopes]
+        if len(alternatives) < len(value.alternatives):
+            message = "nginx knows no scopes: a call that needs one is refused"
+            self._gaps.append(of_route(self._compiled, route, "auth", message))
+        if not alternatives:
+            return None, ["return 403;"]
+        caller = self._callers.variable(alternatives)
+        if [] in alternatives:
             return (caller if caller.startswith("$") else None), []
         return caller, [f'if ({caller} = "") {{ return 401; }}']
 

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from apigw_cli.errors import Place
 from apigw_cli.generate.nginx.words import Block, Names, comment, header_variable, quoted
 from apigw_cli.generate.target import Gap
-from apigw_cli.snapshot.model import AuthScheme, Snapshot
+from apigw_cli.snapshot.model import Snapshot
+from apigw_cli.snapshot.schemes import ApiKeys, Scheme
 
 FOLDER = "apigw-keys"
 _NOBODY = '""'
@@ -79,16 +80,23 @@ class Callers:
         return name
 
 
-def credential(scheme: AuthScheme) -> str | None:
-    """The nginx variable that holds what a caller presents; None where nginx has none for such a name."""
+def credential(scheme: Scheme) -> str | None:
+    """The nginx variable that holds what a caller presents; None where nginx has none, or cannot check it."""
+    if not isinstance(scheme, ApiKeys):
+        return None
     if scheme.location == "header":
         return header_variable(scheme.parameter)
     prefix = {"query": "$arg_", "cookie": "$cookie_"}.get(scheme.location)
     return prefix + scheme.parameter if prefix and re.fullmatch(r"[A-Za-z0-9_]+", scheme.parameter) else None
 
 
-def gaps(scheme: AuthScheme, files: str, place: Place | None, operations: tuple[str, ...]) -> Iterator[Gap]:
+def gaps(scheme: Scheme, files: str, place: Place | None, operations: tuple[str, ...]) -> Iterator[Gap]:
     """What whoever runs nginx has to know about one scheme."""
+    if not isinstance(scheme, ApiKeys):
+        yield Gap(
+            "auth", f"nginx cannot check {scheme.name} ({scheme.place}): every call is refused", operations, place
+        )
+        return
     if credential(scheme) is None:
         message = f"nginx cannot read the {scheme.location} {scheme.parameter!r}: every call is refused"
     else:

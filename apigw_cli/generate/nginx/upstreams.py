@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 
 from apigw_cli.generate.nginx.words import Block, Names, header_variable, literal, quoted
 from apigw_cli.policies.request_headers import RequestHeaders
-from apigw_cli.snapshot.model import AuthScheme, Upstream
+from apigw_cli.snapshot.model import Upstream
+from apigw_cli.snapshot.schemes import ApiKeys, Scheme
 
 KEEPALIVE = 64  # idle connections that each nginx worker keeps
 
@@ -172,11 +173,13 @@ def _is_address(host: str) -> bool:
     return True
 
 
-def request_headers(schemes: dict[str, AuthScheme], edits: RequestHeaders | None = None) -> list[str]:
+def request_headers(schemes: dict[str, Scheme], edits: RequestHeaders | None = None) -> list[str]:
     """The `proxy_set_header` lines of a level. A level that has one inherits none, so an edit repeats them all."""
     lines: dict[str, list[tuple[str, str]]] = {name.lower(): [(name, value)] for name, value in _FORWARDING.items()}
     for scheme in schemes.values():
-        variable = header_variable(scheme.parameter) if scheme.location == "header" else None
+        if not (isinstance(scheme, ApiKeys) and scheme.location == "header"):
+            continue
+        variable = header_variable(scheme.parameter)
         if variable:  # of several only the one that was checked goes on
             lines.setdefault(scheme.parameter.lower(), [(scheme.parameter, variable)])
     if edits is not None:
