@@ -45,6 +45,10 @@ def lint(
         bool,
         typer.Option(help="Write what is found now to the baseline (default: .apigw-lint-baseline.json)."),
     ] = False,
+    fix: Annotated[bool, typer.Option("--fix", help="Mend what can safely be mended, then report the rest.")] = False,
+    fix_dry_run: Annotated[
+        bool, typer.Option("--fix-dry-run", help="Print what --fix would change, as a diff; exit 3 if anything.")
+    ] = False,
     formats: Annotated[
         list[str] | None,
         typer.Option(
@@ -87,10 +91,15 @@ def lint(
             max_warnings,
             baseline,
             update_baseline,
+            fix and not fix_dry_run,
+            fix_dry_run,
         )
     )
     with lint_output.progress() as progress:
         report = run(options, progress)
+    if fix_dry_run:
+        raise typer.Exit(lint_output.write_diff(report, quiet=quiet))
+    lint_output.note_fixes(report, quiet=quiet)
     lint_output.write(report, wanted, verbose=verbose, quiet=quiet)
     if report.blocked:
         raise typer.Exit(Exit.BLOCKED)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from apigw_cli.cli import terminal
-from apigw_cli.errors import UsageError
+from apigw_cli.errors import Exit, UsageError
 
 if TYPE_CHECKING:
     from apigw_cli.lint.report import Report
@@ -72,6 +72,28 @@ def write(report: Report, wanted: tuple[Output, ...], *, verbose: bool, quiet: b
         from apigw_cli.lint.reports.stylish import Look, verdict
 
         terminal.note(verdict(report, Look(terminal.style, terminal.symbol, quiet=True)))
+
+
+def write_diff(report: Report, *, quiet: bool) -> int:
+    """What would be fixed, as a diff on stdout; the exit code."""
+    for file in report.fixed:
+        for line in file.diff():
+            sys.stdout.write(line)
+    note_fixes(report, quiet=quiet, done="can be fixed")
+    return Exit.DIFFERENT if any(file.is_changed for file in report.fixed) else Exit.OK
+
+
+def note_fixes(report: Report, *, quiet: bool, done: str = "fixed") -> None:
+    """How much was fixed, and what was not although its rule has a fix, on stderr."""
+    changed = [file for file in report.fixed if file.is_changed]
+    if changed and not quiet:
+        count = sum(file.fixes for file in changed)
+        terminal.note(
+            f"{terminal.symbol('ok', sys.stderr)} {count:,} {done} in {terminal.plural(len(changed), 'file')}"
+        )
+    for file in report.fixed if not quiet else ():
+        for (place, code), reason in sorted(file.left.items()):
+            terminal.note(f"{place}  not fixed  {code}  {reason}")
 
 
 def _stylish(report: Report, *, verbose: bool, quiet: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from apigw_cli.lint import baseline, diagnostics, full, ignores, structure
+from apigw_cli.lint import baseline, diagnostics, full, gateway_rules, ignores, structure
 from apigw_cli.lint.model import Rule
 from apigw_cli.lint.rules import components, document, operations, parameters, paths, routes, schemas, security
 
@@ -22,6 +22,7 @@ _MODULES: tuple[ModuleType, ...] = (
     security,
     components,
     routes,
+    gateway_rules,
 )
 
 RULES: tuple[Rule, ...] = tuple(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from apigw_cli.errors import InputError, Place
+from apigw_cli.lint.fix.run import FixedFile
 from apigw_cli.lint.model import Finding, Severity
 from apigw_cli.openapi.document import Document
 from apigw_cli.openapi.places import Lines
@@ -33,6 +34,7 @@ class Report:
     ignored: int = 0
     known: int = 0  # in the baseline
     updated: str = ""  # the baseline that was written
+    fixed: tuple[FixedFile, ...] = ()
     lines: Mapping[Place, str] = field(default_factory=dict)
 
     def line(self, place: Place) -> str:

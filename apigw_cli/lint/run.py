@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 
 from apigw_cli.config import project as projects
@@ -13,6 +14,8 @@ from apigw_cli.errors import InputError, UsageError
 from apigw_cli.lint import baseline, diagnostics, ignores, ruleset
 from apigw_cli.lint.engine import Collector
 from apigw_cli.lint.files import absolute
+from apigw_cli.lint.fix.fixes import fix_of
+from apigw_cli.lint.fix.run import FixedFile, fix_file
 from apigw_cli.lint.ignores import Mark
 from apigw_cli.lint.model import Finding, Severity
 from apigw_cli.lint.registry import ALWAYS, BY_ID
@@ -39,6 +42,8 @@ class Options:
     max_warnings: int | None = None
     baseline: Path | None = None
     update_baseline: bool = False
+    fix: bool = False
+    fix_dry_run: bool = False
 
 
 def run(options: Options, progress: Progress = lambda _: None) -> Report:
@@ -55,6 +60,12 @@ def run(options: Options, progress: Progress = lambda _: None) -> Report:
         else:
             job.lint_configuration(projects.find(options.config))
         report = job.report()
+        if options.fix or options.fix_dry_run:
+            report = replace(report, fixed=tuple(job.fixed(report)))
+    if options.fix and any(file.is_changed for file in report.fixed):
+        for file in report.fixed:
+            file.write()
+        report = replace(run(replace(options, fix=False), progress), fixed=report.fixed)
     return replace(report, seconds=time.perf_counter() - began)
 
 
@@ -65,6 +76,7 @@ class _Job:
         self.progress = progress
         self.units: list[Linted] = []
         self.documents: dict[str, Document] = {}
+        self.libraries: list[Library] = []
         self.folders = [Path.cwd()]  # where ignore files are looked for
 
     # --- what there is to lint
@@ -89,6 +101,7 @@ class _Job:
         self._note(library)
 
     def _note(self, library: Library) -> None:
+        self.libraries.append(library)
         for document in library.documents.values():
             self.documents.setdefault(document.label, document)
 
@@ -120,9 +133,11 @@ class _Job:
 
     def _marks(self) -> list[Mark]:
         marks = [mark for unit in self.units for mark in unit.marks]
-        for folder in dict.fromkeys(folder.resolve() for folder in self.folders):
-            marks += ignores.of_folder(folder)
-        return list(dict.fromkeys(marks))
+        return list(dict.fromkeys([*marks, *self._marks_of_folders()]))
+
+    def _marks_of_folders(self) -> list[Mark]:
+        folders = dict.fromkeys(folder.resolve() for folder in self.folders)
+        return [mark for folder in folders for mark in ignores.of_folder(folder)]
 
     def _unused(self, mark: Mark) -> Finding:
         return ignores.unused(mark, lambda rule: None if rule in BY_ID else ruleset.nearest(rule, lambda _: True))
@@ -145,6 +160,29 @@ class _Job:
             if os.path.normpath(folder / entry[0]) in files
         ]
         return replace(report, findings=_merged([*compared.new, *stale]), known=compared.known)
+
+    # --- fixes
+
+    def fixed(self, report: Report) -> Iterator[FixedFile]:
+        """The files with a finding that can be mended, mended in memory."""
+        for file, group in groupby(report.findings, key=lambda finding: finding.file):
+            findings = [finding for finding in group if fix_of(finding) is not None]
+            if findings and file in self.documents:
+                self.progress(f"fixing {file}")
+                yield fix_file(self.documents[file], findings, self._found_again)
+
+    def _found_again(self, document: Document) -> list[Finding]:
+        """What is found in a document that was edited, less what is ignored or known. A part is not looked at again."""
+        data = document.data
+        if not isinstance(data, dict) or not {"openapi", "swagger"} & data.keys():
+            return []
+        origin = next(library for library in self.libraries if document.name in library.documents)
+        library = Library(origin.root)
+        library.documents = origin.documents | {document.name: document}
+        found = lint_specification(document, library, self.settings).findings
+        kept = ignores.apply(found, [*ignores.of_document(document), *self._marks_of_folders()]).kept
+        path = self.options.baseline
+        return kept if path is None or self.options.update_baseline else baseline.compare(kept, path).new
 
 
 def _merged(findings: Iterable[Finding]) -> list[Finding]:
@@ -182,6 +220,8 @@ def checked(options: Options) -> Options:
     """The options as they are run. Raises UsageError where they contradict each other."""
     if options.max_warnings is not None and options.max_warnings < 0:
         raise UsageError("--max-warnings takes a number from 0")
+    if options.update_baseline and (options.fix or options.fix_dry_run):
+        raise UsageError("--update-baseline and --fix are two steps", hint="fix first, then write the baseline")
     if options.update_baseline and options.baseline is None:
         return replace(options, baseline=Path(baseline.DEFAULT))
     return options

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
+from apigw_cli.lint.fix.fixes import fix_of
 from apigw_cli.lint.model import Finding, Severity
 from apigw_cli.lint.report import Report
 
@@ -101,7 +102,11 @@ def verdict(report: Report, look: Look) -> str:
         listed += f", more than the {_plural(report.max_warnings or 0, 'warning')} allowed"
     worst = min(report.findings, key=lambda finding: finding.severity)
     line = f"{look.sign('bad' if report.blocked else 'warn')} {listed} {took}"
-    return line if look.quiet else f"{line}     apigw lint --explain {shlex.quote(worst.code)}"
+    if look.quiet:
+        return line
+    fixable = 0 if report.fixed else sum(fix_of(finding) is not None for finding in report.findings)
+    more = f" · {fixable:,} fixable with --fix" if fixable else ""
+    return f"{line}     apigw lint --explain {shlex.quote(worst.code)}{more}"
 
 
 def _left_out(report: Report) -> str:
