@@ -75,6 +75,16 @@ def bench(options: Options, talk: Talk) -> Result:
     return assemble(plan, collected, [proof.prove(limited, collected.tallies)] if limited else [], assertions)
 
 
+def plan_for(options: Options) -> Plan:
+    """The plan of a run against a URL that somebody answers at, without a proof. Raises ApigwError."""
+    _check(options)
+    assert options.url is not None
+    counted = options.requests is not None
+    times = times_of(options.duration, options.warmup, options.timeout, of_requests=counted)
+    plan = _plan(options, times, _request(options, options.url), None)
+    return msgspec.structs.replace(plan, target=reach(plan.target, plan.timeout))
+
+
 @contextlib.contextmanager
 def ending_on_sigterm() -> Iterator[None]:
     """SIGTERM ends things as Ctrl-C does, so that nothing that was started here is left running."""
@@ -127,9 +137,7 @@ def _aimed(options: Options, talk: Talk) -> Iterator[tuple[Request, Declared | N
         with local.gateway(compiled, route, file, headers, talk.note) as request:
             yield request, wanted
         return
-    body = requests.read_body(options.data) if options.data is not None else b""
-    method = requests.parse_method(options.method or ("GET" if options.data is None else "POST"))
-    request = Request(method, requests.parse_url(options.url), headers, body)
+    request = _request(options, options.url)
     if wanted is not None:
         limit.check_key(wanted, list(headers))
     elif options.verify_limits:
@@ -137,6 +145,13 @@ def _aimed(options: Options, talk: Talk) -> Iterator[tuple[Request, Declared | N
         route = declared.named(compiled, options.route) if options.route else declared.route_hit(compiled, request)
         wanted = _declared(compiled, route.id, declared.of_route(compiled, route))
     yield request, wanted
+
+
+def _request(options: Options, url: str) -> Request:
+    headers = tuple(requests.parse_header(text) for text in options.headers)
+    body = requests.read_body(options.data) if options.data is not None else b""
+    method = requests.parse_method(options.method or ("GET" if options.data is None else "POST"))
+    return Request(method, requests.parse_url(url), headers, body)
 
 
 def _compiled(options: Options) -> tuple[Compiled, Path]:

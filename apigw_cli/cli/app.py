@@ -12,6 +12,7 @@ from apigw_cli import __version__
 
 # Each module holds one command and imports its feature only when it runs: `apigw --help` stays fast.
 from apigw_cli.cli.bench import bench
+from apigw_cli.cli.compare import compare
 from apigw_cli.cli.demo import demo
 from apigw_cli.cli.deploy import deploy
 from apigw_cli.cli.diff import diff
@@ -76,6 +77,7 @@ COMMANDS: dict[str, list[tuple[Callable[..., None], str]]] = {
     ],
     "Measure": [
         (bench, "apigw bench --verify-limits --workers 2"),
+        (compare, "apigw compare before.json after.json --tolerance 10%"),
     ],
     "Promote": [
         (deploy, "apigw deploy qa"),

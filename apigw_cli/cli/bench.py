@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from apigw_cli.cli import terminal
 from apigw_cli.errors import EnvironmentFailure, UsageError
+
+if TYPE_CHECKING:
+    from apigw_cli.bench.command import Options
 
 _COLOUR = re.compile(r"\x1b\[[0-9]+m")
 
@@ -86,6 +89,22 @@ def bench(
             show_default=False,
         ),
     ] = None,
+    repeat: Annotated[
+        int | None,
+        typer.Option(min=1, max=1000, help="So many runs, for `apigw compare`.", show_default="1"),
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Compare with this base: --repeat pairs of runs in turn, and whether it is real.",
+            show_default=False,
+        ),
+    ] = None,
+    tolerance: Annotated[
+        str | None,
+        typer.Option(metavar="PERCENT", help="With --against: how much worse is no regression.", show_default="5%"),
+    ] = None,
     route: Annotated[
         str | None,
         typer.Option(
@@ -130,6 +149,7 @@ def bench(
         _refuse(single | ours, "a sweep")
         if url is None:
             _refuse({"--header": header, "--method": method, "--data": data}, "a sweep of our own servers")
+        _refuse({"--repeat": repeat, "--against": against, "--tolerance": tolerance}, "a sweep")
         headers = tuple(header or ())
         wanted = sweeping.Options(url, workers, concurrency, duration, warmup, timeout, headers, method, data)
         with bench_progress.shown(quiet=quiet) as progress:
@@ -156,10 +176,48 @@ def bench(
         stage=stage,
         assertions=tuple(assertions or ()),
     )
+    if against is not None or repeat is not None:
+        what = "runs that are compared"
+        _refuse(
+            {"--verify-limits": verify_limits or None, "--limit": limit, "--route": route, "--config": config}, what
+        )
+        _refuse({"--stage": stage, "a run without a URL": True if url is None else None}, what)
+        _compare_runs(options, against, repeat, tolerance, output, to, quiet)
+        return
+    _refuse({"--tolerance": tolerance}, "a single run")
     with bench_progress.shown(quiet=quiet) as progress:
         result = run(options, Talk(progress.note, progress.show, progress.begin))
     text = result.encode().decode() if output == "json" else bench_report.text(result, quiet=quiet)
     _deliver(text, to, result.exit_code)
+
+
+def _compare_runs(
+    options: Options,
+    base: str | None,
+    repeat: int | None,
+    tolerance: str | None,
+    output: str,
+    to: Path | None,
+    quiet: bool,
+) -> None:
+    from apigw_cli.bench import repeating
+    from apigw_cli.cli import bench_progress, bench_report, compare_report
+    from apigw_cli.cli.compare import TOLERANCE, part_of
+
+    with bench_progress.shown(quiet=quiet) as progress:
+        talk = repeating.Talk(progress.note, progress.cell)
+        if base is not None:
+            _refuse({"--assert": options.assertions or None}, "a comparison")
+            tolerated = part_of(tolerance or TOLERANCE)
+            compared = repeating.against(options, base, repeat or repeating.PAIRS, tolerated, talk)
+            text = compare_report.text(compared, quiet=quiet)
+            json, code = compared.encode(), compared.exit_code
+        else:
+            _refuse({"--tolerance": tolerance}, "runs of one URL")
+            runs = repeating.repeated(options, repeat or 1, talk)
+            text = "\n\n".join(bench_report.text(one, quiet=quiet) for one in runs.runs)
+            json, code = runs.encode(), runs.exit_code
+    _deliver(json.decode() if output == "json" else text, to, code)
 
 
 def _refuse(given: dict[str, object], what: str) -> None:

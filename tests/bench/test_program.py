@@ -20,12 +20,15 @@ import pytest
 
 from tests.bench.server import ADMITTED, HANG, OK, REFUSED, Bucket, serving
 
-APIGW = [sys.executable, "-m", "apigw_cli.cli.app", "bench"]
+PROGRAM = [sys.executable, "-m", "apigw_cli.cli.app"]
+APIGW = [*PROGRAM, "bench"]
 SPECS = Path(__file__).parents[2] / "specs"
 
 
-def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run([*APIGW, *arguments], cwd=cwd, capture_output=True, text=True, timeout=100, check=False)
+def run(*arguments: str, cwd: Path | None = None, command: str = "bench") -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [*PROGRAM, command, *arguments], cwd=cwd, capture_output=True, text=True, timeout=100, check=False
+    )
     assert "Traceback" not in done.stderr, done.stderr
     return done
 

@@ -1,0 +1,198 @@
+"""Two ways to serve the same load, compared run by run: is one faster, or was it noise?
+
+The unit is the run, not the request: requests of one run share what the machine did meanwhile, so 100,000 of them
+are not 100,000 proofs. Pairs of runs that follow each other share most of it, so what is compared is the ratio
+within each pair, B over A:
+
+    change    the geometric mean of the ratios, less 1
+    interval  95 %, by resampling pairs (bootstrap)
+    p         the share of all 2^n ways to swap A and B within pairs that look at least as different (sign-flip test)
+    verdict   real: p < 0.05 · noise: not so · unknown: too few runs for any p below 0.05 (fewer than 6 pairs)
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterable, Sequence
+from itertools import product
+
+import msgspec
+
+from apigw_cli import __version__
+from apigw_cli.bench.result import Result
+from apigw_cli.errors import Exit
+
+FORMAT = 1
+REAL, NOISE, UNKNOWN = "real", "noise", "unknown"
+LEAST_PAIRS = 6  # 2 of 2^6 ways: p = 0.03
+_SIGNIFICANT = 0.05
+_EXACT = 14  # up to so many pairs every way is tried
+_DRAWS = 10_000
+_METRICS = ("rate", "p50", "p95", "p99")
+
+
+class Figures(msgspec.Struct, frozen=True):
+    """What one run says: answers a second, and the response latency of what was let through in nanoseconds."""
+
+    rate: float
+    p50: float
+    p95: float
+    p99: float
+    failed: int
+    trustworthy: bool
+
+    @classmethod
+    def of(cls, result: Result) -> Figures:
+        both = result.latency.get("allowed") or next(iter(result.latency.values()), None)
+        latency = (float(both.response.p50), float(both.response.p95), float(both.response.p99)) if both else (0.0,) * 3
+        failed = result.requests.failed + result.requests.errors
+        return cls(result.throughput.answered, *latency, failed, result.verdict.trustworthy)
+
+
+class Metric(msgspec.Struct, frozen=True):
+    """One figure of both sides: medians, and the change from A to B as a part (0.05 is 5 % more)."""
+
+    name: str
+    a: float
+    b: float
+    change: float
+    low: float | None
+    high: float | None
+    p: float | None
+    verdict: str
+    worse: bool
+    regression: bool
+
+
+class Side(msgspec.Struct, frozen=True):
+    """Where the runs came from, and how many they are."""
+
+    name: str
+    runs: int
+    failed: int
+
+
+class Comparison(msgspec.Struct, frozen=True):
+    """What `apigw compare` and `apigw bench --against` tell. A is the base. `reasons`: why it is not to be trusted."""
+
+    format: int
+    tool: str
+    a: Side
+    b: Side
+    tolerance: float
+    metrics: list[Metric]
+    reasons: list[str]
+    interrupted: bool = False
+
+    @property
+    def regressions(self) -> list[Metric]:
+        return [metric for metric in self.metrics if metric.regression]
+
+    @property
+    def undecided(self) -> list[Metric]:
+        """What is worse than tolerated, with too few runs to tell whether that is real."""
+        return [m for m in self.metrics if m.verdict == UNKNOWN and m.worse and abs(m.change) > self.tolerance]
+
+    @property
+    def exit_code(self) -> Exit:
+        """130 interrupted; 7 where the runs are not to be trusted, or too few to tell; 4 for a regression; else 0."""
+        if self.interrupted:
+            return Exit.INTERRUPTED
+        if self.reasons or self.undecided:
+            return Exit.UNTRUSTWORTHY
+        return Exit.BLOCKED if self.regressions else Exit.OK
+
+    def encode(self) -> bytes:
+        return msgspec.json.format(msgspec.json.encode(self), indent=2)
+
+
+def compare(
+    names: tuple[str, str],
+    a: Sequence[Figures],
+    b: Sequence[Figures],
+    tolerance: float,
+    *,
+    interrupted: bool = False,
+) -> Comparison:
+    """Compare the runs of both sides, pair by pair; where one side has more, its last ones have no partner."""
+    return Comparison(
+        format=FORMAT,
+        tool=f"apigw {__version__}",
+        a=Side(names[0], len(a), sum(run.failed for run in a)),
+        b=Side(names[1], len(b), sum(run.failed for run in b)),
+        tolerance=tolerance,
+        metrics=[_metric(name, a, b, tolerance) for name in _METRICS] if a and b else [],
+        reasons=[*_reasons(names[0], a), *_reasons(names[1], b)],
+        interrupted=interrupted,
+    )
+
+
+def _reasons(name: str, runs: Sequence[Figures]) -> list[str]:
+    found = []
+    if any(run.rate <= 0 for run in runs):
+        found.append(f"{name}: a run had no answer")
+    if not all(run.trustworthy for run in runs):
+        found.append(f"{name}: a run was not trustworthy")
+    return found
+
+
+def _metric(name: str, a: Sequence[Figures], b: Sequence[Figures], tolerance: float) -> Metric:
+    left, right = ([float(getattr(run, name)) for run in side] for side in (a, b))
+    logs = [math.log(y / x) for x, y in zip(left, right, strict=False) if x > 0 and y > 0]
+    change = math.exp(_mean(logs)) - 1 if logs else 0.0
+    interval = _interval(logs) if len(logs) > 1 else None
+    p = _p(logs) if len(logs) >= LEAST_PAIRS else None
+    verdict = UNKNOWN if p is None else REAL if p < _SIGNIFICANT else NOISE
+    worse = change < 0 if name == "rate" else change > 0
+    return Metric(
+        name=name,
+        a=_median(left),
+        b=_median(right),
+        change=change,
+        low=interval[0] if interval else None,
+        high=interval[1] if interval else None,
+        p=p,
+        verdict=verdict,
+        worse=worse,
+        regression=verdict == REAL and worse and abs(change) > tolerance,
+    )
+
+
+def _interval(logs: Sequence[float]) -> tuple[float, float]:
+    """The middle 95 % of the means of resampled pairs; the same pairs always give the same interval."""
+    draw = random.Random(1)
+    means = sorted(_mean(draw.choices(logs, k=len(logs))) for _ in range(_DRAWS))
+    return math.exp(means[int(0.025 * _DRAWS)]) - 1, math.exp(means[int(0.975 * _DRAWS) - 1]) - 1
+
+
+def _p(logs: Sequence[float]) -> float:
+    """Two-sided: how many ways to swap within pairs give a sum at least as far from 0."""
+    seen = abs(sum(logs)) * (1 - 1e-12)
+    ways = _all_signs(len(logs)) if len(logs) <= _EXACT else _some_signs(len(logs))
+    extreme = total = 0
+    for signs in ways:
+        total += 1
+        extreme += abs(sum(sign * log for sign, log in zip(signs, logs, strict=True))) >= seen
+    return extreme / total
+
+
+def _all_signs(count: int) -> Iterable[tuple[int, ...]]:
+    return product((1, -1), repeat=count)
+
+
+def _some_signs(count: int) -> Iterable[tuple[int, ...]]:
+    draw = random.Random(1)
+    yield (1,) * count  # what was seen is one of the ways
+    for _ in range(_DRAWS):
+        yield tuple(draw.choices((1, -1), k=count))
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _median(values: Sequence[float]) -> float:
+    ordered = sorted(values)
+    middle = len(ordered) // 2
+    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
