@@ -226,6 +226,13 @@ class ListenTlsConfig(Struct, frozen=True, forbid_unknown_fields=True):
     ] = "off"
 
 
+class QueueConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where requests wait when all are in flight that may be (`--concurrency`)."""
+
+    length: Annotated[int, Meta(description="How many may wait, each worker; 0: none.", ge=0, le=100_000)] = 256
+    time: Annotated[Duration, Meta(description="For how long; then 503.")] = Duration(1)
+
+
 class ListenConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """How clients are served."""
 
@@ -237,6 +244,10 @@ class ListenConfig(Struct, frozen=True, forbid_unknown_fields=True):
     idle_timeout: Annotated[Duration, Meta(description="Between the requests of a connection.")] = Duration(75)
     websocket_timeout: Annotated[Duration, Meta(description="Of a WebSocket without a byte.")] = Duration(3600)
     connections: Annotated[int, Meta(description="Connections of clients, each worker.", ge=1)] = 10_000
+    streams: Annotated[int, Meta(description="WebSockets and event streams among them, each worker.", ge=0)] = 10_000
+    queue: Annotated[QueueConfig, Meta(description="Requests that wait to be in flight.")] = field(
+        default_factory=QueueConfig
+    )
 
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True):

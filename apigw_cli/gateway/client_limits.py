@@ -9,13 +9,16 @@ from apigw_cli.snapshot.model import Listen
 
 @dataclass(frozen=True, slots=True)
 class ClientLimits:
-    """Times in nanoseconds, `max_body` in bytes, `connections` of one worker."""
+    """Times in nanoseconds, `max_body` in bytes; `connections`, `streams` and `queue_length` of one worker."""
 
     max_body: int
     header: int
     idle: int
     websocket: int
     connections: int
+    streams: int
+    queue_length: int
+    queue_time: int
 
     @classmethod
     def of(cls, listen: Listen) -> ClientLimits:
@@ -26,4 +29,7 @@ class ClientLimits:
             int(listen.idle_timeout * 1e9),
             int(listen.websocket_timeout * 1e9),
             listen.connections,
+            listen.streams,
+            listen.queue.length,
+            int(listen.queue.time * 1e9),
         )

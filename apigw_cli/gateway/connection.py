@@ -200,13 +200,13 @@ class ClientConnection(Reader):
     def _start(self, request: Request) -> None:
         """Route a request and take it through its plan's steps to what answers it."""
         site = self.site
-        if site.export is not None or b"traceparent" in request.fields:
-            tracing.join(request, site.export)
-        if not site.inflight.enter():
-            message = "the gateway has all the requests in flight that it may"
-            self.answer(request, 503, message, _OVERLOADED, "overloaded")
-            return
-        request.counted = True
+        if not request.counted:  # else it has waited for its turn
+            if site.export is not None or b"traceparent" in request.fields:
+                tracing.join(request, site.export)
+            if site.waiting or not site.inflight.enter():
+                self._wait(request)
+                return
+            request.counted = True
         table = site.table
         if request.has_body and max(request.length, request.bytes_in) > table.limits.max_body:
             self._refuse_body(request)
@@ -243,6 +243,31 @@ class ClientConnection(Reader):
             plan.integration.start(request)
         except Exception as error:  # a bug: one request is lost, not the worker
             self._lose(request, error)
+
+    def _wait(self, request: Request) -> None:
+        """No place is free among those in flight."""
+        limits = self.site.table.limits
+        if self.site.room.join(self, limits.queue_length):
+            self.deadline = request.started + limits.queue_time
+        else:
+            self.overloaded(request)
+
+    def take_turn(self, waited: int) -> None:
+        """The active request has a place now, after so many nanoseconds."""
+        request = self.active
+        assert request is not None
+        request.counted = True
+        request.waited = waited
+        request.started += waited  # an upstream has its whole time
+        self.deadline = self.site.now + self.site.table.limits.idle
+        try:
+            self._start(request)
+        except Exception as error:
+            self._lose(request, error)
+
+    def overloaded(self, request: Request) -> None:
+        message = "the gateway has all the requests in flight that it may"
+        self.answer(request, 503, message, _OVERLOADED, "overloaded")
 
     def _refuse(self, request: Request, refusal: Refusal) -> None:
         if refusal.body is None:
@@ -399,6 +424,12 @@ class ClientConnection(Reader):
             request.is_over()
         if request.counted:
             site.inflight.leave()
+            if site.waiting:
+                site.room.freed()
+        elif request.streaming:
+            site.streams -= 1
+        elif site.waiting:
+            site.room.leave(self)
         site.account(request)
 
     @staticmethod
@@ -436,14 +467,28 @@ class ClientConnection(Reader):
         """The upstream agreed: write its answer and let the bytes of both pass. `rest` came behind the answer."""
         early, self._early = bytes(self._early), bytearray()
         request.answered = True
-        if request.counted:
-            request.counted = False
-            self.site.inflight.leave()
+        self._leave_those_in_flight(request)
         self.handshake = self.active = None
         self.flow()
         self.site.connections.discard(self)
         self.transport.write(answer)
         Tunnel(self.site, request, self.transport, upstream).open(early, rest, self._writing_paused)
+
+    def stream(self, request: Request) -> bool:
+        """The answer is a stream of events, without a foreseeable end. Says whether there is room for one more."""
+        if self.site.streams_are_full:
+            return False
+        self._leave_those_in_flight(request)
+        request.streaming = True
+        self.site.streams += 1
+        return True
+
+    def _leave_those_in_flight(self, request: Request) -> None:
+        if request.counted:
+            request.counted = False
+            self.site.inflight.leave()
+            if self.site.waiting:
+                self.site.room.freed()
 
     # --- between requests
 
@@ -528,6 +573,10 @@ class ClientConnection(Reader):
         request = self.active
         if request is None or request.answered:
             self._give_up()
+            return
+        if self in self.site.waiting:
+            request.keep_alive = request.keep_alive and request.complete
+            self.overloaded(request)
             return
         self._drop_sink(request)
         request.keep_alive = request.keep_alive and request.complete

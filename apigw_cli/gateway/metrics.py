@@ -1,6 +1,6 @@
 """Counters: integers in memory that workers and supervisor share, added up when somebody asks.
 
-    words of one worker   [ unrouted ][ other ][ open tunnels ][ API ][ its routes … ] … [ target … ] … [ spare ]
+    words of one worker   [ unrouted ][ other ][ singles ][ API ][ its routes … ] … [ target … ] … [ spare ]
 
 Only its worker writes a region, so nothing is locked; a killed worker's region is taken over by its successor, so
 nothing is lost. The supervisor says which words belong to which route (`Layout`); a route that comes or goes with a
@@ -41,7 +41,10 @@ TARGET_UP, TARGET_DOWN = 1, 2
 WORDS = 1 << 19  # a worker: 4 MiB of address space, of which only what is used takes room
 UNROUTED = (0, HISTOGRAM)  # where the histogram and the counts of requests without a route begin
 _OTHER = (HISTOGRAM + ROUTE, HISTOGRAM + ROUTE + HISTOGRAM)
-TUNNELS = 2 * (HISTOGRAM + ROUTE)  # how many are open now: its worker sets it to 0 when it starts
+# How many WebSockets, event streams and waiting requests there are now: their worker sets them to 0 when it starts.
+TUNNELS = 2 * (HISTOGRAM + ROUTE)
+STREAMS, WAITING = TUNNELS + 1, TUNNELS + 2
+WAITED = TUNNELS + 3  # how many ever waited
 
 
 class WorkerCells:
@@ -65,7 +68,7 @@ class Layout:
     apis: dict[str, int] = field(default_factory=dict)
     routes: dict[tuple[str, str], int] = field(default_factory=dict)
     targets: dict[tuple[str, int, str], int] = field(default_factory=dict)
-    end: int = TUNNELS + 1
+    end: int = WAITED + 1
 
     def api(self, name: str) -> int:
         """Where the histogram of an API begins."""
@@ -156,8 +159,7 @@ def render(layout: Layout, totals: Totals, gauges: Gauges) -> str:
     lines += _latency(layout, totals)
     lines += _targets(gauges.targets)
     lines += _gauges(gauges)
-    lines += _family("apigw_tunnels", "gauge", "Open WebSocket connections over all workers.")
-    lines += [f"apigw_tunnels {totals.read(TUNNELS, 1)[0]}"]
+    lines += _singles(totals)
     return "\n".join(lines) + "\n"
 
 
@@ -226,6 +228,18 @@ def _targets(targets: tuple[TargetGauges, ...]) -> Iterator[str]:
     yield from _family(name, "gauge", "Requests that a target has under way.")
     for one in targets:
         yield f"{name}{_labels(upstream=one.upstream, target=one.url)} {one.in_flight}"
+
+
+def _singles(totals: Totals) -> Iterator[str]:
+    singles = (
+        ("apigw_tunnels", "gauge", "Open WebSocket connections over all workers.", TUNNELS),
+        ("apigw_event_streams", "gauge", "Answers under way that are streams of events.", STREAMS),
+        ("apigw_waiting", "gauge", "Requests that wait for a place among those in flight.", WAITING),
+        ("apigw_waited_total", "counter", "Requests that had to wait for one.", WAITED),
+    )
+    for name, kind, text, at in singles:
+        yield from _family(name, kind, text)
+        yield f"{name} {totals.read(at, 1)[0]}"
 
 
 def _gauges(gauges: Gauges) -> Iterator[str]:

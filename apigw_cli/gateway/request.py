@@ -56,6 +56,8 @@ class Request(msgspec.Struct, eq=False):
     deciding: asyncio.Task[None] | None = None  # a step that waits, and those after it
     after: list[Callable[[], None]] | None = None  # to be called when the exchange is over
     counted: bool = False  # among those in flight
+    streaming: bool = False  # its answer is a stream of events, counted apart
+    waited: int = 0  # nanoseconds before it was, which are not in `started`
     forwarded: bytes = b""  # what the upstream is told of the client, where that differs from request to request
     # How the body is framed; `length` -1 when the head does not say.
     http10: bool = False

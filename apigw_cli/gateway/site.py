@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 from apigw_cli.gateway import answers, repeated
 from apigw_cli.gateway.framing import Malformed, host_of
-from apigw_cli.gateway.metrics import BOUNDS, TUNNELS, UNROUTED, WorkerCells
+from apigw_cli.gateway.metrics import BOUNDS, STREAMS, TUNNELS, UNROUTED, WAITED, WAITING, WorkerCells
 from apigw_cli.gateway.upstream_pool import Pool, pool_key
+from apigw_cli.gateway.waiting_room import WaitingRoom
 from apigw_cli.routing.path import normalise
 
 if TYPE_CHECKING:
@@ -53,11 +54,14 @@ class Site:
         self.upstreams: dict[str, LiveUpstream] = {}
         self.connections: set[ClientConnection] = set()
         self.tunnels: set[Tunnel] = set()
-        cells.words[TUNNELS] = 0  # a predecessor that was killed took its own with it
+        self.streams = 0  # answers under way that are streams of events
+        cells.words[TUNNELS] = cells.words[WAITING] = cells.words[STREAMS] = 0  # a killed predecessor's are gone
         self.draining = False
         self.authorities = ""  # whose certificates clients may show now (`tls.Listening`)
         self.clock: Callable[[], int] = time.monotonic_ns
         self.now = self.clock()  # as of the last tick
+        self.room = WaitingRoom(loop, inflight, self.clock)
+        self.waiting = self.room.queue
         self.date = answers.date_line()
         self._hosts: dict[bytes, str] = {}
         self.paths: dict[bytes, str] = {}  # of paths as they came, without a query
@@ -99,7 +103,7 @@ class Site:
 
     def account(self, request: Request) -> None:
         """Count an answered request and log it."""
-        elapsed = self.clock() - request.started
+        elapsed = self.clock() - request.started + request.waited
         self._count(request, elapsed)
         if self.export is not None:
             self.export.add(request, elapsed)
@@ -110,7 +114,7 @@ class Site:
         """Its handshake is counted as a request; it is logged when it has ended, with all its bytes."""
         self.tunnels.add(tunnel)
         self.cells.words[TUNNELS] += 1
-        self._count(tunnel.request, self.clock() - tunnel.request.started)
+        self._count(tunnel.request, self.clock() - tunnel.request.started + tunnel.request.waited)
 
     def tunnel_closed(self, tunnel: Tunnel) -> None:
         request = tunnel.request
@@ -119,7 +123,7 @@ class Site:
         if request.handler is not None:
             request.handler.done(request.target)
         request.is_over()
-        elapsed = self.clock() - request.started
+        elapsed = self.clock() - request.started + request.waited
         if self.export is not None:
             self.export.add(request, elapsed)
         if self.log is not None:
@@ -148,6 +152,11 @@ class Site:
 
     # --- time
 
+    @property
+    def streams_are_full(self) -> bool:
+        """Whether there are as many WebSockets and event streams as may be."""
+        return len(self.tunnels) + self.streams >= self.table.limits.streams
+
     def start(self) -> None:
         self._tick()
 
@@ -157,6 +166,7 @@ class Site:
             pool.stop()
         for upstream in self.upstreams.values():
             upstream.stop()
+        self.room.stop()
         if self._ticker is not None:
             self._ticker.cancel()
 
@@ -175,6 +185,9 @@ class Site:
             for pool in list(self.pools.values()):
                 pool.sweep(now)
             self._forget()
+        words = self.cells.words
+        words[WAITING], words[STREAMS] = len(self.waiting), self.streams
+        words[WAITED] += self.room.taken()
         if self.log is not None:
             self.log.flush()
         self._ticker = self.loop.call_later(TICK, self._tick)

@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 _LENGTH, _CHUNKED, _UNTIL_CLOSE, _NONE = range(4)
 
 
+_EVENTS = b"text/event-stream"
+
+
+class NoRoom(ValueError):
+    """There are as many WebSockets and event streams as may be."""
+
+
 class _Unwanted(Exception):
     """Another target is asked: stop the parser."""
 
@@ -180,7 +187,9 @@ class UpstreamConnection(asyncio.Protocol):
             self._paused = True
             self.transport.pause_reading()
             request = self._request
-            if request is not None and request.head_sent:  # it is the client's turn: that is no stalled answer
+            if (
+                request is not None and request.head_sent and not request.streaming
+            ):  # it is the client's turn: that is no stalled answer
                 request.connection.deadline = request.started + self._handler.total
 
     def resume(self) -> None:
@@ -188,7 +197,7 @@ class UpstreamConnection(asyncio.Protocol):
             self._paused = False
             self.transport.resume_reading()
             request = self._request
-            if request is not None and request.head_sent and self._handler.idle:
+            if request is not None and request.head_sent and self._handler.idle and not request.streaming:
                 request.connection.deadline = self._handler.stall_deadline(request)
 
     def data_received(self, data: bytes) -> None:
@@ -223,6 +232,9 @@ class UpstreamConnection(asyncio.Protocol):
             request.connection.transport.write(out[0] if len(out) == 1 else b"".join(out))
         if self._done:
             self._finish(request)
+        elif request.streaming:  # as long as something comes now and then
+            site = request.connection.site
+            request.connection.deadline = site.now + site.table.limits.websocket
         elif request.head_sent:
             handler = self._handler
             idle = handler.idle and not self._paused
@@ -365,6 +377,9 @@ class UpstreamConnection(asyncio.Protocol):
         if self._connection_header is not None and self._connection_header.lower() not in (b"keep-alive", b"close"):
             lines = forward.without(lines, self._connection_header)
         connection = request.connection
+        head = b"".join(lines)
+        if self._framing != _LENGTH and _EVENTS in head and status not in (204, 304):
+            self._stream_events(request, lines)
         if self._rechunk:
             framing = b"Transfer-Encoding: chunked\r\n"
         elif self._length and status != 204:
@@ -374,12 +389,19 @@ class UpstreamConnection(asyncio.Protocol):
         return b"HTTP/1.1 %d %b\r\n%bX-Request-Id: %b\r\n%b%b%b\r\n" % (
             status,
             self._reason,
-            b"".join(lines),
+            head,
             request.id,
             b"".join(request.answer_extra) if request.answer_extra else b"",
             framing,
             connection.persistence(request),
         )
+
+    @staticmethod
+    def _stream_events(request: Request, lines: list[bytes]) -> None:
+        """A stream of events has no foreseeable end: it is counted apart. Raises NoRoom."""
+        kind = (forward.single(lines, b"content-type") or b"").partition(b";")[0].strip()
+        if kind == _EVENTS and request.method != b"HEAD" and not request.connection.stream(request):
+            raise NoRoom
 
     def _switching(self, request: Request) -> bytes:
         """The head of a 101, once it is certain that it answers this request's handshake."""
@@ -391,6 +413,8 @@ class UpstreamConnection(asyncio.Protocol):
             raise ValueError("101 that does not switch to WebSocket")
         if accept != accept_of(request.fields[b"sec-websocket-key"]):
             raise ValueError("101 whose Sec-WebSocket-Accept does not fit the request's key")
+        if request.connection.site.streams_are_full:
+            raise NoRoom
         lines = forward.without(self._lines, self._connection_header or b"")
         extra = b"".join(request.answer_extra)
         own = b"Connection: Upgrade\r\nUpgrade: websocket\r\nX-Request-Id: %b\r\n" % request.id
@@ -425,6 +449,9 @@ class UpstreamConnection(asyncio.Protocol):
     def _spoiled(self, request: Request, error: Exception) -> None:
         self._release(reusable=False)
         cause = error.__context__ if isinstance(error.__context__, ValueError) else error
+        if isinstance(cause, NoRoom):
+            request.connection.overloaded(request)
+            return
         self._handler.failed(request.target)
         message = f"upstream {self._handler.name} sent an invalid answer: {cause}"
         request.connection.fail(request, 502, message, "upstream_invalid")

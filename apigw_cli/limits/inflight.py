@@ -4,6 +4,8 @@ Each worker has a word of its own that only it writes (on a cache line of its ow
 it adds one to its own word and then sums all: over the maximum, it takes the one back. Two workers that enter at
 once may both be refused at the very maximum, but never both be let in beyond it. A worker that dies leaves its
 count behind; the supervisor clears it.
+
+Beside its count each worker says since when the first of those has waited that it has no place for (0: nobody waits).
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ class InFlight:
             raise ValueError(f"worker {worker} is none of {workers}")
         self._mine = self._words[self._own]
         self._all = self._words[_LINE : (1 + workers) * _LINE : _LINE]
+        self._waiting = self._words[_LINE + 1 : (1 + workers) * _LINE : _LINE]
         self._fence = threading.Lock()
         self._fence.acquire()
         self.fd = memory.fd
@@ -74,7 +77,20 @@ class InFlight:
     def clear(self, worker: int) -> None:
         """Forget what worker `worker` had in flight: the supervisor, after its death and before its successor."""
         self._words[(1 + worker) * _LINE] = 0
+        self._waiting[worker] = 0
+
+    def tell_waiting(self, since: int) -> None:
+        """Say to the other workers since when (monotonic_ns) somebody has waited here; 0: nobody does."""
+        self._words[self._own + 1] = since
+
+    def others_wait_since(self) -> int:
+        """The earliest moment since when somebody has waited at another worker; 0: nobody does."""
+        if self.alone:
+            return 0
+        mine = self._own // _LINE - 1
+        return min((since for worker, since in enumerate(self._waiting) if since and worker != mine), default=0)
 
     def close(self) -> None:
         self._all.release()
+        self._waiting.release()
         self._memory.close()

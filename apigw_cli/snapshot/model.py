@@ -169,8 +169,15 @@ class ListenTls(msgspec.Struct, frozen=True, omit_defaults=True):
     forward_client: str = ""
 
 
+class Queue(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How many requests may wait in each worker for a place among those in flight, and for how many seconds."""
+
+    length: int = 256
+    time: float = 1.0
+
+
 class Listen(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How clients are served. `tls` None: http. Timeouts in seconds; `connections` of each worker."""
+    """How clients are served. `tls` None: http. Timeouts in seconds; `connections` and `streams` of each worker."""
 
     tls: ListenTls | None = None
     max_body: int | None = None
@@ -178,6 +185,8 @@ class Listen(msgspec.Struct, frozen=True, omit_defaults=True):
     idle_timeout: float = 75.0
     websocket_timeout: float = 3600.0
     connections: int = 10_000
+    streams: int = 10_000
+    queue: Queue = msgspec.field(default_factory=Queue)
 
 
 class Snapshot(msgspec.Struct, frozen=True):

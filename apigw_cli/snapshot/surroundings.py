@@ -108,8 +108,10 @@ class Surroundings:
     def listen(self, config: Config) -> model.Listen:
         listen, tls = config.listen, config.listen.tls
         times = float(listen.header_timeout), float(listen.idle_timeout), float(listen.websocket_timeout)
+        queue = model.Queue(listen.queue.length, float(listen.queue.time))
+        limits = (listen.max_body, *times, listen.connections, listen.streams, queue)
         if tls is None:
-            return model.Listen(None, listen.max_body, *times, listen.connections)
+            return model.Listen(None, *limits)
         at: Steps = ("listen", "tls")
         pairs = tuple(
             (
@@ -126,7 +128,7 @@ class Surroundings:
         forward = "" if tls.forward_client_certificate == "off" else tls.forward_client_certificate
         optional = tls.client_certificates == "optional"
         secure = model.ListenTls(pairs, tls.min_version, client_ca, optional, forward)
-        return model.Listen(secure, listen.max_body, *times, listen.connections)
+        return model.Listen(secure, *limits)
 
 
 def _health(upstream: UpstreamConfig) -> model.HealthCheck | None:

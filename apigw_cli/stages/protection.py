@@ -196,12 +196,17 @@ class _Comparison:
 
     def _listeners(self) -> Iterator[Finding]:
         old, new = self.old.listen.tls, self.new.listen.tls
-        for name in ("max_body", "header_timeout", "idle_timeout", "websocket_timeout", "connections"):
+        for name in ("max_body", "header_timeout", "idle_timeout", "websocket_timeout", "connections", "streams"):
             was, now = getattr(self.old.listen, name), getattr(self.new.listen, name)
             if was != now:
                 looser = now is None or (was is not None and now > was)
                 level = Level.WEAKEN if looser else Level.STRENGTHEN
                 yield self._of_gateway(f"listen.{name}", was, now, level, "how much a client may take up")
+        was, now = self.old.listen.queue, self.new.listen.queue
+        if was != now:
+            level = Level.WEAKEN if now.length > was.length or now.time > was.time else Level.STRENGTHEN
+            old_text, new_text = (f"{queue.length} for {queue.time:g} s" for queue in (was, now))
+            yield self._of_gateway("listen.queue", old_text, new_text, level, "how many may wait to be in flight")
         if (old is None) != (new is None):
             level = Level.WEAKEN if new is None else Level.STRENGTHEN
             words = ("http", "https") if old is None else ("https", "http")

@@ -225,6 +225,13 @@ def _drip(recorder: Recorder, stream: _Stream, _: Received) -> bool:
     return False
 
 
+def _wait(recorder: Recorder, stream: _Stream, _: Received) -> bool:
+    """Answer when the test says so."""
+    recorder.go_on.wait(20)
+    stream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngone")
+    return True
+
+
 def _interim(_: Recorder, stream: _Stream, __: Received) -> bool:
     stream.send(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n")
     stream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfinal")
@@ -296,5 +303,6 @@ _BEHAVIOURS: dict[str, Behaviour] = {
     "large": _large,
     "two-lengths": _two_lengths,
     "unasked": _unasked,
+    "wait": _wait,
     "ws": _ws,
 }

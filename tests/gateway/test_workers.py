@@ -115,24 +115,6 @@ def test_no_worker_outlives_its_supervisor(start: Start) -> None:
     wait_until(lambda: all(gone(pid) for pid in workers), "the workers' end")
 
 
-def test_more_than_may_be_in_flight(start: Start, recorder: Recorder) -> None:
-    gateway = start("--workers", "2", "--concurrency", "2")
-    recorder.go_on.clear()
-    with Wire(gateway.port) as one, Wire(gateway.port) as two:
-        for wire in (one, two):
-            wire.send(b"GET /open/drip HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            while b"data: one" not in wire.line():
-                pass
-        refused = get(gateway.port, "/open/x")
-        assert (refused.status, refused.header("Retry-After")) == (503, "1")
-        assert "in flight" in json.loads(refused.body)["message"]
-        recorder.go_on.set()
-        for wire in (one, two):
-            wire.rest_of_chunks()
-    assert get(gateway.port, "/open/x").status == 200
-    wait_until(lambda: gateway.metric("apigw_refusals_total", reason="overloaded") == 1, "the refusal's count")
-
-
 def test_a_sampled_log_has_every_refusal(start: Start) -> None:
     gateway = start("--access-log-sample", "0%")
     assert [get(gateway.port, path).status for path in ("/open/x", "/nowhere", "/open/y", "/keyed/x")] == [
