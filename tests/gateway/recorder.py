@@ -217,9 +217,10 @@ def _wait_for_end(recorder: Recorder, stream: _Stream) -> None:
         recorder.aborted.set()
 
 
-def _drip(recorder: Recorder, stream: _Stream, _: Received) -> bool:
+def _drip(recorder: Recorder, stream: _Stream, request: Received) -> bool:
     """The first event at once, the second when told to: a server-sent event stream."""
-    stream.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: one\n\n")
+    kind = parse_qs(urlsplit(request.url).query).get("type", ["text/event-stream"])[0]
+    stream.send(b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\n\r\ndata: one\n\n" % kind.encode())
     recorder.go_on.wait(20)
     stream.send(b"data: two\n\n")
     return False

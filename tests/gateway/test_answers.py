@@ -92,7 +92,7 @@ def test_an_upstream_that_is_slow(gateway: Gateway, recorder: Recorder) -> None:
 def test_an_exchange_that_takes_too_long_in_all(gateway: Gateway, recorder: Recorder) -> None:
     recorder.go_on.clear()
     with Wire(gateway.port) as wire:
-        wire.send(b"GET /impatient/drip HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: drip-1\r\n\r\n")
+        wire.send(b"GET /impatient/drip?type=text/plain HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: drip-1\r\n\r\n")
         with pytest.raises((EOFError, ConnectionResetError)):
             wire.answer()
     recorder.go_on.set()

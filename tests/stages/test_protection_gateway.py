@@ -39,6 +39,11 @@ SETTINGS = [
     ("listen.websocket_timeout", "", "websocket_timeout: 1m", Level.STRENGTHEN),
     ("listen.connections", "", "connections: 10001", Level.WEAKEN),
     ("listen.connections", "", "connections: 9999", Level.STRENGTHEN),
+    ("listen.streams", "", "streams: 10001", Level.WEAKEN),
+    ("listen.streams", "", "streams: 9", Level.STRENGTHEN),
+    ("listen.queue", "", "queue: {length: 300}", Level.WEAKEN),
+    ("listen.queue", "", "queue: {time: 2s, length: 1}", Level.WEAKEN),
+    ("listen.queue", "", "queue: {length: 0}", Level.STRENGTHEN),
 ]
 
 
