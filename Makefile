@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check format clean
+.PHONY: demo test check format bench clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -30,6 +30,13 @@ check: $(VENV)/.installed-dev  ## format, lint, types and the arrows between the
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.installed-dev  ## every benchmark for some seconds; docs/performance.md has the long runs
+	$(BIN)/python benchmarks/data_path.py --rounds 3
+	-$(BIN)/python benchmarks/gateway_race.py --rounds 1 --seconds 1
+	-$(BIN)/python benchmarks/parallelism.py --rounds 2 --seconds 1
+	$(BIN)/python benchmarks/streaming.py --mib 64 --stall 0.2
+	$(BIN)/python benchmarks/soak.py --reloads 5 --minutes 0.5
 
 clean:
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -6,14 +6,17 @@
 First the reloads: each adds a route, changes one and removes one, while clients ask on kept and on new connections.
 No request may fail, and the new route must answer within a second of the file being saved.
 
-Then the soak: reads, writes, 1 MiB bodies both ways, event streams, unknown paths, malformed requests and slow
-clients, some of which break off in the middle, while every few seconds something happens, in turn: a worker is
-killed, the files are reloaded, an upstream is killed, an API is put and removed, the upstream is started again. The
-curve shows resident memory and descriptors of the supervisor and of the oldest worker (the others are the ones
-killed). Flat means: the median of the last quarter is at most 8 MiB and 8 descriptors above that of the second. Ends
-with 1 where something is not as it should be.
+Then the soak: the traffic that `traffic.py` lists, before two targets with health checks, ejection and retries,
+and every few seconds a fault, in turn: a worker is killed; the files are reloaded (a route more, one less, one
+changed: looked at afterwards); a target is killed; an API is put and removed at run time; the target is started again;
+the WebSockets' upstream is killed and started. No GET may fail. A client's connection may break where its worker was
+just killed; a stream where its target was. All else is a failure, and printed.
 
-Everything runs on 127.0.0.1 and is bounded in time. Needs Linux (/proc).
+Each second the resident memory and the descriptors of the supervisor and of the workers are read. For the supervisor
+and the worker that is never killed a line is fitted to what came after the warm-up (the first fifth), by least squares:
+over the time from there to the end it may rise by 4 MiB and 8 descriptors.
+
+Ends with 4 where something is not as it should be. Everything runs on 127.0.0.1 and is bounded in time. Needs Linux.
 """
 
 from __future__ import annotations
@@ -25,342 +28,321 @@ import itertools
 import json
 import os
 import random
-import re
 import signal
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-APIGW = [sys.executable, "-m", "apigw_cli.cli.app"]
-MEGABYTE = bytes(1 << 20)
+from running import APIGW, Gateway, descriptors, end, free_port, memory
+from traffic import EVERYBODY, STRICT, Load, fresh, kept
+
 RESPONSES = {"200": {"description": "ok", "content": {"application/json": {"example": {"ok": True}}}}}
-FLAT_MIB, FLAT_DESCRIPTORS = 8, 8
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+GROWTH = {"mib": 4.0, "descriptors": 8.0}
+EXPLAINED_SECONDS = 5  # after a fault, for clients to meet it
+LIVE_SECONDS = 1  # until a saved route answers
+WARM_UP = 0.2
 
 
 def openapi(paths: dict[str, Any]) -> str:
     return json.dumps({"openapi": "3.1.0", "info": {"title": "Soak", "version": "1"}, "paths": paths})
 
 
-class Upstream:
-    """`apigw upstream`, which can be killed and started again."""
+def any_path(*methods: str) -> str:
+    return openapi({"/{rest+}": {m: {"operationId": f"{m}Any", "responses": RESPONSES} for m in methods}})
 
-    def __init__(self) -> None:
+
+class Upstream:
+    """A program on a port of its own, which can be killed and started again."""
+
+    def __init__(self, *command: str) -> None:
         self.port = free_port()
+        self._command = [*command, str(self.port)]
         self.start()
 
     def start(self) -> None:
-        command = [*APIGW, "upstream", "--port", str(self.port)]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def kill(self) -> None:
         self.process.kill()
         self.process.wait()
 
+    def until_listening(self) -> None:
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            with contextlib.suppress(OSError), socket_to(self.port):
+                return
+            time.sleep(0.05)
+        sys.exit(f"{self._command}: did not start")
 
-class Gateway:
-    """`apigw serve --workers 2` in `folder`, before two upstreams."""
 
-    def __init__(self, folder: Path, upstreams: list[Upstream]) -> None:
+def socket_to(port: int) -> contextlib.closing[http.client.HTTPConnection]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection.connect()
+    return contextlib.closing(connection)
+
+
+class Files:
+    """What the gateway serves; every `save` is another round of it."""
+
+    def __init__(self, folder: Path, targets: list[int], echo: int) -> None:
         self.folder = folder
         self.round = 0
-        targets = ", ".join(f'"http://127.0.0.1:{one.port}"' for one in upstreams)
-        self._config = (
-            "version: 1\napis:\n"
-            "  all: {spec: all.json, base_path: /any, strip_base_path: true, upstream: up}\n"
-            "  turns: {spec: turns.json, mock: true, "
-            "routes: {limited: {rate_limit: {rate: RATE/s, burst: 50, key: ip}}}}\n"
-            "upstreams: {up: {targets: [TARGETS]}}\n"
-        ).replace("TARGETS", targets)
+        defend = {
+            "health": {"path": "/health", "every": "500ms", "timeout": "2s"},
+            "eject": {"after": 3, "first": "1s", "longest": "5s"},
+            "retries": {"attempts": 2, "budget": "100%"},
+        }
+        self._apis: dict[str, Any] = {
+            "all": {"spec": "all.json", "base_path": "/any", "strip_base_path": True, "upstream": "up"},
+            "sockets": {"spec": "sockets.json", "base_path": "/sockets", "upstream": "echo"},
+        }
+        self._upstreams = {
+            "up": {"targets": [f"http://127.0.0.1:{port}" for port in targets], **defend},
+            "echo": {"targets": [f"http://127.0.0.1:{echo}"]},
+        }
+        self._replace("all.json", any_path("get", "post"))
+        self._replace("sockets.json", any_path("get"))
         self.save()
-        command = [*APIGW, "serve", "--workers", "2", "--port", "0", "--admin-port", "0", "--access-log", "access.log"]
-        self.process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True)
-        self.said: list[str] = []
-        assert self.process.stderr is not None
-        for line in self.process.stderr:
-            self.said.append(line.rstrip())
-            if "Ctrl-C drains" in line:
-                break
-        threading.Thread(target=self._read, daemon=True).start()
-        ports = [int(one) for one in re.findall(r"http://[\w.]+:(\d+)", "\n".join(self.said))]
-        self.port, self.admin_port = ports[0], ports[-1]
-
-    def _read(self) -> None:
-        assert self.process.stderr is not None
-        self.said.extend(line.rstrip() for line in self.process.stderr)
 
     def save(self) -> None:
-        """The files of the next round: a route more, one less, one changed."""
         self.round += 1
         paths: dict[str, Any] = {
             f"/round{self.round}": {"get": {"operationId": f"round{self.round}", "responses": RESPONSES}},
             "/limited": {"get": {"operationId": "limited", "responses": RESPONSES}},
         }
-        if self.round == 1:
-            operations = {m: {"operationId": f"{m}Any", "responses": RESPONSES} for m in ("get", "post")}
-            self._replace("all.json", openapi({"/{rest+}": operations}))
+        limit = {"rate": f"{100 + self.round % 50}/s", "burst": 50, "key": "ip"}
+        turns = {"spec": "turns.json", "base_path": "/", "mock": True, "routes": {"limited": {"rate_limit": limit}}}
+        config = {"version": 1, "apis": self._apis | {"turns": turns}, "upstreams": self._upstreams}
         self._replace("turns.json", openapi(paths))
-        self._replace("apigw.yaml", self._config.replace("RATE", str(100 + self.round % 50)))
+        self._replace("apigw.yaml", json.dumps(config))
 
     def _replace(self, name: str, text: str) -> None:
         beside = self.folder / f".{name}.tmp"
         beside.write_text(text)
         beside.replace(self.folder / name)
 
-    def admin(self, method: str, path: str, body: bytes | None = None) -> int:
-        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.admin_port, timeout=30)) as connection:
-            connection.request(method, path, body)
-            answer = connection.getresponse()
-            answer.read()
-            return answer.status
-
-    def workers(self) -> list[int]:
-        """The workers' process ids, the oldest first."""
-        found = subprocess.run(["pgrep", "-P", str(self.process.pid)], capture_output=True, text=True, check=False)
-        return sorted(map(int, found.stdout.split()), key=lambda pid: (started(pid), pid))
-
-    def stop(self) -> int:
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(30)
-
-
-def started(pid: int) -> int:
-    with contextlib.suppress(OSError, IndexError):
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
-    return sys.maxsize
-
-
-def footprint(pid: int) -> tuple[float, int]:
-    """Resident MiB and open descriptors."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGESIZE") / (1 << 20), sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
-
-
-class Load:
-    """Clients in threads, each with a share of the traffic; counts what came back by kind and status."""
-
-    def __init__(self, port: int) -> None:
-        self.port = port
-        self.seen: Counter[str] = Counter()
-        self._stop = threading.Event()
-        self._threads: list[threading.Thread] = []
-
-    def run(self, *clients: Callable[[Load], None]) -> None:
-        for client in clients:
-            thread = threading.Thread(target=self._loop, args=(client,), daemon=True)
-            self._threads.append(thread)
-            thread.start()
-
-    def _loop(self, client: Callable[[Load], None]) -> None:
-        while not self._stop.is_set():
-            try:
-                client(self)
-            except (OSError, http.client.HTTPException) as error:
-                self.seen[f"{client.__name__} {type(error).__name__}"] += 1
-
-    def going(self) -> bool:
-        return not self._stop.is_set()
-
-    def stop(self) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join(40)
-
-    def ask(self, connection: http.client.HTTPConnection, kind: str, path: str, body: bytes | None = None) -> None:
-        connection.request("GET" if body is None else "POST", path, body)
-        answer = connection.getresponse()
-        answer.read()
-        self.seen[f"{kind} {answer.status}"] += 1
-
-    def connection(self) -> http.client.HTTPConnection:
-        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-
-
-def kept(load: Load) -> None:
-    with contextlib.closing(load.connection()) as connection:
-        while load.going():
-            load.ask(connection, "kept", "/any/x")
-            time.sleep(0.002)
-
-
-def fresh(load: Load) -> None:
-    with contextlib.closing(load.connection()) as connection:
-        load.ask(connection, "fresh", "/any/x")
-    time.sleep(0.002)
-
-
-def mixed(load: Load) -> None:
-    kinds: Iterator[tuple[str, str, bytes | None]] = itertools.cycle(
-        [
-            ("limited", "/limited", None),
-            ("post", "/any/echo", b"x" * 2000),
-            ("upload", "/any/../any/sink", MEGABYTE),
-            ("unknown", "/nowhere", None),
-            ("download", "/any/bytes?n=1048576", None),
-            ("events", "/any/sse?events=5&ms=20", None),
-        ]
-    )
-    with contextlib.closing(load.connection()) as connection:
-        while load.going():
-            load.ask(connection, *next(kinds))
-            time.sleep(0.01)
-
-
-def malformed(load: Load) -> None:
-    with socket.create_connection(("127.0.0.1", load.port), 30) as one:
-        one.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n")
-        load.seen[f"malformed {one.recv(4096)[9:12].decode()}"] += 1
-    time.sleep(0.2)
-
-
-def slow(load: Load) -> None:
-    """Sends a byte now and then, reads a byte now and then."""
-    with socket.create_connection(("127.0.0.1", load.port), 30) as one:
-        for byte in b"GET /any/bytes?n=300000 HTTP/1.1\r\nHost: slow\r\nConnection: close\r\n\r\n":
-            one.sendall(bytes([byte]))
-            time.sleep(0.02)
-        while load.going() and one.recv(20_000):
-            time.sleep(0.05)
-    load.seen["slow done"] += 1
-
-
-def leaver(load: Load) -> None:
-    """Breaks off in the middle of an upload or of an answer."""
-    with socket.create_connection(("127.0.0.1", load.port), 30) as one:
-        length = random.choice((0, 1 << 20))
-        method = "POST" if length else "GET"
-        head = f"{method} /any/bytes?n=9000000 HTTP/1.1\r\nHost: leaver\r\nContent-Length: {length}\r\n\r\n"
-        one.sendall(head.encode() + bytes(length // 2))
-        one.recv(1000 if not length else 0)
-    load.seen["leaver left"] += 1
-    time.sleep(0.1)
-
-
-def reloads(gateway: Gateway, number: int) -> bool:
-    """That many reloads under load. Whether none failed a request, and each was live in time."""
-    load = Load(gateway.port)
-    load.run(kept, kept, fresh)
-    slowest, left = 0.0, 0
-    for _ in range(number):
-        gateway.save()
-        began = time.monotonic()
-        while answers(gateway.port, f"/round{gateway.round}") != 200 and time.monotonic() < began + 10:
-            time.sleep(0.01)
-        slowest = max(slowest, time.monotonic() - began)
-        left += answers(gateway.port, f"/round{gateway.round - 1}") != 404
-    load.stop()
-    failed = {what: count for what, count in load.seen.items() if not what.endswith(" 200")}
-    print(f"{number} reloads, {load.seen.total():,} requests, failed: {failed or 'none'}; ", end="")
-    print(f"a saved route answered after {slowest * 1000:.0f} ms at the latest", flush=True)
-    return not failed and not left and slowest < 1
-
 
 def answers(port: int, path: str) -> int:
-    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
+    """The status of a GET; 0 where the connection breaks."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    with contextlib.closing(connection), contextlib.suppress(OSError, http.client.HTTPException):
         connection.request("GET", path)
         return connection.getresponse().status
+    return 0
+
+
+def swapped(gateway: Gateway, files: Files) -> float:
+    """Seconds until the round's route is served; infinity where it is not, or the one before still is."""
+    began = time.monotonic()
+    while answers(gateway.port, f"/round{files.round}") != 200:
+        if time.monotonic() > began + 10:
+            return float("inf")
+        time.sleep(0.01)
+    took = time.monotonic() - began
+    return took if answers(gateway.port, f"/round{files.round - 1}") in (404, 0) else float("inf")
+
+
+def reloads(gateway: Gateway, files: Files, number: int) -> dict[str, Any]:
+    """That many reloads under load."""
+    load = Load(gateway.port)
+    load.run(kept, kept, fresh)
+    slowest = 0.0
+    for _ in range(number):
+        files.save()
+        slowest = max(slowest, swapped(gateway, files))
+    load.stop()
+    found = {
+        "reloads": number,
+        "requests": load.seen.total(),
+        "failures": dict(load.failures),
+        "slowest_seconds": slowest,
+    }
+    return found | {"fine": not load.failures and slowest < LIVE_SECONDS}
 
 
 class Faults:
-    """What goes wrong, one thing after the other."""
+    """What goes wrong, one thing after the other; and which of it explains that a client's connection broke."""
 
-    def __init__(self, gateway: Gateway, upstreams: list[Upstream]) -> None:
+    def __init__(self, gateway: Gateway, files: Files, targets: list[Upstream], echo: Upstream) -> None:
         self.gateway = gateway
-        self.upstreams = upstreams
+        self.files = files
         self.done: Counter[str] = Counter()
-        self._dead: Upstream | None = None
-        self._turns = itertools.cycle([self.worker, self.reload, self.upstream, self.api, self.revive])
+        self.failures: Counter[str] = Counter()
+        self._targets = targets
+        self._echo = echo
+        self._dead = targets[0]
+        self._turns = itertools.cycle([self.worker, self.reload, self.target, self.api, self.revive, self.websockets])
+        self._last: dict[str, tuple[float, int]] = {}
 
     def next(self) -> None:
         turn = next(self._turns)
-        turn()
         self.done[turn.__name__] += 1
+        turn()
+
+    def _now(self, kind: str) -> None:
+        self._last[kind] = (time.monotonic(), self.done.total())
+
+    def explain(self, kind: str) -> int | None:
+        """The number of the fault just now that a break of this kind of traffic may come from."""
+        causes = ["worker"]
+        if kind == "sockets":
+            causes.append("websockets")
+        elif kind not in STRICT:
+            causes.append("target")
+        for cause in causes:
+            when, number = self._last.get(cause, (float("-inf"), 0))
+            if time.monotonic() - when < EXPLAINED_SECONDS:
+                return number
+        return None
 
     def worker(self) -> None:
         workers = self.gateway.workers()
         if len(workers) > 1:
+            self._now("worker")
             os.kill(workers[-1], signal.SIGKILL)
 
     def reload(self) -> None:
-        self.gateway.save()
-        assert self.gateway.admin("POST", "/reload") == 200
+        self.files.save()
+        if (status := self.gateway.admin("POST", "/reload")) != 200:
+            self.failures[f"reload: {status}"] += 1
+        if swapped(self.gateway, self.files) > LIVE_SECONDS:
+            self.failures[f"reload: round {self.files.round} is not served in time, or the one before still is"] += 1
 
-    def upstream(self) -> None:
-        self._dead = random.choice(self.upstreams)
+    def target(self) -> None:
+        self._dead = random.choice(self._targets)
+        self._now("target")
         self._dead.kill()
 
     def revive(self) -> None:
-        assert self._dead is not None
         self._dead.start()
+        self._dead.until_listening()
+
+    def websockets(self) -> None:
+        self._now("websockets")
+        self._echo.kill()
+        self._echo.start()
+        self._echo.until_listening()
+        self._now("websockets")
 
     def api(self) -> None:
-        paths = {"/put": {"get": {"operationId": "put", "responses": RESPONSES}}}
-        body = json.dumps({"config": {"mock": True}, "spec": json.loads(openapi(paths))}).encode()
-        assert self.gateway.admin("PUT", "/apis/put", body) == 200
-        assert self.gateway.admin("DELETE", "/apis/put") == 200
+        spec = json.loads(openapi({"/put": {"get": {"operationId": "put", "responses": RESPONSES}}}))
+        body = json.dumps({"config": {"mock": True}, "spec": spec}).encode()
+        for method, content in (("PUT", body), ("DELETE", None)):
+            if (status := self.gateway.admin(method, "/apis/put", content)) != 200:
+                self.failures[f"{method} /apis/put: {status}"] += 1
 
 
-def soak(gateway: Gateway, upstreams: list[Upstream], seconds: float, every: float) -> bool:
-    """Mixed traffic with faults. Whether memory and descriptors stayed flat and nothing unforeseen came back."""
-    load, faults = Load(gateway.port), Faults(gateway, upstreams)
-    load.run(kept, kept, fresh, mixed, malformed, slow, slow, leaver)
-    oldest, began = gateway.workers()[0], time.monotonic()
-    curve: list[tuple[float, int, float, int]] = []
-    print(f"{'s':>5} {'supervisor MiB':>15} {'fds':>5} {'worker MiB':>11} {'fds':>5} {'requests':>10}  faults")
-    shown, due = 0.0, every
+class Watch:
+    """Memory and descriptors of the gateway's processes over time."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._began = time.monotonic()
+        self.names = {gateway.process.pid: "supervisor", gateway.workers()[0]: "oldest worker"}
+        self.samples: dict[int, list[tuple[float, float, int]]] = {}
+
+    def look(self) -> None:
+        for pid in (self._gateway.process.pid, *self._gateway.workers()):
+            with contextlib.suppress(OSError, KeyError):  # killed meanwhile
+                sample = (time.monotonic() - self._began, memory(pid)["rss"], descriptors(pid))
+                self.samples.setdefault(pid, []).append(sample)
+
+    def last(self, name: str) -> str:
+        pid = next(pid for pid, known in self.names.items() if known == name)
+        _, mib, count = self.samples[pid][-1]
+        return f"{mib:9.1f}{count:5}"
+
+    def growth(self) -> list[dict[str, Any]]:
+        """What the fitted lines rise by between the warm-up and the end."""
+        return [fitted(name, self.samples[pid]) for pid, name in self.names.items()]
+
+    def highest_of_others(self) -> float:
+        """The most that was resident in a worker that was killed at some time, MiB."""
+        return max((one[1] for pid, own in self.samples.items() if pid not in self.names for one in own), default=0.0)
+
+
+def fitted(name: str, samples: list[tuple[float, float, int]]) -> dict[str, Any]:
+    """What the lines through (seconds, MiB, descriptors) rise by between the warm-up and the end."""
+    warm = [one for one in samples if one[0] >= samples[-1][0] * WARM_UP]
+    row: dict[str, Any] = {"process": name, "mib": rise(warm, 1), "descriptors": rise(warm, 2)}
+    for end_name, sample in (("from", warm[0]), ("to", warm[-1])):
+        row[f"{end_name}_mib"], row[f"{end_name}_descriptors"] = sample[1:]
+    return row | {"flat": all(row[what] <= bound for what, bound in GROWTH.items())}
+
+
+def rise(samples: list[tuple[float, float, int]], index: int) -> float:
+    times = [one[0] for one in samples]
+    if len(times) < 3 or times[-1] == times[0]:
+        return 0.0
+    return statistics.linear_regression(times, [one[index] for one in samples]).slope * (times[-1] - times[0])
+
+
+def soak(gateway: Gateway, faults: Faults, seconds: float, every: float, quiet: bool) -> dict[str, Any]:
+    """Mixed traffic with faults."""
+    load, watch = Load(gateway.port, faults.explain), Watch(gateway)
+    load.run(*EVERYBODY)
+    began, due, shown = time.monotonic(), every, 0.0
     while (elapsed := time.monotonic() - began) < seconds:
-        time.sleep(1)
-        curve.append((*footprint(gateway.process.pid), *footprint(oldest)))
+        watch.look()
         if elapsed >= due:
             faults.next()
             due += every
-        if elapsed >= shown:
+        if elapsed >= shown and not quiet:
             shown += seconds / 20
-            one = curve[-1]
-            counts = f"{load.seen.total():>10,}  {faults.done.total()}"
-            print(f"{elapsed:5.0f} {one[0]:15.1f} {one[1]:5} {one[2]:11.1f} {one[3]:5} {counts}", flush=True)
+            footprints = f"supervisor{watch.last('supervisor')}   oldest worker{watch.last('oldest worker')}"
+            print(f"{elapsed:5.0f} s   MiB, fds: {footprints}   {load.seen.total():>10,} requests", flush=True)
+        time.sleep(min(1.0, every / 4))
     load.stop()
-    print(f"faults: {dict(faults.done)}\ncame back: {dict(sorted(load.seen.items()))}")
-    return judge(curve) & unforeseen(load.seen, gateway)
+    failures = load.failures + faults.failures + Counter(line for line in gateway.said if "Traceback" in line)
+    growth = watch.growth()
+    found = {"seconds": seconds, "requests": load.seen.total(), "failures": dict(failures), "faults": dict(faults.done)}
+    found |= {"came_back": dict(sorted(load.seen.items())), "growth": growth}
+    found |= {"highest_of_killed_mib": watch.highest_of_others()}
+    return found | {"fine": not failures and all(row["flat"] for row in growth)}
 
 
-def judge(curve: list[tuple[float, int, float, int]]) -> bool:
-    """Whether the last quarter is no higher than the second."""
-    quarter = len(curve) // 4
-    fine = True
-    bounds = (FLAT_MIB, FLAT_DESCRIPTORS) * 2
-    names = ("supervisor's memory, MiB", "supervisor's descriptors", "worker's memory, MiB", "worker's descriptors")
-    for index, (name, bound) in enumerate(zip(names, bounds, strict=True)):
-        second = statistics.median(one[index] for one in curve[quarter : 2 * quarter])
-        last = statistics.median(one[index] for one in curve[-quarter:])
-        flat = last - second <= bound
-        fine &= flat
-        print(f"{name:26} {second:7.1f} → {last:7.1f}  {'flat' if flat else 'GROWS'}")
-    return fine
+def show(found: dict[str, Any]) -> None:
+    if (part := found.get("reloads")) is not None:
+        print(
+            f"{part['reloads']} reloads, {part['requests']:,} requests, failed: {part['failures'] or 'none'}; ", end=""
+        )
+        print(f"a saved route answered after {part['slowest_seconds'] * 1000:.0f} ms at the latest")
+    if (part := found.get("soak")) is not None:
+        print(f"faults: {part['faults']}\ncame back: {part['came_back']}")
+        for row in part["growth"]:
+            mib = f"{row['from_mib']:.1f} → {row['to_mib']:.1f} MiB, fitted {row['mib']:+.1f} (may {GROWTH['mib']:.0f})"
+            ends = f"{row['from_descriptors']} → {row['to_descriptors']} descriptors"
+            fitted = f"fitted {row['descriptors']:+.1f} (may {GROWTH['descriptors']:.0f})"
+            print(f"{row['process']:14} {mib}; {ends}, {fitted}: {'flat' if row['flat'] else 'GROWS'}")
+        print(f"workers that were killed: {part['highest_of_killed_mib']:.1f} MiB at most")
+        print("failures: " + (", ".join(f"{count} × {what}" for what, count in part["failures"].items()) or "none"))
+    print("fine" if found["fine"] else "NOT as it should be")
 
 
-def unforeseen(seen: Counter[str], gateway: Gateway) -> bool:
-    """Whether there is nothing but what the faults explain: no 500, no traceback; malformed is always refused."""
-    wrong = [
-        what for what in seen if what.endswith(" 500") or (what.startswith("malformed") and not what.endswith("400"))
-    ]
-    wrong = [what for what in wrong if what not in ("malformed ConnectionResetError", "malformed ")]  # a killed worker
-    wrong += [line for line in gateway.said if "Traceback" in line]
-    print(f"unforeseen: {wrong or 'nothing'}")
-    return not wrong
+def run(options: argparse.Namespace, folder: Path, stack: contextlib.ExitStack) -> dict[str, Any]:
+    targets = [Upstream(*APIGW, "upstream", "--port") for _ in range(2)]
+    echo = Upstream(sys.executable, str(Path(__file__).parent / "echo.py"))
+    for one in (*targets, echo):
+        stack.callback(one.kill)
+    for one in (*targets, echo):
+        one.until_listening()
+    files = Files(folder, [one.port for one in targets], echo.port)
+    gateway = Gateway(folder, "--workers", "2", "--access-log", "access.log", "--access-log-sample", "1%")
+    stack.callback(gateway.process.kill)
+    found: dict[str, Any] = {}
+    if options.reloads:
+        found["reloads"] = reloads(gateway, files, options.reloads)
+    if options.minutes:
+        faults = Faults(gateway, files, targets, echo)
+        found["soak"] = soak(gateway, faults, options.minutes * 60, options.fault_every, options.json)
+    found["exit_code"] = end(gateway.process)
+    parts = [found[name]["fine"] for name in ("reloads", "soak") if name in found]
+    return found | {"fine": all(parts) and found["exit_code"] == 0}
 
 
 def main() -> int:
@@ -368,22 +350,16 @@ def main() -> int:
     cli.add_argument("--reloads", type=int, default=100)
     cli.add_argument("--minutes", type=float, default=10)
     cli.add_argument("--fault-every", type=float, default=4, metavar="SECONDS")
-    args = cli.parse_args()
+    cli.add_argument("--json", action="store_true", help="the figures, on stdout")
+    options = cli.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended
-    with tempfile.TemporaryDirectory() as folder:
-        upstreams = [Upstream(), Upstream()]
-        gateway = Gateway(Path(folder), upstreams)
-        try:
-            fine = reloads(gateway, args.reloads) if args.reloads else True
-            if args.minutes:
-                fine &= soak(gateway, upstreams, args.minutes * 60, args.fault_every)
-            fine &= gateway.stop() == 0
-        finally:
-            gateway.process.kill()
-            for one in upstreams:
-                one.kill()
-    print("fine" if fine else "NOT as it should be")
-    return 0 if fine else 1
+    with tempfile.TemporaryDirectory(prefix="soak-") as name, contextlib.ExitStack() as stack:
+        found = run(options, Path(name), stack)
+    if options.json:
+        print(json.dumps(found))
+    else:
+        show(found)
+    return 0 if found["fine"] else 4
 
 
 if __name__ == "__main__":

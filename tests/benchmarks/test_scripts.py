@@ -88,3 +88,67 @@ def test_memory_idle_and_while_bodies_stream() -> None:
     rows = {(row["direction"], row["framing"], row["stall"] > 0) for row in found["streamed"]}
     assert len(rows) == len(found["streamed"]) == 8
     assert all(0 <= row["growth_mib"] < 16 and row["met"] for row in found["streamed"])
+
+
+def test_soak() -> None:
+    """Whether memory is flat is not to be told in seconds: that part of the verdict is left to the long run."""
+    found = figures("soak.py", "--reloads", "2", "--minutes", "0.11", "--fault-every", "1", codes=(0, 4))
+    assert found["exit_code"] == 0
+    assert found["reloads"]["failures"] == {}
+    assert found["reloads"]["requests"] > 2
+    soak = found["soak"]
+    assert soak["failures"] == {}
+    assert {"worker", "reload", "target", "api", "revive"} <= soak["faults"].keys()
+    assert {"kept 200", "fresh 200", "sockets 101", "malformed 400", "unknown 404"} <= soak["came_back"].keys()
+    assert [row["process"] for row in soak["growth"]] == ["supervisor", "oldest worker"]
+    assert all(row["to_mib"] > 5 and row["to_descriptors"] > 5 for row in soak["growth"])
+
+
+@pytest.fixture
+def scripts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The benchmarks' modules can be imported."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+
+
+@pytest.mark.usefixtures("scripts")
+@pytest.mark.parametrize(
+    ("mib_a_second", "descriptors_a_second", "flat"),
+    [(0, 0, True), (0.01, 0.01, True), (0.1, 0, False), (0, 0.2, False), (-1, -1, True)],
+)
+def test_what_the_soak_calls_growth(mib_a_second: float, descriptors_a_second: float, flat: bool) -> None:
+    from soak import fitted
+
+    noise = [0.0, 1.5, -1.5, 0.5] * 25
+    samples = [
+        (float(at), 150 + at * mib_a_second + noise[at], int(200 + at * descriptors_a_second + noise[at]))
+        for at in range(100)
+    ]
+    samples[:10] = [(float(at), 10.0, 5) for at in range(10)]  # what comes while it warms up does not count
+    assert fitted("worker", samples)["flat"] is flat
+
+
+@pytest.mark.usefixtures("scripts")
+def test_what_the_soak_calls_a_failure() -> None:
+    from traffic import Load
+
+    fault: list[int | None] = [None]
+    load = Load(1, lambda kind: fault[0])
+    for kind, status in (("kept", 200), ("limited", 429), ("unknown", 404), ("malformed", 400), ("sockets", 101)):
+        load.came(kind, status)
+    assert not load.failures
+    load.came("kept", 502)
+    load.came("post", 502)
+    load.broke("fresh", ConnectionResetError())
+    load.broke("kept", TimeoutError())
+    assert load.failures.total() == 4
+    fault[0] = 1
+    load.came("post", 502)
+    load.broke("fresh", ConnectionResetError())
+    assert load.failures.total() == 4
+    load.broke("fresh", ConnectionResetError())  # again by the same fault
+    load.came("kept", 502)
+    load.broke("kept", TimeoutError())  # to hang is no fault's
+    assert load.failures.total() == 7
+    fault[0] = 2
+    load.broke("fresh", ConnectionResetError())
+    assert load.failures.total() == 7
