@@ -8,8 +8,10 @@ from apigw_cli.bench.limit import Declared
 from apigw_cli.bench.request import Request
 from apigw_cli.errors import UsageError
 from apigw_cli.limits import rate as rates
+from apigw_cli.limits.rate import Rate
 from apigw_cli.policies.interface import instance
-from apigw_cli.policies.rate_limit import RateLimit
+from apigw_cli.policies.limit_layer import RateLimit
+from apigw_cli.policies.rate_limit import as_layers
 from apigw_cli.policies.registry import BY_NAME
 from apigw_cli.routing.path import normalise, normalise_host
 from apigw_cli.routing.router import Match, Router
@@ -20,14 +22,30 @@ POLICY = "rate_limit"
 
 
 def of_route(compiled: Compiled, route: Route) -> Declared | None:
-    """The limit of a route with its file and line, or None."""
+    """The limit of a route with its file and line, or None. Of several layers, the one with the lowest rate."""
     value = route.policies.get(POLICY)
-    if value is None:
+    layers = [] if value is None else as_layers(instance(BY_NAME[POLICY], value))
+    bounds = [_bound(layer) for layer in layers if layer.cost != 0]
+    if not bounds:
         return None
-    policy: RateLimit = instance(BY_NAME[POLICY], value)
+    rate, burst, key, partly = min(bounds, key=lambda bound: bound[:2])
+    if len(layers) > 1:
+        partly = f"{len(layers)} layers decide together"
     place = compiled.provenance.place(route.id, f"policies.{POLICY}")
     where = f"{place.file}:{place.line}" if place else ""
-    return Declared(rates.parse(policy.rate), policy.size, policy.key, route.operation, where)
+    return Declared(rate, burst, key, route.operation, where, partly)
+
+
+def _bound(layer: RateLimit) -> tuple[Rate, int, str, str]:
+    """The bucket that a layer stays within, in requests, and why it may admit less than that."""
+    rate = rates.parse(layer.rate)
+    if layer.is_window:  # limits.algorithms: what a window admits at the most
+        burst = layer.size * 2 if layer.algorithm == "fixed_window" else layer.size + 1
+        return rate, burst, layer.key, f"a {layer.algorithm.replace('_', ' ')} is no bucket"
+    if isinstance(layer.cost, str):
+        return rate, layer.size, layer.key, f"what a request costs stands in {layer.cost}"
+    partly = "those beyond the delay wait" if layer.delay is not None else ""
+    return Rate(rate.count / layer.cost, rate.unit), layer.size // layer.cost, layer.key, partly
 
 
 def route_hit(compiled: Compiled, request: Request) -> Route:

@@ -12,7 +12,7 @@ from apigw_cli.limits import rate as rates
 from apigw_cli.limits.rate import Rate
 
 _SYNTAX = re.compile(r"(?P<rate>\S+)(\s+burst[ =](?P<burst>[0-9]{1,9}))?(\s+(?:per |key=)(?P<key>\S+))?")
-_KEY = re.compile(r"(api_key|ip|route|header:[!#$%&'*+.^_`|~0-9A-Za-z-]+|jwt:[^\s+]+)")
+_KEY = re.compile(r"(api_key|ip|route|header:[!#$%&'*.^_`|~0-9A-Za-z-]+|claim:[^\s+]+)")
 _FINEST, _COARSEST = 1_000_000, 100_000_000
 _MOST_SLOTS = 1_000_000
 MOST_EVENTS = 500_000
@@ -20,13 +20,17 @@ MOST_EVENTS = 500_000
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """A limit as declared. `place` says where (file:line), `name` for which route; empty when from `--limit`."""
+    """A limit as declared. `place` says where (file:line), `name` for which route; empty when from `--limit`.
+
+    `partly` says why it only bounds what is admitted from above: then nothing is said about "never below".
+    """
 
     rate: Rate
     burst: int
     key: str
     name: str = ""
     place: str = ""
+    partly: str = ""
 
     @property
     def policy(self) -> str:
@@ -58,12 +62,12 @@ def parse(text: str) -> Declared:
     if match is None:
         raise UsageError(
             f"--limit {text!r} is not a limit",
-            hint="write it as '5/s burst 5 key=header:X-Api-Key'; keys: api_key, ip, route, header:NAME, jwt:CLAIM",
+            hint="write it as '5/s burst 5 key=header:X-Api-Key'; keys: api_key, ip, route, header:NAME, claim:NAME",
         )
     key = match["key"] or "route"
     if not all(_KEY.fullmatch(part) for part in key.split("+")):
         raise UsageError(
-            f"--limit: {key!r} is not a key", hint="api_key, ip, route, header:NAME, jwt:CLAIM, or several joined by +"
+            f"--limit: {key!r} is not a key", hint="api_key, ip, route, header:NAME, claim:NAME, or several joined by +"
         )
     try:
         rate = rates.parse(match["rate"])

@@ -118,6 +118,8 @@ def _never_below(declared: Declared, possible: list[Event], seen: list[Seen], ov
     name, rate = "never below", declared.rate.per_second
     if not rate or not declared.burst:
         return Check(name, PASS, "nothing has to be let through")
+    if declared.partly:
+        return Check(name, INCONCLUSIVE, f"not checked: {declared.partly}")
     if overflow:
         return Check(name, INCONCLUSIVE, f"over {MOST_EVENTS:,} events: use a shorter --duration")
     loss = admission.loss_for(declared.slot, rate, declared.burst)

@@ -24,7 +24,7 @@ class PolicyModel(Protocol):
     """What decoding needs to know of a policy."""
 
     name: str
-    model: type[msgspec.Struct]
+    model: Any
     derived: bool
 
 
@@ -116,15 +116,13 @@ class Decoder:
         return self.decode(data, policy.model, steps)
 
     def _literal(self, data: Any, choices: tuple[Any, ...], steps: Steps) -> Any:
-        if not any(data == choice and type(data) is type(choice) for choice in choices):
-            listed = ", ".join(str(choice) for choice in choices)
-            hint = nearest(data, [str(c) for c in choices]) if isinstance(data, str) else None
-            raise self._fail(
-                steps,
-                f"expected {'one of ' if len(choices) > 1 else ''}{listed}, got {describe(data)}",
-                hint=hint,
-            )
-        return data
+        for choice in choices:
+            if data == choice and type(data) is type(choice):
+                return choice  # the very object: a default that was written out is still left out of canonical bytes
+        listed = ", ".join(str(choice) for choice in choices)
+        hint = nearest(data, [str(c) for c in choices]) if isinstance(data, str) else None
+        message = f"expected {'one of ' if len(choices) > 1 else ''}{listed}, got {describe(data)}"
+        raise self._fail(steps, message, hint=hint)
 
     def _union(self, data: Any, kinds: tuple[Any, ...], steps: Steps) -> Any:
         if data is None and type(None) in kinds:
@@ -244,6 +242,6 @@ def decode(data: Any, kind: type[msgspec.Struct], place: PlaceOf, registry: tupl
         raise
 
 
-def models(registry: Mapping[str, PolicyModel]) -> dict[str, type[msgspec.Struct]]:
+def models(registry: Mapping[str, PolicyModel]) -> dict[str, Any]:
     """The models that a person may write, by policy name."""
     return {name: policy.model for name, policy in registry.items() if not policy.derived}

@@ -28,8 +28,10 @@ REASONS = (
     "malformed", "client_gone", "too_large", "client_timeout", "upstream_unreachable", "upstream_timeout",
     "upstream_closed", "upstream_invalid", "bug",
     "upstream_out", "upstream_stalled",
+    "limiter_full", "limiter_unavailable", "key_missing", "quota_exceeded", "concurrency_limited",
 )  # fmt: skip
-_BEFORE_LIMITS = ("unauthorized", "forbidden", "auth_unavailable")  # refusals of requests that no limit has seen
+# Refusals of requests that no limit has seen.
+_BEFORE_LIMITS = ("unauthorized", "forbidden", "auth_unavailable", "key_missing", "limiter_unavailable")
 _REASON_AT = {reason: CLASSES + index for index, reason in enumerate(REASONS)}
 ROUTE = CLASSES + len(REASONS)
 
@@ -199,7 +201,7 @@ def _limiter(counts: Counts, limited: frozenset[tuple[str, str]]) -> Iterator[st
     for (api, route), words in counts.items():
         if (api, route) not in limited:
             continue
-        refused = words[_REASON_AT["rate_limited"]]
+        refused = words[_REASON_AT["rate_limited"]] + words[_REASON_AT["limiter_full"]]
         # The limiter comes after authentication: those it let through are all others that came that far.
         allowed = sum(words[1:CLASSES]) - refused - sum(words[_REASON_AT[one]] for one in _BEFORE_LIMITS)
         for decision, number in (("allowed", allowed), ("refused", refused)):

@@ -1,12 +1,13 @@
 """`rate_limit`: at most `rate` requests on average and `burst` at once, counted for each key, over all workers.
 
 Every route has buckets of its own, also where the limit comes from a default: as AWS's throttling by method does,
-and so that a busy route cannot use up a quiet one's share. Rename the operation and its buckets start anew; change
-rate or burst and every key keeps the share of its tokens that it has used (`limits.bucket.rescale`).
+and so that a busy route cannot use up a quiet one's share (`scope: api` and `gateway` share on purpose). Rename the
+operation and its buckets start anew; change rate or burst and every key keeps the share of its tokens that it has
+used (`limits.bucket.rescale`).
 
-A key that is missing (no API key, no such header) is counted by the client's address, never in one bucket that
-strangers share. Every answer of the route that came this far says what is left, refused or not
-(draft-ietf-httpapi-ratelimit-headers):
+Several layers are a list. All are asked, then all are charged, or none: a layer pays for no request that another
+refused. A key that is missing (no API key, no such header) is counted by the client's address, never in one bucket
+that strangers share. Every answer of the route that came this far says what is left, refused or not:
 
     RateLimit-Policy: "default";q=5;w=1
     RateLimit: "default";r=3;t=1
@@ -14,166 +15,212 @@ strangers share. Every answer of the route that came this far says what is left,
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Callable
-from typing import Annotated, Any
+import asyncio
+from collections.abc import Callable, Sequence
+from itertools import zip_longest
+from typing import Any
 
-from msgspec import Meta, Struct
-
-from apigw_cli.limits import rate as rates
-from apigw_cli.limits.bucket import BURST_MAXIMUM, NEVER, Decision, Limit
-from apigw_cli.policies.interface import Change, Exchange, Refusal, Runtime, Step
+from apigw_cli.errors import InputError
+from apigw_cli.limits.algorithms import Algorithm, Delayed
+from apigw_cli.limits.bucket import NEVER, Decision, Limit
+from apigw_cli.limits.store import FULL
+from apigw_cli.limits.table import Charge
+from apigw_cli.policies import limit_answers, limit_layer
+from apigw_cli.policies.interface import Change, Exchange, Refusal, Runtime, Step, Waiting
+from apigw_cli.policies.limit_keys import KeyOf, address, reader
+from apigw_cli.policies.limit_layer import COST_MAXIMUM, RateLimit, limit_of
 from apigw_cli.snapshot.model import Route
 
-KEY = r"^(api_key|ip|route|header:[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100})$"
-
-
-class RateLimit(Struct, frozen=True, forbid_unknown_fields=True):
-    """At most `rate` requests on average and `burst` at once, for each key."""
-
-    rate: Annotated[
-        str,
-        Meta(
-            pattern=rates.PATTERN,
-            description="Requests per second, minute, hour or day: 5/s, 2.5/s, 100/m, 1000/h, 10/d. "
-            "0/s: nothing is ever given back once the burst is used up.",
-            examples=["5/s", "100/m"],
-        ),
-    ]
-    burst: Annotated[
-        Annotated[int, Meta(ge=0, le=BURST_MAXIMUM)] | None,
-        Meta(description="Requests admitted at once. Default: as many as the rate gives in a second, at least 1."),
-    ] = None
-    key: Annotated[
-        str,
-        Meta(
-            pattern=KEY,
-            description="What is counted apart: api_key, ip, header:NAME, or route (all callers together). "
-            "A caller without it is counted by address.",
-            examples=["api_key", "header:X-Tenant"],
-        ),
-    ] = "ip"
-
-    def __post_init__(self) -> None:
-        if not re.fullmatch(KEY.removesuffix("$"), self.key):
-            raise ValueError(f"{self.key!r} is none of api_key, ip, route, header:NAME")
-        limit_of("", self)
-
-    @property
-    def size(self) -> int:
-        """The burst that holds: what was written, or its default. A rate of 0 alone admits nothing."""
-        if self.burst is not None:
-            return self.burst
-        return math.ceil(rates.parse(self.rate).per_second)
-
-
-def limit_of(name: str, value: RateLimit) -> Limit:
-    """The limiter's form of `value` for the route called `name`. Raises ValueError where it cannot be kept."""
-    return Limit(name, rates.parse(value.rate), value.size)
+RateLimits = RateLimit | list[RateLimit]
 
 
 class _Policy:
     name = "rate_limit"
     order = 40
-    model: type[Struct] = RateLimit
+    model: Any = RateLimits
     derived = False
 
-    def compile(self, value: RateLimit, route: Route, runtime: Runtime) -> Step:
-        limit = limit_of(f"{self.name} {route.id}", value)
-        return _step(limit, _key_of(value.key), runtime)
+    def compile(self, value: RateLimits, route: Route, runtime: Runtime) -> Step | None:
+        """Raises InputError where two routes share a limit and declare it differently."""
+        return step_of(as_layers(value), route, runtime, self.name)
 
-    def compare(self, old: RateLimit | None, new: RateLimit | None) -> Change:
-        """More in total or by one key weakens; where one bound rises and another falls, that weakens too."""
-        if old is None or new is None:
-            return _presence(old, new)
-        before, after = (rates.parse(value.rate) for value in (old, new))
-        if after > before or new.size > old.size or _widened(old.key, new.key):
-            return Change.WEAKEN
-        if after < before or new.size < old.size or old.key.lower() != new.key.lower():
-            return Change.STRENGTHEN
-        return Change.NEUTRAL
+    def compare(self, old: RateLimits | None, new: RateLimits | None) -> Change:
+        """Layers that stayed as they are do not count; the others are compared in their order, or by name."""
+        before, after = as_layers(old), as_layers(new)
+        same = [layer for layer in before if layer in after]
+        changes = {
+            _judge(was, now)
+            for was, now in _pairs([x for x in before if x not in same], [x for x in after if x not in same])
+        }
+        return next((change for change in (Change.WEAKEN, Change.STRENGTHEN) if change in changes), Change.NEUTRAL)
 
-    def describe(self, value: RateLimit) -> str:
-        return f"{rates.parse(value.rate)} burst {value.size} per {value.key}"
-
-
-def _presence(old: RateLimit | None, new: RateLimit | None) -> Change:
-    if old is None and new is None:
-        return Change.NEUTRAL
-    return Change.STRENGTHEN if old is None else Change.WEAKEN
+    def describe(self, value: RateLimits) -> str:
+        return " and ".join(map(limit_layer.describe, as_layers(value))) or "none"
 
 
-def _widened(old: str, new: str) -> bool:
-    """Whether a changed key may give callers more buckets. Only one bucket for all of them surely does not."""
-    return old.lower() != new.lower() and new != "route"
+def as_layers(value: RateLimits | None) -> list[RateLimit]:
+    """The layers of what was written."""
+    return [] if value is None else value if isinstance(value, list) else [value]
 
 
-def _step(limit: Limit, key_of: Callable[[Exchange], bytes], runtime: Runtime) -> Step:
+def _pairs(old: list[RateLimit], new: list[RateLimit]) -> list[tuple[RateLimit | None, RateLimit | None]]:
+    by_name = {layer.name: layer for layer in new if layer.name}
+    named = [(layer, by_name.pop(layer.name, None)) for layer in old if layer.name]
+    rest = [layer for layer in new if not layer.name or layer.name in by_name]
+    return [*named, *zip_longest([layer for layer in old if not layer.name], rest)]
+
+
+def _judge(old: RateLimit | None, new: RateLimit | None) -> Change:
+    if old is None:
+        return Change.STRENGTHEN
+    return Change.WEAKEN if new is None else limit_layer.compare(old, new)
+
+
+# --- steps
+
+
+def step_of(layers: Sequence[RateLimit], route: Route, runtime: Runtime, what: str) -> Step | None:
+    """The step that keeps these layers; `what` tells their state from that of other policies."""
+    if not layers:
+        return None
+    made = _made(list(layers), route, runtime, what)
+    if len(made) == 1 and made[0].layer.plain and made[0].missing is None and made[0].layer.headers == "ietf":
+        return _single(made[0], runtime)
+    return _several(made, runtime)
+
+
+class _Made:
+    """A layer, ready to be asked."""
+
+    __slots__ = ("cost_of", "key_of", "layer", "limit", "missing", "title")
+
+    def __init__(self, layer: RateLimit, title: str, limit: Algorithm) -> None:
+        self.layer = layer
+        self.title = title
+        self.limit = limit
+        self.key_of = _or_address(layer) if layer.missing == "anonymous" else reader(layer.key, layer.ipv6_prefix)
+        # What becomes of a request without the key; None: every request has one.
+        self.missing = {"reject": limit_answers.key_missing(layer.key), "skip": _SKIP}.get(layer.missing)
+        self.cost_of = _cost_in(layer.cost) if isinstance(layer.cost, str) else None
+
+    @property
+    def said(self) -> limit_answers.Said:
+        return self.layer.headers, self.title, self.layer.size, self.layer.seconds
+
+
+_SKIP = Refusal(0, "")
+
+
+def _made(layers: list[RateLimit], route: Route, runtime: Runtime, what: str) -> list[_Made]:
+    found = []
+    for layer, title in zip(layers, limit_layer.titles(layers), strict=True):
+        name = f"{what} {limit_layer.owner(layer, route)} {title}"
+        before = layer if layer.scope == "route" else runtime.memo.setdefault(("limit", name), layer)
+        if (before.rate, before.size, before.algorithm) != (layer.rate, layer.size, layer.algorithm):
+            raise InputError(
+                f"{route.id} shares the limit {title} of the {layer.scope} and declares it differently: "
+                f"{limit_layer.describe(layer)}, elsewhere {limit_layer.describe(before)}",
+                hint="give one of them another name",
+            )
+        alone = len(layers) == 1 and not layer.name
+        found.append(_Made(layer, "default" if alone else title, limit_of(name, layer)))
+    return found
+
+
+def _or_address(layer: RateLimit) -> KeyOf:
+    """The key, or the client's address where there is none."""
+    find, otherwise = reader(layer.key, layer.ipv6_prefix), address(layer.ipv6_prefix)
+    if layer.key in ("ip", "route"):
+        return find
+    return lambda exchange: find(exchange) or otherwise(exchange)
+
+
+def _cost_in(cost: str) -> Callable[[Exchange], int | None]:
+    """What a header says; 1 where it is not there, None where that is no number."""
+    name = cost.removeprefix("header:").lower().encode("ascii")
+
+    def cost_of(exchange: Exchange) -> int | None:
+        value = exchange.header(name)
+        if value is None:
+            return 1
+        if not value.isdigit() or len(value) > 9:
+            return None
+        return min(max(int(value), 1), COST_MAXIMUM)
+
+    return cost_of
+
+
+def _single(made: _Made, runtime: Runtime) -> Step:
+    """One bucket that every request takes one from: what most routes have, as fast as can be."""
+    assert isinstance(made.limit, Limit)
+    limit, key_of = made.limit, made.key_of
     take, clock = runtime.store.take, runtime.clock
-    policy_line = _policy_line(limit)
-    line = policy_line + b'RateLimit: "default";r=%d;t=%d\r\n'
-    line_without_reset = policy_line + b'RateLimit: "default";r=%d\r\n'
+    policy_line = b"RateLimit-Policy: %b\r\n" % limit_answers.policy_item(*made.said[1:])
+    line = policy_line + b'RateLimit: "%b";r=%%d;t=%%d\r\n' % made.title.encode()
+    line_without_reset = policy_line + b'RateLimit: "%b";r=%%d\r\n' % made.title.encode()
 
     def step(exchange: Exchange) -> Refusal | None:
-        decision = take(key_of(exchange), limit, clock())
+        key = key_of(exchange)
+        assert key is not None
+        decision = take(key, limit, clock())
         if decision.reset != NEVER:
             exchange.answer_extra.append(line % (decision.remaining, decision.reset))
         else:
             exchange.answer_extra.append(line_without_reset % decision.remaining)
-        return None if decision.allowed else _refusal(decision)
+        return None if decision.allowed else _refusal((decision,))
 
     return step
 
 
-def _policy_line(limit: Limit) -> bytes:
-    """q is the burst, w the seconds in which it refills; no w where it never does."""
-    if not limit.origin and limit.burst:
-        window = max(1, math.ceil(limit.burst / limit.rate.per_second))
-        return b'RateLimit-Policy: "default";q=%d;w=%d\r\n' % (limit.burst, window)
-    return b'RateLimit-Policy: "default";q=%d\r\n' % limit.burst
+def _several(layers: list[_Made], runtime: Runtime) -> Step:
+    take_all, clock = runtime.store.take_all, runtime.clock
+    lines = limit_answers.writer([made.said for made in layers])
+
+    def step(exchange: Exchange) -> Refusal | Waiting | None:
+        asked = _charges(layers, exchange)
+        if isinstance(asked, Refusal):
+            return asked
+        decisions = take_all([charge for _, charge in asked], clock()) if asked else []
+        told = lines([(number, decision) for (number, _), decision in zip(asked, decisions, strict=True)])
+        if told:
+            exchange.answer_extra.append(told)
+        if not all(decision.allowed for decision in decisions):
+            return _refusal(decisions)
+        wait = max((decision.wait for decision in decisions if isinstance(decision, Delayed)), default=0)
+        return _waited(wait) if wait else None
+
+    return step
 
 
-def _refusal(decision: Decision) -> Refusal:
-    known = _REFUSALS.get(decision.retry_after)
-    return known or _make_refusal(decision.retry_after)
+def _charges(layers: list[_Made], exchange: Exchange) -> list[tuple[int, Charge]] | Refusal:
+    """What each layer that applies is asked, with its number; or why the request cannot be counted."""
+    found = []
+    for number, made in enumerate(layers):
+        key = made.key_of(exchange)
+        if key is None:
+            if made.missing is _SKIP:
+                continue
+            assert made.missing is not None
+            return made.missing
+        cost = made.layer.cost if made.cost_of is None else made.cost_of(exchange)
+        if cost is None:
+            return limit_answers.BAD_COST
+        assert isinstance(cost, int)
+        found.append((number, Charge(key, made.limit, cost)))
+    return found
 
 
-def _make_refusal(retry_after: int) -> Refusal:
-    # A limit that never refills has no time to come back at, so none is promised.
-    headers = (b"Retry-After: %d\r\n" % retry_after,) if retry_after != NEVER else ()
-    return Refusal(429, "Too Many Requests", headers, "rate_limited")
+async def _waited(nanoseconds: int) -> Refusal | None:
+    """A leaky bucket's queue: the request has its turn, and waits for it."""
+    await asyncio.sleep(nanoseconds / 1e9)
+    return None
 
 
-_REFUSALS = {seconds: _make_refusal(seconds) for seconds in (*range(1, 65), NEVER)}
-
-
-# The first byte of a key says what it is, so that an address never meets a header with the same text.
-def _address(exchange: Exchange) -> bytes:
-    return b"i" + exchange.client_ip.encode()
-
-
-def _api_key(exchange: Exchange) -> bytes:
-    principal = exchange.principal
-    return b"k" + principal.encode() if principal is not None else _address(exchange)
-
-
-def _route(exchange: Exchange) -> bytes:
-    return b"r"
-
-
-def _header(name: bytes) -> Callable[[Exchange], bytes]:
-    def key_of(exchange: Exchange) -> bytes:
-        value = exchange.header(name)
-        return b"h" + value if value else _address(exchange)
-
-    return key_of
-
-
-def _key_of(key: str) -> Callable[[Any], bytes]:
-    if key.startswith("header:"):
-        return _header(key.removeprefix("header:").lower().encode("ascii"))
-    return {"api_key": _api_key, "ip": _address, "route": _route}[key]
+def _refusal(decisions: Sequence[Decision]) -> Refusal:
+    """Why a request is refused: by the limit that will admit it last."""
+    if decisions[0] is FULL:
+        return limit_answers.TABLE_FULL
+    return limit_answers.refusal(max(decision.retry_after for decision in decisions if not decision.allowed))
 
 
 POLICY = _Policy()

@@ -115,7 +115,7 @@ def test_names_are_distinct_without_regard_to_case() -> None:
 def test_a_rate_in_nginx_terms(declared: str, written: str, exact: bool) -> None:
     found = nearest(parse(declared))
     assert (found.text, found.kept == parse(declared).per_second) == (written, exact)
-    assert bool(list(gaps(RateLimit(declared, 5)))) is not exact
+    assert bool(list(gaps(RateLimit(declared, 5, "route")))) is not exact
 
 
 @given(st.integers(1, 10**7), st.sampled_from("smhd"))

@@ -7,6 +7,7 @@ import pytest
 
 from apigw_cli.errors import InputError
 from apigw_cli.policies.interface import Change
+from apigw_cli.policies.limit_layer import RateLimit
 from apigw_cli.policies.rate_limit import POLICY
 from tests.policies.exchange import SECOND, Clock, Exchange, model, route, runtime, step_of
 
@@ -188,7 +189,7 @@ def test_how_it_is_described() -> None:
 
 def test_the_schema_has_words_for_every_field() -> None:
     (schema,) = msgspec.json.schema(POLICY.model)["$defs"].values()
-    assert set(schema["properties"]) == {"rate", "burst", "key"}
+    assert set(schema["properties"]) == set(RateLimit.__struct_fields__)
     assert all(field["description"] for field in schema["properties"].values())
 
 

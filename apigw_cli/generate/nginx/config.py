@@ -14,6 +14,8 @@ from apigw_cli.generate.nginx.servers import Server, block, servers
 from apigw_cli.generate.nginx.words import DOLLAR, Block, Names, comment, in_quotes, literal_regex, quoted, text
 from apigw_cli.generate.target import Gap, merged, of_route
 from apigw_cli.policies.interface import instance
+from apigw_cli.policies.limit_layer import titles
+from apigw_cli.policies.rate_limit import as_layers
 from apigw_cli.policies.registry import BY_NAME
 from apigw_cli.snapshot.compiler import Compiled
 from apigw_cli.snapshot.model import HttpIntegration, Listen, Proxy, Route
@@ -202,14 +204,19 @@ class Configuration:
         return caller, [f'if ({caller} = "") {{ return 401; }}']
 
     def _rate_limit(self, route: Route, value: Any, caller: str | None) -> list[str]:
-        if value is None:
+        layers = as_layers(value)
+        if not layers:
             return []
-        for message in limits.gaps(value):
+        for message in (message for layer in layers for message in limits.gaps(layer)):
             self._gaps.append(of_route(self._compiled, route, "rate_limit", message))
-        found = self._zones.directives(value, caller)
-        said = [f"set $apigw_rate_policy {in_quotes(found.policy)};"]
-        said += [f"set $apigw_retry_after {found.retry_after};"] if found.zone else []
-        return [*said, *found.lines]
+        names = titles(layers) if len(layers) > 1 else ["default"]
+        found = [self._zones.directives(layer, caller, name) for layer, name in zip(layers, names, strict=True)]
+        policy = ", ".join(one.policy for one in found if one.policy)
+        said = [f"set $apigw_rate_policy {in_quotes(policy)};"] if policy else []
+        zones = [one for one in found if one.zone]
+        said += [f"set $apigw_retry_after {max(one.retry_after for one in zones)};"] if zones else []
+        said += [f"set $apigw_api {quoted(route.api)};"] if any(layer.scope == "api" for layer in layers) else []
+        return [*said, *dict.fromkeys(line for one in found for line in one.lines)]
 
     def _answer(self, route: Route, edits: Any) -> list[str]:
         if not isinstance(route.integration, HttpIntegration):

@@ -14,7 +14,7 @@ from fractions import Fraction
 
 from apigw_cli.generate.nginx.words import Block, Names, header_variable
 from apigw_cli.limits.rate import Rate, parse
-from apigw_cli.policies.rate_limit import RateLimit
+from apigw_cli.policies.limit_layer import RateLimit
 
 ZONE_SIZE = "10m"  # about 80,000 keys of up to 64 bytes
 _UNITS = (("r/s", 1), ("r/m", 60))
@@ -46,13 +46,15 @@ class LimitDirectives:
     burst: int
     retry_after: int  # seconds after which one more is surely admitted
     policy: str  # value of the RateLimit-Policy header
+    delay: int | None = None  # of the burst so many are not delayed; None: none is
 
     @property
     def lines(self) -> list[str]:
         if not self.zone:
             return ["return 429;"]
         burst = f" burst={self.burst - 1}" if self.burst > 1 else ""  # nginx refuses burst=0, which is its default
-        return [f"limit_req zone={self.zone}{burst} nodelay;"]
+        delay = " nodelay" if self.delay is None else f" delay={self.delay}" if self.delay else ""
+        return [f"limit_req zone={self.zone}{burst}{delay};"]
 
 
 class Zones:
@@ -67,25 +69,29 @@ class Zones:
     def lines(self) -> list[str | Block]:
         return [*self._maps.values(), *self._zones.values()]
 
-    def directives(self, value: RateLimit, caller: str | None) -> LimitDirectives:
-        """The directives for one route; `caller` is the variable that names who calls, None where nobody is asked."""
+    def directives(self, value: RateLimit, caller: str | None, title: str = "default") -> LimitDirectives:
+        """The directives for one layer; `caller` is the variable that names who calls, None where nobody is asked."""
         rate = parse(value.rate)
-        window = f";w={max(1, math.ceil(value.size / rate.per_second))}" if rate.count and value.size else ""
-        policy = f'"default";q={value.size}{window}'
+        window = f";w={value.seconds}" if value.seconds else ""
+        policy = f'"{title}";q={value.size}{window}' if value.headers == "ietf" else ""
         if not rate.count or not value.size:
             return LimitDirectives("", value.size, 0, policy)
         written = nearest(rate)
         counted = self._what(value.key, caller)
         name = f"{written.text.replace('/', '')}_{value.key}"
-        zone = self._names.of((written.text, counted), name)
-        self._zones[zone] = f'limit_req_zone "$apigw_operation {counted}" zone={zone}:{ZONE_SIZE} rate={written.text};'
-        return LimitDirectives(zone, value.size, math.ceil(1 / written.kept), policy)
+        owner = {"route": "$apigw_operation ", "api": "$apigw_api ", "gateway": ""}[value.scope]
+        zone = self._names.of((written.text, owner, counted), name)
+        self._zones[zone] = f'limit_req_zone "{owner}{counted}" zone={zone}:{ZONE_SIZE} rate={written.text};'
+        return LimitDirectives(zone, value.size, math.ceil(1 / written.kept), policy, value.delay)
 
     def _what(self, key: str, caller: str | None) -> str:
         """The text that is counted apart. As in our limiter, a request without a key is counted by its address."""
+        return "|".join(self._part(part, caller) for part in key.split("+"))
+
+    def _part(self, key: str, caller: str | None) -> str:
         if key == "route":
             return "r"
-        source = caller if key == "api_key" else header_variable(key.partition(":")[2]) if ":" in key else None
+        source = caller if key == "api_key" else _variable(key)
         if source is None:
             return "i$remote_addr"
         name = self._counted.of(source, source.removeprefix("$apigw_").removeprefix("$"))
@@ -94,12 +100,17 @@ class Zones:
         return f"${name}"
 
 
+def _variable(key: str) -> str | None:
+    return header_variable(key.removeprefix("header:")) if key.startswith("header:") else None
+
+
 def gaps(value: RateLimit) -> Iterator[str]:
     """What nginx does differently with one limit."""
     rate = parse(value.rate)
-    header = value.key.removeprefix("header:")
-    if header != value.key and header_variable(header) is None:
-        yield f"nginx has no variable for the header {header}: callers are counted by address"
+    for part in value.key.split("+"):
+        if part.startswith("claim:") or (part.startswith("header:") and _variable(part) is None):
+            yield f"nginx has no variable for the {part.replace(':', ' ')}: callers are counted by address"
+    yield from _differences(value)
     if not rate.count or not value.size:
         if value.size:
             yield f"nginx has no limit that never refills ({rate} burst {value.size}): every request is refused"
@@ -109,3 +120,16 @@ def gaps(value: RateLimit) -> Iterator[str]:
         yield f"nginx counts whole requests per second or minute: {rate} becomes {written.text}, which admits MORE"
     elif written.kept < rate.per_second:
         yield f"nginx rounds {rate} down to {float(written.kept):g}/s"
+
+
+def _differences(value: RateLimit) -> Iterator[str]:
+    if value.is_window:
+        yield f"nginx has no {value.algorithm.replace('_', ' ')}: a bucket of that size and rate takes its place"
+    if value.cost != 1:
+        yield f"nginx counts every request as one, not as {value.cost}"
+    if value.missing != "anonymous":
+        yield f"nginx counts callers without {value.key} by address (missing: {value.missing})"
+    if value.headers == "legacy":
+        yield "nginx sends no X-RateLimit headers"
+    if "ip" in value.key.split("+") and value.ipv6_prefix < 128:
+        yield f"nginx counts IPv6 clients by their whole address, not by /{value.ipv6_prefix}"

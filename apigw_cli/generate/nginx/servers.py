@@ -13,7 +13,14 @@ ANY = ""
 
 _BAD_REQUEST = '{"message":"Bad Request"}\n'
 _MESSAGE = '{"message":"$apigw_message"}\n'
-_SET_LATER = ("apigw_operation", "apigw_authority", "apigw_allow", "apigw_rate_policy", "apigw_retry_after")
+_SET_LATER = (
+    "apigw_operation",
+    "apigw_api",
+    "apigw_authority",
+    "apigw_allow",
+    "apigw_rate_policy",
+    "apigw_retry_after",
+)
 _ERRORS = "401 403 404 405 413 429 500 501 502 503 504"
 
 

@@ -1,0 +1,215 @@
+"""One layer of `rate_limit`: what the user writes, its limit, its words, and what a change of it does."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct, field
+
+from apigw_cli.limits import rate as rates
+from apigw_cli.limits.algorithms import Algorithm, Bucket, FixedWindow, Leaky, SlidingWindow
+from apigw_cli.limits.bucket import BURST_MAXIMUM
+from apigw_cli.policies.interface import Change
+from apigw_cli.policies.limit_keys import IPV6_PREFIX, KEY
+from apigw_cli.snapshot.model import Route
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,39}$"
+COST = r"^header:[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}$"
+COST_MAXIMUM = 1_000_000
+
+
+class RateLimit(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """At most `rate` requests on average and `burst` at once, for each key."""
+
+    rate: Annotated[
+        str,
+        Meta(
+            pattern=rates.PATTERN,
+            description="Requests per second, minute, hour or day: 5/s, 2.5/s, 100/m, 1000/h, 10/d. "
+            "0/s: nothing is ever given back once the burst is used up.",
+            examples=["5/s", "100/m"],
+        ),
+    ]
+    # These two are written out also where they are the default (that is what the factories do), as they always were:
+    # a Snapshot's digest stays what it was.
+    burst: Annotated[
+        Annotated[int, Meta(ge=0, le=BURST_MAXIMUM)] | None,
+        Meta(description="Requests admitted at once. Default: as many as the rate gives in a second, at least 1."),
+    ] = field(default_factory=lambda: None)
+    key: Annotated[
+        str,
+        Meta(
+            pattern=KEY,
+            description="What is counted apart: api_key, ip, header:NAME, claim:NAME, or route (all callers together); "
+            "several joined by +. Default: ip.",
+            examples=["api_key", "header:X-Tenant", "api_key+ip"],
+        ),
+    ] = field(default_factory=lambda: "ip")
+    name: Annotated[
+        str, Meta(pattern=f"^$|{NAME}", description="What the layer is called in headers, and known by over reloads.")
+    ] = ""
+    algorithm: Annotated[
+        Literal["gcra", "token_bucket", "leaky", "fixed_window", "sliding_window"],
+        Meta(
+            description="How it counts. gcra and token_bucket are the same; leaky is nginx's limit_req; windows hold "
+            "as many as the rate says per second, minute, hour or day and have no burst."
+        ),
+    ] = "gcra"
+    delay: Annotated[
+        Annotated[int, Meta(ge=0, le=BURST_MAXIMUM)] | None,
+        Meta(
+            description="With leaky: of the burst so many go on at once, those beyond wait for their turn (nginx's "
+            "delay=). Default: none waits (nginx's nodelay)."
+        ),
+    ] = None
+    cost: Annotated[
+        int | str,
+        Meta(description="What a request counts for: a number, or header:NAME for the number there (at least 1)."),
+    ] = 1
+    missing: Annotated[
+        Literal["anonymous", "reject", "skip"],
+        Meta(description="A caller without the key: is counted by address, is refused, or is not counted here."),
+    ] = "anonymous"
+    scope: Annotated[
+        Literal["route", "api", "gateway"],
+        Meta(description="Whether each route counts by itself, or routes of the API, or of the gateway, together."),
+    ] = "route"
+    headers: Annotated[
+        Literal["ietf", "legacy", "none"],
+        Meta(description="What answers say: RateLimit and RateLimit-Policy, X-RateLimit-*, or nothing (as AWS does)."),
+    ] = "ietf"
+    ipv6_prefix: Annotated[int, Meta(ge=1, le=128, description="Bits of an IPv6 address that tell clients apart.")] = (
+        IPV6_PREFIX
+    )
+
+    def __post_init__(self) -> None:
+        for pattern, text in ((KEY, self.key), (f"^$|{NAME}", self.name)):
+            if not re.fullmatch(pattern.removesuffix("$"), text):
+                raise ValueError(f"{text!r} is not of the form {pattern}")
+        if isinstance(self.cost, str) and not re.fullmatch(COST.removesuffix("$"), self.cost):
+            raise ValueError(f"cost is a number or header:NAME, not {self.cost!r}")
+        if isinstance(self.cost, int) and not 0 <= self.cost <= COST_MAXIMUM:
+            raise ValueError(f"cost lies between 0 and {COST_MAXIMUM:,}")
+        if self.is_window and self.burst is not None:
+            raise ValueError(f"{self.algorithm} has no burst: it holds as many requests as the rate says")
+        if self.delay is not None and self.algorithm != "leaky":
+            raise ValueError("delay needs algorithm: leaky")
+        limit_of("", self)
+
+    @property
+    def is_window(self) -> bool:
+        return self.algorithm in ("fixed_window", "sliding_window")
+
+    @property
+    def size(self) -> int:
+        """What is admitted at once from rest: the burst that was written, or its default. A rate of 0 has none."""
+        rate = rates.parse(self.rate)
+        if self.is_window:
+            return int(rate.count)
+        burst = self.burst if self.burst is not None else math.ceil(rate.per_second)
+        return burst + 1 if self.algorithm == "leaky" else burst
+
+    @property
+    def seconds(self) -> int | None:
+        """In which so many are given back: the header's `w`. None where that never is."""
+        rate = rates.parse(self.rate)
+        if self.is_window:
+            return rates.SECONDS[rate.unit]
+        return max(1, math.ceil(self.size / rate.per_second)) if rate.count and self.size else None
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is nothing but a bucket from which each request takes one."""
+        return self.algorithm in ("gcra", "token_bucket") and self.cost == 1
+
+
+def limit_of(name: str, layer: RateLimit) -> Algorithm:
+    """The limiter's form of a layer. Raises ValueError where it cannot be kept."""
+    rate = rates.parse(layer.rate)
+    if layer.algorithm == "fixed_window":
+        return FixedWindow(name, rate)
+    if layer.algorithm == "sliding_window":
+        return SlidingWindow(name, rate)
+    if layer.algorithm == "leaky":
+        return Leaky(name, rate, layer.size - 1, layer.delay)
+    return Bucket(name, rate, layer.size)
+
+
+def titles(layers: list[RateLimit]) -> list[str]:
+    """What the layers are called: by name, else by key; the second of a kind is `ip-2`."""
+    seen: dict[str, int] = {}
+    found = []
+    for layer in layers:
+        title = layer.name or layer.key.lower()
+        seen[title] = seen.get(title, 0) + 1
+        found.append(title if seen[title] == 1 else f"{title}-{seen[title]}")
+    return found
+
+
+def owner(layer: RateLimit, route: Route) -> str:
+    """Whose bucket it is: routes with the same owner and title share one."""
+    return {"route": route.id, "api": f"API {route.api}", "gateway": "gateway"}[layer.scope]
+
+
+def describe(layer: RateLimit) -> str:
+    """`5/s burst 5 per api_key`, with what is not the default behind it."""
+    rate = rates.parse(layer.rate)
+    words = [f"{rate} {layer.algorithm}" if layer.is_window else f"{rate} burst {layer.size}"]
+    if layer.algorithm == "leaky":
+        words = [f"{rate} leaky burst {layer.size - 1}" + (f" delay {layer.delay}" if layer.delay is not None else "")]
+    words.append(f"per {layer.key}")
+    words += [f"over the {layer.scope}"] if layer.scope != "route" else []
+    words += [f"at {layer.cost} each"] if layer.cost != 1 else []
+    words += [{"reject": "or refused", "skip": "if there"}[layer.missing]] if layer.missing != "anonymous" else []
+    return " ".join(words)
+
+
+# --- what a change does
+
+_MISSING = ("reject", "anonymous", "skip")  # strictest first, as below
+_SCOPES = ("gateway", "api", "route")
+
+
+def compare(old: RateLimit, new: RateLimit) -> Change:
+    """More in total or by one key weakens; where one bound rises and another falls, that weakens too."""
+    before, after = rates.parse(old.rate), rates.parse(new.rate)
+    if (
+        after > before
+        or new.size > old.size
+        or _widened(old.key, new.key)
+        or _counts_otherwise(old, new)
+        or new.ipv6_prefix > old.ipv6_prefix
+        or _MISSING.index(new.missing) > _MISSING.index(old.missing)
+        or _SCOPES.index(new.scope) > _SCOPES.index(old.scope)
+    ):
+        return Change.WEAKEN
+    stricter = (
+        after < before
+        or new.size < old.size
+        or old.key.lower() != new.key.lower()
+        or old.cost != new.cost
+        or new.ipv6_prefix < old.ipv6_prefix
+        or (old.missing, old.scope) != (new.missing, new.scope)
+    )
+    return Change.STRENGTHEN if stricter else Change.NEUTRAL
+
+
+def _widened(old: str, new: str) -> bool:
+    """Whether a changed key may give callers more buckets. Only one bucket for all of them surely does not."""
+    return old.lower() != new.lower() and new != "route"
+
+
+def _counts_otherwise(old: RateLimit, new: RateLimit) -> bool:
+    """Whether requests may count for less. The bounds of buckets compare, those of windows only among themselves."""
+    families = [layer.algorithm if layer.is_window else "bucket" for layer in (old, new)]
+    if families[0] != families[1] or (new.is_window and _unit(old) != _unit(new)):
+        return True
+    if old.cost == new.cost:
+        return False
+    return isinstance(old.cost, str) or isinstance(new.cost, str) or new.cost < old.cost
+
+
+def _unit(layer: RateLimit) -> str:
+    return rates.parse(layer.rate).unit
