@@ -78,8 +78,8 @@ class Nowhere:
     def is_closing(self) -> bool:
         return False
 
-    def get_extra_info(self, name: str) -> tuple[str, int]:
-        return ("127.0.0.1", 50_000)
+    def get_extra_info(self, name: str) -> tuple[str, int] | None:
+        return ("127.0.0.1", 50_000) if name == "peername" else None
 
     def close(self) -> None:
         sys.exit(f"the connection was closed after {self.written!r}")

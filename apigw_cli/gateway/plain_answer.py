@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+import msgspec
+
 from apigw_cli.gateway import forward
 
 # No status that has no body; no reason and no value that any reader could take for something else.
@@ -21,17 +23,31 @@ _DOUBTFUL = -1
 # Upstreams repeat themselves, so lines once understood are kept: what to pass on of each, or the length it says.
 _LINES_MAXIMUM = 1024
 _LINE_BYTES = 128
+_HEAD_BYTES = 4096
 _lines: dict[bytes, bytes | int] = {}
 _statuses: dict[bytes, int] = {}
 
-Plain = tuple[bytes, int, bytes, int, int]
+
+class Plain(msgspec.Struct, gc=False):
+    """A plain answer's head, as it came and as it goes on: status line and header lines.
+
+    `start` is where the body begins and `end` where it ends. An answer that begins with `head` and has this end says
+    the same: upstreams that are asked the same again do, most of the time, until the date changes.
+    """
+
+    head: bytes
+    status: int
+    passed: bytes
+    start: int
+    end: int
+
+    def is_worth_keeping(self) -> bool:
+        """Until the next answer, that is; cookies are secrets, and no two are alike."""
+        return self.start <= _HEAD_BYTES and b"\r\nset-cookie:" not in self.head.lower()
 
 
 def read(data: bytes) -> Plain | None:
-    """What a plain answer says: status line, status, the header lines to pass on, the body's length and its offset.
-
-    None where `data` is anything but one whole plain answer.
-    """
+    """What a plain answer says; None where `data` is anything but one whole plain answer."""
     end = data.find(b"\r\n\r\n")
     if end < 0:
         return None
@@ -54,7 +70,7 @@ def read(data: bytes) -> Plain | None:
     end += 4
     if not status or length != len(data) - end:
         return None
-    return first, status, b"".join(kept), length, end
+    return Plain(data[:end], status, b"%b\r\n%b" % (first, b"".join(kept)), end, len(data))
 
 
 def _status(line: bytes) -> int:

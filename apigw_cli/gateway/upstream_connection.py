@@ -61,6 +61,7 @@ class UpstreamConnection(asyncio.Protocol):
         "_out",
         "_parser",
         "_paused",
+        "_plain",
         "_reason",
         "_received",
         "_rechunk",
@@ -83,6 +84,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._request: Any = None  # the Request that waits for an answer, if any
         self._handler: Any = None  # its UpstreamHandler
         self._paused = False
+        self._plain: plain_answer.Plain | None = None  # the last answer's head
         self.kept = False  # it has been idle: the other side may have closed it without our knowing yet
         self._notified = False  # TLS: the other side said that this is its end
         self._reset()
@@ -206,7 +208,11 @@ class UpstreamConnection(asyncio.Protocol):
             self.transport.abort()  # an answer to no question: what follows on this connection cannot be trusted
             return
         if not self._received and self._sent and request.method != b"HEAD":
-            plain = plain_answer.read(data)
+            plain = self._plain
+            # A head that repeats is not read again: 1.2 of 5.7 µs (`bare` in data_path.py).
+            if plain is None or len(data) != plain.end or not data.startswith(plain.head):
+                plain = plain_answer.read(data)
+                self._plain = plain if plain is not None and plain.is_worth_keeping() else None
             if plain is not None:
                 self._pass_plain(request, data, plain)
                 return
@@ -242,7 +248,8 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _pass_plain(self, request: Request, data: bytes, plain: plain_answer.Plain) -> None:
         """Nothing of this exchange has met the parser: it stands before the next answer."""
-        status_line, request.status, lines, length, start = plain
+        request.status = plain.status
+        request.bytes_out = length = plain.end - plain.start
         if self._handler.watched:
             other = self._handler.answered(request, request.status)
             if other is not None:
@@ -251,18 +258,16 @@ class UpstreamConnection(asyncio.Protocol):
                 return
         connection = request.connection
         connection.transport.write(
-            b"%b\r\n%bX-Request-Id: %b\r\n%bContent-Length: %d\r\n%b\r\n%b"
+            b"%bX-Request-Id: %b\r\n%bContent-Length: %d\r\n%b\r\n%b"
             % (
-                status_line,
-                lines,
+                plain.passed,
                 request.id,
                 b"".join(request.answer_extra) if request.answer_extra else b"",
                 length,
                 connection.persistence(request),
-                data[start:],
+                data[plain.start :],
             )
         )
-        request.bytes_out = length
         request.head_sent = True
         request.sink = self._request = None
         self._sent = False

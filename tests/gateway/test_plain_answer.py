@@ -43,24 +43,49 @@ class Side:
     def finish(self, request: Request) -> None:
         self.ends.append("finished")
 
+    def failed(self, target: object) -> None:
+        self.ends.append("failed")
+
+    def abort(self) -> None:
+        self.ends.append("aborted")
+
+    def close(self) -> None:
+        self.ends.append("closed")
+
     def fail(self, request: Request, status: int, message: str, reason: str) -> None:
         self.ends.append(status)
 
 
-def exchange(parts: list[bytes], http10: bool = False) -> tuple[object, ...]:
-    """What a client gets, and what becomes of the connection, when an upstream answers in these parts."""
-    client, server = Side(), Side()
-    request = Request(client, b"GET", b"/", [], {}, 0, "")
-    request.id, request.path, request.http10, request.complete = b"id", "/", http10, True
-    request.handler = cast("Any", client)
+def exchange(
+    parts: list[bytes], http10: bool = False, before: bytes = b"", method: bytes = b"GET"
+) -> tuple[object, ...]:
+    """What a client gets, and what becomes of the connection, when an upstream answers in these parts.
+
+    `before`: a plain answer that came on the same connection to the request before.
+    """
+    server = Side()
     upstream = UpstreamConnection(cast("Any", server))
     upstream.connection_made(cast("Any", Side()))
+    if before:
+        ask(upstream, [before], False, b"GET")
+        assert server.ends == [True]
+        server.ends.clear()
+    client, request = ask(upstream, parts, http10, method)
+    return client.written, client.ends, server.ends, request.status, request.bytes_out, request.head_sent
+
+
+def ask(upstream: UpstreamConnection, parts: list[bytes], http10: bool, method: bytes) -> tuple[Side, Request]:
+    """The client, and its request, that `parts` answer."""
+    client = Side()
+    request = Request(cast("Any", client), method, b"/", [], {}, 0, "")
+    request.id, request.path, request.http10, request.complete = b"id", "/", http10, True
+    request.handler = cast("Any", client)
     upstream.begin(request)
     for part in parts:
         upstream.data_received(part)
         if "finished" in client.ends:
             break
-    return client.written, client.ends, server.ends, request.status, request.bytes_out, request.head_sent
+    return client, request
 
 
 NAMES = st.sampled_from(
@@ -115,7 +140,8 @@ def test_odd_answers_are_left_to_the_parser_or_passed_on_as_it_would(
 
 
 def test_the_usual_answer_is_plain() -> None:
-    assert plain_answer.read(WHOLE) == (b"HTTP/1.1 200 OK", 200, b"Server: x\r\n", 2, len(WHOLE) - 2)
+    passed = b"HTTP/1.1 200 OK\r\nServer: x\r\n"
+    assert plain_answer.read(WHOLE) == plain_answer.Plain(WHOLE[:-2], 200, passed, len(WHOLE) - 2, len(WHOLE))
     assert exchange([WHOLE])[0] == b"HTTP/1.1 200 OK\r\nServer: x\r\nX-Request-Id: id\r\nContent-Length: 2\r\n\r\nhi"
 
 
@@ -151,3 +177,29 @@ def test_what_is_remembered_is_bounded() -> None:
     plain_answer.read(WHOLE.replace(b"Server: x", b"X: " + b"long" * 100))
     assert len(plain_answer._lines) <= 1024 >= len(plain_answer._statuses)
     assert not any(b"secret" in line or len(line) > 128 for line in plain_answer._lines)
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    st.sampled_from([WHOLE, WHOLE.replace(b"Server: x", b"Date: now\r\nX: 1"), WHOLE.replace(b"200 OK", b"500 Oh")]),
+    st.sampled_from([WHOLE, WHOLE.replace(b"hi", b"ho")]),
+    st.data(),
+    st.booleans(),
+    st.sampled_from([b"GET", b"GET", b"HEAD"]),
+)
+def test_an_answer_after_its_like_is_passed_on_as_if_it_was_the_first(
+    before: bytes, answer: bytes, data: st.DataObject, http10: bool, method: bytes
+) -> None:
+    if data.draw(st.booleans()):
+        at = data.draw(st.integers(0, len(answer) - 1))
+        answer = answer[:at] + data.draw(st.binary(max_size=2)) + answer[at + 1 :]
+    cut = data.draw(st.none() | st.integers(1, len(answer) - 1))
+    parts = [answer] if cut is None else [answer[:cut], answer[cut:]]
+    assert exchange(parts, http10, before, method) == exchange(parts, http10, b"", method)
+
+
+def test_a_connection_keeps_no_large_head_and_no_cookie() -> None:
+    for line in (b"sEt-Cookie: a=b", b"X: " + b"x" * 5000):
+        plain = plain_answer.read(WHOLE.replace(b"Server: x", line))
+        assert plain is not None
+        assert not plain.is_worth_keeping()
