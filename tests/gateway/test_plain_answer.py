@@ -19,7 +19,7 @@ class Side:
     """Transport, client's connection, handler, site and pool in one: notes what becomes of an exchange."""
 
     client_ip = name = ""
-    strip = total = 0
+    strip = total = idle = 0
     preserve_host = watched = False
     authority = forwarded = b""
 
