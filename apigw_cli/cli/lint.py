@@ -45,6 +45,16 @@ def lint(
         bool,
         typer.Option(help="Write what is found now to the baseline (default: .apigw-lint-baseline.json)."),
     ] = False,
+    target: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Also what this gateway cannot express: aws-rest, aws-http, kong, nginx, envoy, google.",
+        ),
+    ] = "",
+    check_upstreams: Annotated[
+        bool, typer.Option("--check-upstreams", help="Also connect to the upstreams' targets, 2 s each at most.")
+    ] = False,
     fix: Annotated[bool, typer.Option("--fix", help="Mend what can safely be mended, then report the rest.")] = False,
     fix_dry_run: Annotated[
         bool, typer.Option("--fix-dry-run", help="Print what --fix would change, as a diff; exit 3 if anything.")
@@ -91,6 +101,8 @@ def lint(
             max_warnings,
             baseline,
             update_baseline,
+            target,
+            check_upstreams,
             fix and not fix_dry_run,
             fix_dry_run,
         )

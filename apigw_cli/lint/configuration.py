@@ -116,7 +116,7 @@ class ConfigurationLint:
         for rule_id in self.collector.ruleset:
             rule = BY_ID[rule_id]
             if rule.on is On.GATEWAY:
-                self.collector.add(rule, rule.check(Stage(compiled, project.library)))
+                self.collector.add(rule, rule.check(Stage(compiled, project.library, project.config)))
 
     def _check_keys(self, project: Project, compiled: Compiled) -> None:
         """Read the key lists that are here; a list by reference may stand on the serving machine only."""

@@ -36,4 +36,8 @@ def _where(rule: Rule) -> str:
         return "always on"
     if rule.family == "apigw:full":
         return "with --full"
+    if rule.family == "apigw:network":
+        return "with --check-upstreams"
+    if rule.family.startswith("target:"):
+        return f"with --target {rule.family.removeprefix('target:')}"
     return f"in {rule.family}" + ("" if rule.recommended else ", off unless asked for")

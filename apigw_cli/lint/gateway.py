@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from apigw_cli.config.located import Located
 from apigw_cli.errors import Place
 from apigw_cli.openapi.document import Library
 from apigw_cli.openapi.operations import Operation, mapping, operations
@@ -38,6 +39,15 @@ class Stage:
 
     compiled: Compiled
     library: Library
+    config: Located
+
+    def place(self, *steps: str | int) -> Place:
+        """Where a key of apigw.yaml stands, or the nearest thing above it."""
+        return self.config.place(steps, key=True)
+
+    def operations(self) -> dict[str, Operation]:
+        """Every operation by the id of its route."""
+        return self._operations({api.name for api in self.compiled.snapshot.apis})
 
     def limited_routes(self) -> Iterator[LimitedRoute]:
         """Every route with a rate limit, in the order of the Snapshot."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from apigw_cli.lint import baseline, diagnostics, full, gateway_rules, ignores, structure
+from apigw_cli.lint import baseline, diagnostics, full, gateway_rules, ignores, structure, upstreams
 from apigw_cli.lint.model import Rule
 from apigw_cli.lint.rules import components, document, operations, parameters, paths, routes, schemas, security
+from apigw_cli.lint.targets import registry as targets
 
 _MODULES: tuple[ModuleType, ...] = (
     diagnostics,
@@ -23,10 +24,12 @@ _MODULES: tuple[ModuleType, ...] = (
     components,
     routes,
     gateway_rules,
+    upstreams,
 )
 
-RULES: tuple[Rule, ...] = tuple(
-    value for module in _MODULES for value in vars(module).values() if isinstance(value, Rule)
+RULES: tuple[Rule, ...] = (
+    *(value for module in _MODULES for value in vars(module).values() if isinstance(value, Rule)),
+    *targets.RULES,
 )
 BY_ID: dict[str, Rule] = {each.id: each for each in RULES}
 # These say that a file cannot be judged at all; no ruleset turns them off.

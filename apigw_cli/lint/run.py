@@ -11,7 +11,7 @@ from pathlib import Path
 
 from apigw_cli.config import project as projects
 from apigw_cli.errors import InputError, UsageError
-from apigw_cli.lint import baseline, diagnostics, ignores, ruleset
+from apigw_cli.lint import baseline, diagnostics, ignores, ruleset, upstreams
 from apigw_cli.lint.engine import Collector
 from apigw_cli.lint.files import absolute
 from apigw_cli.lint.fix.fixes import fix_of
@@ -20,6 +20,7 @@ from apigw_cli.lint.ignores import Mark
 from apigw_cli.lint.model import Finding, Severity
 from apigw_cli.lint.registry import ALWAYS, BY_ID
 from apigw_cli.lint.report import Report
+from apigw_cli.lint.targets import registry as targets
 from apigw_cli.lint.work import Linted, Settings, lint_configuration, lint_path, lint_specification
 from apigw_cli.openapi.document import Document, Library
 from apigw_cli.openapi.reading import URL, collection_paused
@@ -42,6 +43,8 @@ class Options:
     max_warnings: int | None = None
     baseline: Path | None = None
     update_baseline: bool = False
+    target: str = ""
+    check_upstreams: bool = False
     fix: bool = False
     fix_dry_run: bool = False
 
@@ -53,7 +56,7 @@ def run(options: Options, progress: Progress = lambda _: None) -> Report:
     a ruleset's name.
     """
     began = time.perf_counter()
-    job = _Job(options, Settings(ruleset.load(options.ruleset), options.full), progress)
+    job = _Job(options, _settings(options), progress)
     with collection_paused():
         if options.paths:
             job.lint_paths()
@@ -67,6 +70,15 @@ def run(options: Options, progress: Progress = lambda _: None) -> Report:
             file.write()
         report = replace(run(replace(options, fix=False), progress), fixed=report.fixed)
     return replace(report, seconds=time.perf_counter() - began)
+
+
+def _settings(options: Options) -> Settings:
+    rules = dict(ruleset.load(options.ruleset))
+    if options.target:
+        rules = targets.rules_of(options.target) | rules
+    if options.check_upstreams:
+        rules[upstreams.UNREACHABLE.id] = upstreams.UNREACHABLE.severity
+    return Settings(rules, options.full)
 
 
 class _Job:

@@ -32,6 +32,9 @@ def test_built_in_names() -> None:
     assert "info-license" not in spectral and "oas3-schema" in spectral
     assert set(gateway) == {
         "gateway-ambiguous-paths",
+        "gateway-greedy-paths",
+        "gateway-overlapping-paths",
+        "gateway-security-off",
         "gateway-limit-undocumented",
         "gateway-unsecured-beside-secured",
     }
