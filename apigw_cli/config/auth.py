@@ -2,14 +2,50 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
 from apigw_cli.config.reference import SecretReference
+from apigw_cli.config.values import Duration
 
 _FINGERPRINT = r"^([0-9A-Fa-f]{64}|[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){31})$"
 _NAME = r"^(DNS|URI|email|IP):[!-~]+$"
+
+
+class JwtConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """Tokens (JWT) of an issuer, for an audience, signed by its keys."""
+
+    audience: Annotated[
+        list[str], Meta(description="Whom tokens are meant for: one of these must be among `aud`.", min_length=1)
+    ]
+    issuer: Annotated[
+        str | None, Meta(description="`iss`, letter by letter. Default: that of the scheme's openIdConnectUrl.")
+    ] = None
+    jwks: Annotated[
+        str | SecretReference | None,
+        Meta(description="The issuer's keys: a URL, or a JWKS file. Default: what the issuer publishes (discovery)."),
+    ] = None
+    algorithms: Annotated[
+        list[Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]],
+        Meta(description="Those that are accepted. Default: all of them that the keys allow."),
+    ] = []
+    require: Annotated[
+        dict[str, list[str]],
+        Meta(description="Claims that must be there, each with the values of which one is asked for (none: any)."),
+    ] = {}
+    principal: Annotated[str, Meta(description="The claim that names the caller.", min_length=1)] = "sub"
+    leeway: Annotated[Duration, Meta(description="For clocks that differ.")] = Duration(30)
+    refresh: Annotated[Duration, Meta(description="Between two fetches of the keys.")] = Duration(600)
+    keep: Annotated[Duration, Meta(description="How long fetched keys are good when they cannot be fetched again.")] = (
+        Duration(3600)
+    )
+
+    def __post_init__(self) -> None:
+        if self.leeway > 600:
+            raise ValueError("leeway must be 10m or less")
+        if not 0 < self.refresh <= self.keep:
+            raise ValueError("refresh must be more than nothing and not more than keep")
 
 
 class MutualTlsConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -37,6 +73,7 @@ class AuthConfig(Struct, frozen=True, forbid_unknown_fields=True):
     keys: Annotated[
         SecretReference | list[SecretReference] | None, Meta(description="Lists of API keys (their SHA-256).")
     ] = None
+    jwt: Annotated[JwtConfig | None, Meta(description="Tokens of an issuer.")] = None
     mutual_tls: Annotated[MutualTlsConfig | None, Meta(description="By the client's certificate.")] = None
 
     def __post_init__(self) -> None:

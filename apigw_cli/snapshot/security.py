@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from apigw_cli.config import located
-from apigw_cli.config.auth import AuthConfig
+from apigw_cli.config.auth import AuthConfig, JwtConfig
 from apigw_cli.config.located import Located
 from apigw_cli.config.model import Config
 from apigw_cli.config.reference import SecretReference
@@ -13,18 +13,19 @@ from apigw_cli.errors import InputError
 from apigw_cli.openapi import operations as openapi
 from apigw_cli.openapi.document import Document, Library, Node
 from apigw_cli.openapi.yaml import Steps
-from apigw_cli.snapshot import model, schemes
+from apigw_cli.snapshot import key_url, model, schemes
 
 # Where a credential stands → the ways in which it can be checked, the usual one first.
 _WAYS: dict[str, tuple[str, ...]] = {
-    "header": ("keys",),
-    "query": ("keys",),
-    "cookie": ("keys",),
-    "bearer": ("keys",),
+    "header": ("keys", "jwt"),
+    "query": ("keys", "jwt"),
+    "cookie": ("keys", "jwt"),
+    "bearer": ("jwt", "keys"),
     "certificate": ("mutual_tls",),
 }
 _EXAMPLES = {
     "keys": "{keys: {file: keys.yaml}}",
+    "jwt": '{jwt: {issuer: "https://login.example.com", audience: [shop]}}',
     "mutual_tls": '{mutual_tls: {subjects: ["CN=partner"]}}',
 }
 
@@ -102,9 +103,37 @@ class Security:
             return None
         if entry.keys is not None:
             return schemes.ApiKeys(name, location, parameter, self._references(entry.keys, at))
+        if entry.jwt is not None:
+            return self._jwt(name, node, entry.jwt, at)
         assert entry.mutual_tls is not None
         prints = tuple(text.replace(":", "").lower() for text in entry.mutual_tls.fingerprints)
         return schemes.MutualTls(name, tuple(entry.mutual_tls.subjects), tuple(entry.mutual_tls.names), prints)
+
+    def _jwt(self, name: str, node: Node, entry: JwtConfig, at: Steps) -> schemes.Jwt | None:
+        location, parameter = _standing(node)
+        issuer = entry.issuer or _published_issuer(node)
+        if not issuer:
+            self._wrong("jwt needs an issuer", self.config.place(at), "what tokens have as `iss`: its URL")
+            return None
+        jwks = self._reference(entry.jwks, (*at, "jwks")) if isinstance(entry.jwks, SecretReference) else entry.jwks
+        for setting, url in (("issuer", "" if jwks else issuer), ("jwks", entry.jwks)):
+            problem = key_url.problem_of(url) if url and isinstance(url, str) else None
+            if problem:
+                self._wrong(f'{setting} "{url}" {problem}', self.config.place((*at, setting)))
+        return schemes.Jwt(
+            name,
+            location,
+            parameter,
+            issuer,
+            tuple(entry.audience),
+            jwks or "",
+            tuple(entry.algorithms),
+            tuple(sorted((claim, tuple(values)) for claim, values in entry.require.items())),
+            entry.principal,
+            float(entry.leeway),
+            float(entry.refresh),
+            float(entry.keep),
+        )
 
     def _references(self, written: SecretReference | list[SecretReference], at: Steps) -> tuple[str, ...]:
         if isinstance(written, SecretReference):
@@ -136,6 +165,13 @@ def _standing(node: Node) -> tuple[str, str]:
     if kind == "http":
         return "authorization", ""
     return ("certificate", "") if kind == "mutualTLS" else ("", "")
+
+
+def _published_issuer(node: Node) -> str:
+    """The issuer whose configuration `openIdConnectUrl` is (OpenID Connect Discovery 1.0, section 4); '' for none."""
+    url = openapi.mapping(node.data).get("openIdConnectUrl")
+    suffix = "/.well-known/openid-configuration"
+    return url.removesuffix(suffix) if isinstance(url, str) and url.endswith(suffix) else ""
 
 
 def _what(node: Node) -> str:

@@ -1,0 +1,33 @@
+"""Which URLs the gateway may ask for what it trusts: encrypted ones, and those of this machine."""
+
+from __future__ import annotations
+
+import ipaddress
+from urllib.parse import urlsplit
+
+
+def is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def problem_of(url: str) -> str | None:
+    """Why nothing may be fetched from a URL, or None."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+        _ = parts.port
+    except ValueError:
+        return "is not a URL"
+    if parts.scheme not in ("https", "http") or not host:
+        return "is not an https:// URL"
+    if parts.username or parts.password:
+        return "holds credentials"
+    if parts.fragment:
+        return "has a fragment"
+    return (
+        "must be https://, for it is not on this machine" if parts.scheme == "http" and not is_loopback(url) else None
+    )
