@@ -250,6 +250,37 @@ class ListenConfig(Struct, frozen=True, forbid_unknown_fields=True):
     )
 
 
+class RedisConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """The Redis that limits with `store: redis` are kept in."""
+
+    url: Annotated[
+        str,
+        Meta(
+            description="redis://host:port/database, or rediss:// for TLS; without credentials.",
+            pattern=r"^rediss?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+)(:[0-9]{1,5})?(/[0-9]{0,4})?$",
+        ),
+    ]
+    username: Annotated[str | None, Meta(description="Default: Redis' default user.")] = None
+    password: Annotated[SecretReference | None, Meta(description="Where the password is.")] = None
+    ca: Annotated[SecretReference | None, Meta(description="PEM certificates to trust in place of the system's.")] = (
+        None
+    )
+    timeout: Annotated[Duration, Meta(description="For one round trip; then on_store_failure says.")] = Duration(0.1)
+    prefix: Annotated[
+        str, Meta(description="What keys begin with, before the stage's name.", pattern=r"^[A-Za-z0-9_.-]{1,40}$")
+    ] = "apigw"
+
+    def __post_init__(self) -> None:
+        if not 0.001 <= self.timeout <= 10:
+            raise ValueError("timeout lies between 1ms and 10s")
+
+
+class LimitsConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where limits are kept, beside this machine's memory."""
+
+    redis: Annotated[RedisConfig | None, Meta(description="For `store: redis`: one count over all machines.")] = None
+
+
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
     """`apigw.yaml`."""
 
@@ -262,6 +293,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     )
     stages: StagesConfig = field(default_factory=StagesConfig)
     listen: ListenConfig = field(default_factory=ListenConfig)
+    limits: LimitsConfig = field(default_factory=LimitsConfig)
     trusted_proxies: Annotated[
         list[str],
         Meta(

@@ -153,13 +153,13 @@ def _read_documents(project: Project) -> None:
 
 
 def secret_files(data: Any, root: Path) -> list[Path]:
-    """The files that `auth` and `tls` refer to."""
+    """The files that `auth`, `limits` and `tls` refer to."""
     tls = _at(_at(data, "listen"), "tls")
     pairs = _at(tls, "certificates")
     shown = [_at(pair, name) for pair in (pairs if isinstance(pairs, list) else ()) for name in ("cert", "key")]
     named = (_at(reference, "file") for reference in (*shown, _at(tls, "client_ca")))
     found = [root / name for name in named if isinstance(name, str)]
-    found += [root / name for name in _named_within(_at(data, "auth"))]
+    found += [root / name for part in ("auth", "limits") for name in _named_within(_at(data, part))]
     upstreams = _at(data, "upstreams")
     for upstream in (upstreams if isinstance(upstreams, dict) else {}).values():
         tls = _at(upstream, "tls")

@@ -134,6 +134,7 @@ class Runtime:
     label: Callable[[str], str] = _file_of
     memo: dict[Any, Any] = field(default_factory=dict)
     services: Services = field(default_factory=Services)
+    offset: Callable[[], int] = lambda: 0  # nanoseconds that a test moved the time by, for clocks that are not ours
     wall: Callable[[], float] = time.time
 
 

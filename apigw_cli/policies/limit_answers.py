@@ -59,6 +59,7 @@ def _refusal(retry_after: int) -> Refusal:
 _REFUSALS = {seconds: _refusal(seconds) for seconds in (*range(1, 65), NEVER)}
 
 TABLE_FULL = Refusal(429, "Too Many Requests", (b"Retry-After: 1\r\n",), "limiter_full")
+UNAVAILABLE = Refusal(503, "the limiter is not available", (b"Retry-After: 1\r\n",), "limiter_unavailable")
 BAD_COST = Refusal(400, "the header that says what this request costs holds no number", (), "malformed")
 
 

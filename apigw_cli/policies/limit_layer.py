@@ -11,6 +11,7 @@ from msgspec import Meta, Struct, field
 from apigw_cli.limits import rate as rates
 from apigw_cli.limits.algorithms import Algorithm, Bucket, FixedWindow, Leaky, SlidingWindow
 from apigw_cli.limits.bucket import BURST_MAXIMUM
+from apigw_cli.limits.redis_store import check
 from apigw_cli.policies.interface import Change
 from apigw_cli.policies.limit_keys import IPV6_PREFIX, KEY
 from apigw_cli.snapshot.model import Route
@@ -80,6 +81,14 @@ class RateLimit(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
         Literal["ietf", "legacy", "none"],
         Meta(description="What answers say: RateLimit and RateLimit-Policy, X-RateLimit-*, or nothing (as AWS does)."),
     ] = "ietf"
+    store: Annotated[
+        Literal["machine", "redis"],
+        Meta(description="Where it is counted: over the workers of this machine, or in Redis (`limits: redis`)."),
+    ] = "machine"
+    on_store_failure: Annotated[
+        Literal["local", "open", "closed"],
+        Meta(description="While Redis does not answer: count on this machine alone, admit, or refuse with 503."),
+    ] = "local"
     ipv6_prefix: Annotated[int, Meta(ge=1, le=128, description="Bits of an IPv6 address that tell clients apart.")] = (
         IPV6_PREFIX
     )
@@ -96,7 +105,11 @@ class RateLimit(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
             raise ValueError(f"{self.algorithm} has no burst: it holds as many requests as the rate says")
         if self.delay is not None and self.algorithm != "leaky":
             raise ValueError("delay needs algorithm: leaky")
-        limit_of("", self)
+        if self.store == "machine" and self.on_store_failure != "local":
+            raise ValueError("on_store_failure has no effect without a store that can fail: store: redis")
+        limit = limit_of("", self)
+        if self.store == "redis":
+            check(limit)
 
     @property
     def is_window(self) -> bool:
@@ -162,6 +175,7 @@ def describe(layer: RateLimit) -> str:
     words.append(f"per {layer.key}")
     words += [f"over the {layer.scope}"] if layer.scope != "route" else []
     words += [f"at {layer.cost} each"] if layer.cost != 1 else []
+    words += [f"in {layer.store}, else {layer.on_store_failure}"] if layer.store != "machine" else []
     words += [{"reject": "or refused", "skip": "if there"}[layer.missing]] if layer.missing != "anonymous" else []
     return " ".join(words)
 
@@ -170,6 +184,7 @@ def describe(layer: RateLimit) -> str:
 
 _MISSING = ("reject", "anonymous", "skip")  # strictest first, as below
 _SCOPES = ("gateway", "api", "route")
+_FAILURES = ("closed", "local", "open")
 
 
 def compare(old: RateLimit, new: RateLimit) -> Change:
@@ -183,6 +198,8 @@ def compare(old: RateLimit, new: RateLimit) -> Change:
         or new.ipv6_prefix > old.ipv6_prefix
         or _MISSING.index(new.missing) > _MISSING.index(old.missing)
         or _SCOPES.index(new.scope) > _SCOPES.index(old.scope)
+        or old.store != new.store
+        or _FAILURES.index(new.on_store_failure) > _FAILURES.index(old.on_store_failure)
     ):
         return Change.WEAKEN
     stricter = (
@@ -191,7 +208,7 @@ def compare(old: RateLimit, new: RateLimit) -> Change:
         or old.key.lower() != new.key.lower()
         or old.cost != new.cost
         or new.ipv6_prefix < old.ipv6_prefix
-        or (old.missing, old.scope) != (new.missing, new.scope)
+        or (old.missing, old.scope, old.on_store_failure) != (new.missing, new.scope, new.on_store_failure)
     )
     return Change.STRENGTHEN if stricter else Change.NEUTRAL
 

@@ -23,15 +23,18 @@ from typing import Any
 from apigw_cli.errors import InputError
 from apigw_cli.limits.algorithms import Algorithm, Delayed
 from apigw_cli.limits.bucket import NEVER, Decision, Limit
+from apigw_cli.limits.remote import Remote, Unavailable
 from apigw_cli.limits.store import FULL
 from apigw_cli.limits.table import Charge
 from apigw_cli.policies import limit_answers, limit_layer
 from apigw_cli.policies.interface import Change, Exchange, Refusal, Runtime, Step, Waiting
 from apigw_cli.policies.limit_keys import KeyOf, address, reader
 from apigw_cli.policies.limit_layer import COST_MAXIMUM, RateLimit, limit_of
+from apigw_cli.policies.limit_stores import remote_store
 from apigw_cli.snapshot.model import Route
 
 RateLimits = RateLimit | list[RateLimit]
+Asked = list[tuple[int, Charge]]  # what each layer that applies is asked, with its number
 
 
 class _Policy:
@@ -84,6 +87,11 @@ def step_of(layers: Sequence[RateLimit], route: Route, runtime: Runtime, what: s
     if not layers:
         return None
     made = _made(list(layers), route, runtime, what)
+    stores = {layer.store for layer in layers}
+    if len(stores) > 1:
+        raise InputError(f"the layers of {route.id} are kept in different stores", hint="give them one store")
+    if stores != {"machine"}:
+        return _elsewhere(made, remote_store(runtime), runtime)
     if len(made) == 1 and made[0].layer.plain and made[0].missing is None and made[0].layer.headers == "ietf":
         return _single(made[0], runtime)
     return _several(made, runtime)
@@ -181,18 +189,51 @@ def _several(layers: list[_Made], runtime: Runtime) -> Step:
         if isinstance(asked, Refusal):
             return asked
         decisions = take_all([charge for _, charge in asked], clock()) if asked else []
-        told = lines([(number, decision) for (number, _), decision in zip(asked, decisions, strict=True)])
-        if told:
-            exchange.answer_extra.append(told)
-        if not all(decision.allowed for decision in decisions):
-            return _refusal(decisions)
-        wait = max((decision.wait for decision in decisions if isinstance(decision, Delayed)), default=0)
-        return _waited(wait) if wait else None
+        wait = _say(exchange, lines, asked, decisions)
+        return _waited(wait) if isinstance(wait, int) and wait else wait or None
 
     return step
 
 
-def _charges(layers: list[_Made], exchange: Exchange) -> list[tuple[int, Charge]] | Refusal:
+def _elsewhere(layers: list[_Made], store: Remote, runtime: Runtime) -> Step:
+    """As `_several`, in a store that has to be waited for, and that may fail."""
+    here, clock = runtime.store.take_all, runtime.clock
+    lines = limit_answers.writer([made.said for made in layers])
+
+    async def decide(exchange: Exchange, asked: Asked) -> Refusal | None:
+        try:
+            decisions = await store.take_all([charge for _, charge in asked])
+        except Unavailable:
+            failing = {layers[number].layer.on_store_failure for number, _ in asked}
+            if "closed" in failing:
+                return limit_answers.UNAVAILABLE
+            asked = [one for one in asked if layers[one[0]].layer.on_store_failure == "local"]
+            decisions = here([charge for _, charge in asked], clock()) if asked else []
+        wait = _say(exchange, lines, asked, decisions)
+        return await _waited(wait) if isinstance(wait, int) else wait
+
+    def step(exchange: Exchange) -> Refusal | Waiting | None:
+        asked = _charges(layers, exchange)
+        if isinstance(asked, Refusal):
+            return asked
+        return decide(exchange, asked) if asked else None
+
+    return step
+
+
+def _say(
+    exchange: Exchange, lines: Callable[[limit_answers.Told], bytes], asked: Asked, decisions: Sequence[Decision]
+) -> Refusal | int:
+    """Tell the client what was decided. Returns the refusal, or the nanoseconds that it has to wait."""
+    told = lines([(number, decision) for (number, _), decision in zip(asked, decisions, strict=True)])
+    if told:
+        exchange.answer_extra.append(told)
+    if not all(decision.allowed for decision in decisions):
+        return _refusal(decisions)
+    return max((decision.wait for decision in decisions if isinstance(decision, Delayed)), default=0)
+
+
+def _charges(layers: list[_Made], exchange: Exchange) -> Asked | Refusal:
     """What each layer that applies is asked, with its number; or why the request cannot be counted."""
     found = []
     for number, made in enumerate(layers):
@@ -212,7 +253,8 @@ def _charges(layers: list[_Made], exchange: Exchange) -> list[tuple[int, Charge]
 
 async def _waited(nanoseconds: int) -> Refusal | None:
     """A leaky bucket's queue: the request has its turn, and waits for it."""
-    await asyncio.sleep(nanoseconds / 1e9)
+    if nanoseconds:
+        await asyncio.sleep(nanoseconds / 1e9)
     return None
 
 

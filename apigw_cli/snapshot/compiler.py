@@ -114,10 +114,11 @@ class _Compiler:
         outside = Surroundings(self.config, self.provenance, self.problems)
         upstreams, proxy, listen = outside.upstreams(decoded), outside.proxy(decoded), outside.listen(decoded)
         auth = self.security.compile(decoded, apis)
+        limits = outside.limits(decoded)
         raise_problems(self.problems)
         documents = {name: raw(document.data) for name, document in self.library.documents.items()}
         return model.Snapshot(
-            model.FORMAT, self.stage, tuple(apis), tuple(routes), upstreams, auth, documents, proxy, listen
+            model.FORMAT, self.stage, tuple(apis), tuple(routes), upstreams, auth, documents, proxy, listen, limits
         )
 
     # --- the stage: overrides first, then variables, both with their places

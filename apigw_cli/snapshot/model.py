@@ -189,6 +189,23 @@ class Listen(msgspec.Struct, frozen=True, omit_defaults=True):
     queue: Queue = msgspec.field(default_factory=Queue)
 
 
+class Redis(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The Redis that limits are kept in. `password` and `ca` are references, '' for none; `timeout` in seconds."""
+
+    url: str
+    timeout: float
+    prefix: str
+    username: str = ""
+    password: str = ""
+    ca: str = ""
+
+
+class Limits(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where limits are kept, beside the machine's memory."""
+
+    redis: Redis | None = None
+
+
 class Snapshot(msgspec.Struct, frozen=True):
     """One stage, compiled. `documents` holds each specification as canonical JSON, decoded only when needed."""
 
@@ -201,6 +218,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     documents: dict[str, msgspec.Raw]
     proxy: Proxy = msgspec.field(default_factory=Proxy)
     listen: Listen = msgspec.field(default_factory=Listen)
+    limits: Limits | msgspec.UnsetType = msgspec.UNSET  # left out where nothing is said: digests stay what they were
 
     def encode(self) -> bytes:
         """The canonical bytes: the same Snapshot gives the same bytes on every machine."""

@@ -17,6 +17,8 @@ def references(snapshot: Snapshot) -> set[str]:
     if snapshot.listen.tls is not None:
         found.add(snapshot.listen.tls.client_ca)
         found.update(reference for pair in snapshot.listen.tls.certificates for reference in pair)
+    if snapshot.limits and snapshot.limits.redis is not None:
+        found |= {snapshot.limits.redis.password, snapshot.limits.redis.ca}
     return found - {""}
 
 

@@ -6,6 +6,8 @@ import ipaddress
 from functools import partial
 from urllib.parse import urlsplit
 
+from msgspec import UNSET, UnsetType
+
 from apigw_cli.config.located import Located
 from apigw_cli.config.model import Config, TargetConfig, UpstreamConfig
 from apigw_cli.config.reference import SecretReference
@@ -129,6 +131,17 @@ class Surroundings:
         optional = tls.client_certificates == "optional"
         secure = model.ListenTls(pairs, tls.min_version, client_ca, optional, forward)
         return model.Listen(secure, *limits)
+
+    def limits(self, config: Config) -> model.Limits | UnsetType:
+        redis = config.limits.redis
+        if redis is None:
+            return UNSET
+        at: Steps = ("limits", "redis")
+        if redis.ca is not None and not redis.url.startswith("rediss:"):
+            self._wrong("ca has no effect: url is no rediss:// URL", (*at, "ca"))
+        password, ca = self._reference(redis.password, (*at, "password")), self._reference(redis.ca, (*at, "ca"))
+        timeout = float(redis.timeout)
+        return model.Limits(model.Redis(redis.url, timeout, redis.prefix, redis.username or "", password, ca))
 
 
 def _health(upstream: UpstreamConfig) -> model.HealthCheck | None:

@@ -63,6 +63,10 @@ class _Comparison:
         yield from self._upstreams()
         yield from self._proxies()
         yield from self._listeners()
+        if self.old.limits != self.new.limits:
+            old, new = (msgspec.to_builtins(limits) if limits else {} for limits in (self.old.limits, self.new.limits))
+            why = "limits are counted elsewhere: what was used is not known there"
+            yield self._of_gateway("limits", old, new, Level.WEAKEN, why)
         yield from self._keys()
         matched, added = _match(self.old.routes, self.new.routes, self.apis)
         for before, after in matched:
