@@ -117,6 +117,9 @@ def _care(upstream: Upstream) -> str:
     health, eject, retries = upstream.health, upstream.eject, upstream.retries
     parts = [f", GET {health.path} every {health.every:g} s"] if health is not None else []
     parts += [f", ejected after {eject.after} failures"] if eject is not None else []
+    pool = upstream.pool
+    if pool is not None and pool.connections is not None:
+        parts += [f", at most {pool.connections} connections a target and {pool.queue} waiting"]
     parts += [", refused while all targets are out"] if upstream.refuse else []
     parts += [f", slow start of {upstream.slow_start:g} s"] if upstream.slow_start else []
     parts += (

@@ -129,6 +129,32 @@ class TargetConfig(Struct, frozen=True, forbid_unknown_fields=True):
     weight: Annotated[int, Meta(description="Its share of the requests beside the others'.", ge=1, le=1000)] = 1
 
 
+class PoolConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """The connections to each target of an upstream."""
+
+    connections: Annotated[
+        Annotated[int, Meta(ge=1)] | None,
+        Meta(description="At most so many to each target, over all workers. Default: no limit."),
+    ] = None
+    idle: Annotated[int, Meta(description="Kept for later requests, each worker and target.", ge=0)] = 512
+    idle_timeout: Annotated[Duration, Meta(description="How long one is kept without a request.")] = Duration(55)
+    queue: Annotated[
+        Annotated[int, Meta(ge=0)] | None,
+        Meta(description="Requests that wait for a connection, each target, over all workers. Default: 1,000."),
+    ] = None
+    queue_timeout: Annotated[
+        Duration | None, Meta(description="How long a request waits for a connection. Default: 1s.")
+    ] = None
+
+    def __post_init__(self) -> None:
+        if self.connections is None and (self.queue is not None or self.queue_timeout is not None):
+            raise ValueError("queue and queue_timeout have no effect without connections")
+        if self.idle_timeout <= 0:
+            raise ValueError("idle_timeout must be more than nothing")
+        if self.queue_timeout is not None and self.queue_timeout <= 0:
+            raise ValueError("queue_timeout must be more than nothing")
+
+
 class UpstreamTlsConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """How TLS is spoken to https:// targets."""
 
@@ -174,6 +200,7 @@ class UpstreamConfig(Struct, frozen=True, forbid_unknown_fields=True):
         Literal["try", "refuse"],
         Meta(description="With every target down or ejected. try: ask them all the same. refuse: 503 at once."),
     ] = "try"
+    pool: PoolConfig = field(default_factory=PoolConfig)
     slow_start: Annotated[
         Duration | None, Meta(description="A target that comes back gets a share that grows for so long.")
     ] = None

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, cast
 from apigw_cli.gateway import answers, client_certificate, forward, sockets, tracing
 from apigw_cli.gateway.accesslog import client_fields
 from apigw_cli.gateway.framing import HOLD_MAXIMUM, METHODS, Malformed
+from apigw_cli.gateway.queueing import Queued
 from apigw_cli.gateway.reader import Reader
 from apigw_cli.gateway.request import Request
 from apigw_cli.gateway.table import Plan
@@ -577,6 +578,10 @@ class ClientConnection(Reader):
         if self in self.site.waiting:
             request.keep_alive = request.keep_alive and request.complete
             self.overloaded(request)
+            return
+        if isinstance(request.sink, Queued):
+            request.keep_alive = request.keep_alive and request.complete
+            request.sink.expire()
             return
         self._drop_sink(request)
         request.keep_alive = request.keep_alive and request.complete

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import orjson
 
 from apigw_cli.gateway.forward import can_be_sent_again
-from apigw_cli.gateway.upstream_pool import pool_key
+from apigw_cli.gateway.upstream_pool import Bounds, pool_key
 from apigw_cli.integrations.mock import MockAnswers
 from apigw_cli.snapshot.model import HttpIntegration, MockIntegration, Route, Snapshot
 
@@ -43,10 +43,10 @@ class Handlers:
         self._upstreams: dict[tuple[str, int], UpstreamHandler] = {}
         self._mocks = MockAnswers(snapshot.documents)
 
-    def pools(self) -> Iterator[str]:
-        """The keys of all pools that the Snapshot's upstreams may use."""
-        for name, upstream in self._snapshot.upstreams.items():
-            yield from (pool_key(target, self._live[name].secure) for target in upstream.targets)
+    def pools(self) -> Iterator[tuple[str, Bounds]]:
+        """The keys of all pools that the Snapshot's upstreams may use, and how large they may be."""
+        for name, live in self._live.items():
+            yield from ((pool_key(name, target, live.secure), live.bounds) for target in live.config.targets)
 
     def of(self, route: Route) -> Handler:
         if isinstance(route.integration, MockIntegration):
@@ -108,7 +108,7 @@ class UpstreamHandler:
         self._pick: Callable[[], Target | None] = balancer.pick_any if upstream.refuse else balancer.pick
         self._key = hash_key(upstream.hash_on)
         self.labels = [orjson.dumps(target.url) for target in balancer.targets]  # for the log
-        self._pools = [site.pool(target.url, live.secure) for target in balancer.targets]
+        self._pools = [site.pool(live, target.url) for target in balancer.targets]
 
     def start(self, request: Request) -> None:
         key = self._key(request) if self._key is not None else None
@@ -177,14 +177,19 @@ class UpstreamHandler:
         request.tried, request.target = (*request.tried, request.target), target
         request.status = 0
         request.connection.hold(False)
-        uploading = request.has_body and not request.complete
-        request.connection.deadline = request.started + self.total if uploading else self.answer_deadline(request)
+        request.connection.deadline = self.begin_deadline(request)
         self._pools[target.index].start(request)
 
     def stall_deadline(self, request: Request) -> int:
         """When the next part of an answer that has begun must be there."""
         now: int = self._site.clock()
         return min(now + self.idle, request.started + self.total)
+
+    def begin_deadline(self, request: Request) -> int:
+        """When the answer's head must be there, if it is sent now and not when it came."""
+        uploading = request.has_body and not request.complete
+        deadline: int = request.started + self.total if uploading else self.answer_deadline(request)
+        return deadline
 
     def answer_deadline(self, request: Request) -> int:
         """When the answer's head must be there, now that the request's body has been sent."""

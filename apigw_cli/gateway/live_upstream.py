@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from apigw_cli.gateway.health_checks import HealthChecks
 from apigw_cli.gateway.metrics import TARGET_DOWN, TARGET_UP
+from apigw_cli.gateway.upstream_pool import Bounds, bounds, pool_key
 from apigw_cli.integrations.balance import Balancer
 from apigw_cli.integrations.breaker import OPEN, Ejection
 from apigw_cli.integrations.retry import RetryBudget
@@ -16,16 +17,20 @@ from apigw_cli.snapshot.model import Snapshot, Upstream
 if TYPE_CHECKING:
     import asyncio
 
+    from apigw_cli.gateway.site import Site
     from apigw_cli.gateway.tls import Secure
+    from apigw_cli.gateway.upstream_pool import Pool
 
 
 class LiveUpstream:
     """Made when a Snapshot is loaded; at work from `take_over` until another takes its place or `stop`."""
 
-    def __init__(self, config: Upstream, cells: Sequence[int], secure: Secure | None = None) -> None:
+    def __init__(self, config: Upstream, cells: Sequence[int], bounds: Bounds, secure: Secure | None = None) -> None:
         """`cells`: where each target's words begin, in the order of the targets; -1, or none at all: nobody is told."""
         self.config = config
+        self.bounds = bounds
         self.secure = secure
+        self._keys = tuple(pool_key(config.name, target, secure) for target in config.targets)
         self.balancer = Balancer(
             config.targets,
             config.balance,
@@ -79,15 +84,17 @@ class LiveUpstream:
         if self._told_time:
             self.balancer.wake(now)
 
-    def publish(self, words: memoryview) -> None:
+    def publish(self, words: memoryview, pools: Mapping[str, Pool]) -> None:
         """Write the targets' state where the supervisor reads it."""
-        for at, target in zip(self._cells, self.balancer.targets, strict=False):
+        for at, target, key in zip(self._cells, self.balancer.targets, self._keys, strict=False):
             if at < 0:
                 continue
             words[at] = TARGET_UP if target.up else TARGET_DOWN
             words[at + 1] = target.outstanding
             breaker = target.breaker
             words[at + 2] = breaker.until if breaker is not None and breaker.state == OPEN else 0
+            pool = pools.get(key)
+            words[at + 3], words[at + 4] = pool.counts if pool is not None else (0, 0)
 
 
 def _ejection(config: Upstream) -> Ejection | None:
@@ -103,13 +110,18 @@ def of(
     snapshot: Snapshot,
     cells: Mapping[str, Sequence[int]],
     secure: Mapping[str, Secure | None],
-    running: Mapping[str, LiveUpstream],
+    site: Site,
 ) -> dict[str, LiveUpstream]:
-    """The upstreams of a Snapshot. One that has not changed goes on as it is."""
+    """The upstreams of a Snapshot. One that has not changed goes on as it is.
+
+    Raises InputError for an upstream that may have fewer connections than there are workers.
+    """
     found = {}
     for name, config in snapshot.upstreams.items():
-        now = running.get(name)
+        now = site.upstreams.get(name)
         tls = secure[name]
         same = now is not None and now.config == config and _fingerprint(now.secure) == _fingerprint(tls)
-        found[name] = now if now is not None and same else LiveUpstream(config, cells.get(name, ()), tls)
+        if now is None or not same:
+            now = LiveUpstream(config, cells.get(name, ()), bounds(config, site.inflight), tls)
+        found[name] = now
     return found

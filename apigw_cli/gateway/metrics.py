@@ -27,7 +27,7 @@ REASONS = (
     "unauthorized", "forbidden", "auth_unavailable", "rate_limited", "overloaded", "no_route", "method_not_allowed",
     "malformed", "client_gone", "too_large", "client_timeout", "upstream_unreachable", "upstream_timeout",
     "upstream_closed", "upstream_invalid", "bug",
-    "upstream_out", "upstream_stalled",
+    "upstream_out", "upstream_stalled", "queue_full", "queue_timeout",
     "limiter_full", "limiter_unavailable", "key_missing", "quota_exceeded", "concurrency_limited",
 )  # fmt: skip
 # Refusals of requests that no limit has seen.
@@ -35,9 +35,9 @@ _BEFORE_LIMITS = ("unauthorized", "forbidden", "auth_unavailable", "key_missing"
 _REASON_AT = {reason: CLASSES + index for index, reason in enumerate(REASONS)}
 ROUTE = CLASSES + len(REASONS)
 
-# A target's words: its state (0 as long as no worker has spoken of it), its requests in flight, and the
-# monotonic_ns() until which it is ejected (or 0).
-TARGET = 4
+# A target's words: its state (0 as long as no worker has spoken of it), its requests in flight, the monotonic_ns()
+# until which it is ejected (or 0), its connections, and the requests that wait for one.
+TARGET = 6
 TARGET_UP, TARGET_DOWN = 1, 2
 
 WORDS = 1 << 19  # a worker: 4 MiB of address space, of which only what is used takes room
@@ -129,6 +129,8 @@ class TargetGauges:
     url: str
     usable: bool
     in_flight: int
+    connections: int = 0
+    queued: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,10 +228,16 @@ def _targets(targets: tuple[TargetGauges, ...]) -> Iterator[str]:
     yield from _family(name, "gauge", "1 where every worker may send requests to the target, else 0.")
     for one in targets:
         yield f"{name}{_labels(upstream=one.upstream, target=one.url)} {int(one.usable)}"
-    name = "apigw_upstream_in_flight"
-    yield from _family(name, "gauge", "Requests that a target has under way.")
+    yield from _of_targets(targets, "in_flight", "Requests that a target has under way.")
+    yield from _of_targets(targets, "connections", "Connections to a target.")
+    yield from _of_targets(targets, "queued", "Requests that wait for a connection to a target.")
+
+
+def _of_targets(targets: tuple[TargetGauges, ...], what: str, text: str) -> Iterator[str]:
+    name = f"apigw_upstream_{what}"
+    yield from _family(name, "gauge", text)
     for one in targets:
-        yield f"{name}{_labels(upstream=one.upstream, target=one.url)} {one.in_flight}"
+        yield f"{name}{_labels(upstream=one.upstream, target=one.url)} {getattr(one, what)}"
 
 
 def _singles(totals: Totals) -> Iterator[str]:

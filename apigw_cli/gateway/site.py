@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from apigw_cli.gateway.repeated import Line
     from apigw_cli.gateway.request import Request
     from apigw_cli.gateway.table import Table
-    from apigw_cli.gateway.tls import Secure
     from apigw_cli.gateway.tracing import Export
     from apigw_cli.gateway.tunnel import Tunnel
     from apigw_cli.limits.inflight import InFlight
@@ -139,10 +138,10 @@ class Site:
         if request.reason:
             self.cells.count_reason(route, request.reason)
 
-    def pool(self, target: str, secure: Secure | None = None) -> Pool:
+    def pool(self, upstream: LiveUpstream, target: str) -> Pool:
         """The pool of a target, kept over reloads as long as the target is named, with the same TLS settings."""
-        key = pool_key(target, secure)
-        return self.pools.get(key) or self.pools.setdefault(key, Pool(self, target, secure))
+        key = pool_key(upstream.config.name, target, upstream.secure)
+        return self.pools.get(key) or self.pools.setdefault(key, Pool(self, target, upstream.bounds, upstream.secure))
 
     def report(self, error: BaseException) -> None:
         """A bug, told to whoever runs the gateway: in full a few times, so that the terminal stays readable."""
@@ -177,7 +176,7 @@ class Site:
             connection.expire(now)
         for upstream in self.upstreams.values():
             upstream.tick(now)
-            upstream.publish(self.cells.words)
+            upstream.publish(self.cells.words, self.pools)
         if now // 10**9 != second:
             self.date = answers.date_line()
             for tunnel in [tunnel for tunnel in self.tunnels if tunnel.deadline < now]:
@@ -206,8 +205,11 @@ class Site:
     def swap(self, table: Table) -> None:
         """Serve by another table from the next request on; pools of targets it does not name are let go."""
         self.table = table
-        for target in [target for target in self.pools if target not in table.targets]:
-            self.pools.pop(target).retire()
+        for key, pool in list(self.pools.items()):
+            if key in table.pools:
+                pool.apply(table.pools[key])
+            else:
+                self.pools.pop(key).retire()
         self._swap_upstreams(table.upstreams)
 
     def _swap_upstreams(self, upstreams: dict[str, LiveUpstream]) -> None:

@@ -129,6 +129,8 @@ class Status:
             "healthy": all(words[0] != TARGET_DOWN for words in told),
             "healthy_workers": sum(words[0] != TARGET_DOWN for words in told),
             "in_flight": sum(words[1] for words in told),
+            "connections": sum(words[3] for words in told),
+            "queued": sum(words[4] for words in told),
             "ejected_until": _wall_time(max((words[2] for words in told), default=0)),
         }
 
@@ -145,7 +147,14 @@ class Status:
             reloads_refused=self.reloads_refused,
             worker_restarts=self.worker_restarts,
             targets=tuple(
-                TargetGauges(name, one["target"], one["healthy"] and one["ejected_until"] is None, one["in_flight"])
+                TargetGauges(
+                    name,
+                    one["target"],
+                    one["healthy"] and one["ejected_until"] is None,
+                    one["in_flight"],
+                    one["connections"],
+                    one["queued"],
+                )
                 for name, targets in self.targets().items()
                 for one in targets
             ),

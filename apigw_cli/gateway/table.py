@@ -38,13 +38,13 @@ class Plan:
 
 
 class Table:
-    """Immutable, but for what it remembers. `targets`: the pools of the servers that it may ask.
+    """Immutable, but for what it remembers. `pools`: of the servers that it may ask, and their bounds.
 
     `known` is for speed alone: the plans of some requests, by host, method and path as they are routed on. The worker
     empties it when it is `full`.
     """
 
-    __slots__ = ("_match", "forwarding", "known", "limits", "plans", "targets", "upstreams")
+    __slots__ = ("_match", "forwarding", "known", "limits", "plans", "pools", "upstreams")
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class Table:
             name: tls.of_upstream(upstream, runtime.secret, runtime.label)
             for name, upstream in snapshot.upstreams.items()
         }
-        self.upstreams = live_upstream.of(snapshot, places, secure, site.upstreams)
+        self.upstreams = live_upstream.of(snapshot, places, secure, site)
         handlers = Handlers(snapshot, site, self.upstreams)
         self.forwarding = Forwarding(snapshot.proxy, snapshot.listen.tls)
         self.limits = ClientLimits.of(snapshot.listen)
@@ -68,7 +68,7 @@ class Table:
             Plan(route, steps(route, runtime), handlers.of(route), place)
             for route, place in zip(snapshot.routes, cells, strict=True)
         )
-        self.targets = frozenset(handlers.pools())
+        self.pools = dict(handlers.pools())
         self.known: dict[tuple[str, bytes, str], Plan] = {}
 
     @property

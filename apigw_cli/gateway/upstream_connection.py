@@ -69,7 +69,9 @@ class UpstreamConnection(asyncio.Protocol):
         "_sent",
         "_trailers",
         "_upgrade",
+        "counted",
         "idle_until",
+        "is_lost",
         "kept",
         "pool",
         "transport",
@@ -86,6 +88,8 @@ class UpstreamConnection(asyncio.Protocol):
         self._paused = False
         self._plain: plain_answer.Plain | None = None  # the last answer's head
         self.kept = False  # it has been idle: the other side may have closed it without our knowing yet
+        self.counted = False  # it has one of the pool's slots
+        self.is_lost = False
         self._notified = False  # TLS: the other side said that this is its end
         self._reset()
 
@@ -153,10 +157,14 @@ class UpstreamConnection(asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)
 
     def connection_lost(self, error: Exception | None) -> None:
+        self.is_lost = True
         if self._request is None:
             self.pool.lost(self)
         else:
             self._lost_in_exchange(self._request, error)
+        if self.counted:
+            self.counted = False
+            self.pool.freed()
 
     def eof_received(self) -> None:
         """The other side sends no more; the transport then closes itself.
@@ -431,6 +439,8 @@ class UpstreamConnection(asyncio.Protocol):
         request.head_sent = True
         request.sink = self._request = None
         self.resume()
+        self.counted = False
+        request.at_end(self.pool.freed)
         request.connection.switch(request, self.transport, answer, rest)
 
     def _old(self) -> bool:
@@ -469,7 +479,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._release(reusable=False)
         stale = not received and self.kept
         if stale and forward.can_be_sent_again(request):
-            self.pool.retry(request)
+            self.pool.retry(request, self)
             return
         if not stale:  # else it was closed while nobody used it: no fault
             self._handler.failed(request.target)

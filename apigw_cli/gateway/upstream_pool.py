@@ -5,11 +5,16 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
+from apigw_cli.errors import InputError
 from apigw_cli.gateway.framing import IDEMPOTENT
+from apigw_cli.gateway.queueing import Queued
 from apigw_cli.gateway.upstream_connection import UpstreamConnection
+from apigw_cli.integrations.slots import Slots, share
+from apigw_cli.snapshot import model
 
 if TYPE_CHECKING:
     from apigw_cli.gateway.handlers import UpstreamHandler
@@ -17,20 +22,57 @@ if TYPE_CHECKING:
     from apigw_cli.gateway.site import Site
     from apigw_cli.gateway.tls import Secure
     from apigw_cli.integrations.balance import Target
+    from apigw_cli.limits.inflight import InFlight
+    from apigw_cli.snapshot.model import Upstream
 
-MAX_IDLE = 512
-IDLE_NANOSECONDS = 55 * 10**9
+_RETRY_AFTER = (b"Retry-After: 1\r\n",)
+_REFUSALS = {
+    "queue_full": "has all the connections that it may, and all the requests that may wait for one",
+    "queue_timeout": "had no connection to spare in time",
+}
 
 
-def pool_key(target: str, secure: Secure | None) -> str:
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """One worker's part of a pool's limits; times in nanoseconds. `connections` None: no limit."""
+
+    connections: int | None
+    idle: int
+    idle_timeout: int
+    queue: int
+    queue_timeout: int
+
+
+def bounds(upstream: Upstream, among: InFlight) -> Bounds:
+    """This worker's part. Raises InputError where a worker would have no connection."""
+    pool = upstream.pool or model.Pool()
+    total, workers = pool.connections, among.workers
+    if total is not None and total < workers:
+        message = f"upstreams.{upstream.name}.pool.connections is {total}, fewer than the {workers} workers"
+        raise InputError(message, hint="each worker has connections of its own: allow more, or start fewer workers")
+    return Bounds(
+        None if total is None else share(total, among.worker, workers),
+        pool.idle,
+        int(pool.idle_timeout * 1e9),
+        share(pool.queue, among.worker, workers),
+        int(pool.queue_timeout * 1e9),
+    )
+
+
+def pool_key(upstream: str, target: str, secure: Secure | None) -> str:
     """What a pool is known by: requests with other TLS settings never get its connections."""
-    return f"{target} {secure.fingerprint}" if secure is not None and target.startswith("https:") else target
+    key = f"{upstream} {target}"
+    return f"{key} {secure.fingerprint}" if secure is not None and target.startswith("https:") else key
 
 
 class Pool:
-    """Connections to one target (`http://host:port`). Lives as long as some configuration names the target."""
+    """Connections to one target (`http://host:port`). Lives as long as its upstream names the target.
 
-    def __init__(self, site: Site, target: str, secure: Secure | None = None) -> None:
+    Each connection, from the beginning of connecting to its end, has a slot; a tunnel keeps it. Where no slot is free
+    requests wait. While any does, no connection is idle: `_room` is 0, so that `done` takes its other way.
+    """
+
+    def __init__(self, site: Site, target: str, bounds: Bounds, secure: Secure | None = None) -> None:
         parts = urlsplit(target)
         self.site = site
         self.target = target
@@ -44,6 +86,10 @@ class Pool:
         self.idle: deque[UpstreamConnection] = deque()
         self._connecting: set[asyncio.Task[None]] = set()
         self._retired = False
+        self._bounds = bounds
+        self._slots: Slots[Request] = Slots(bounds.connections, bounds.queue)
+        self._room = bounds.idle  # how many connections may be idle
+        self._idle_timeout = bounds.idle_timeout
 
     def start(self, request: Request) -> None:
         """Send `request` over an idle connection, the most recently used first, or over a new one."""
@@ -57,20 +103,36 @@ class Pool:
                 continue
             upstream.begin(request)
             return
-        self._open(request)
+        if self._slots.take():
+            self._open(request)
+        else:
+            self._queue(request)
 
-    def retry(self, request: Request) -> None:
-        """Send `request` again over a new connection: the kept one turned out to be dead."""
+    def retry(self, request: Request, dead: UpstreamConnection) -> None:
+        """Send `request` again over a new connection, in the slot of the kept one that turned out to be dead."""
+        dead.counted = False
         self._open(request)
 
     def done(self, upstream: UpstreamConnection, reusable: bool) -> None:
         """An exchange has ended; keep its connection if it can take another."""
-        if reusable and not self._retired and len(self.idle) < MAX_IDLE:
+        if reusable and not self._retired and len(self.idle) < self._room:
             upstream.kept = True
-            upstream.idle_until = self.site.now + IDLE_NANOSECONDS
+            upstream.idle_until = self.site.now + self._idle_timeout
             self.idle.append(upstream)
         else:
-            upstream.transport.close()
+            self._part(upstream, reusable)
+
+    def _part(self, upstream: UpstreamConnection, reusable: bool) -> None:
+        """A connection that is not kept: who has waited longest goes on with it, or it ends."""
+        first = self._slots.first()
+        if first is not None and reusable and (first.method in IDEMPOTENT or not upstream.is_stale()):
+            request = self._slots.hand_over()
+            if request is not None:
+                upstream.kept = True
+                self._leave_queue(request)
+                upstream.begin(request)
+                return
+        upstream.transport.close()
 
     def lost(self, upstream: UpstreamConnection) -> None:
         """An idle connection was closed by the other side."""
@@ -78,6 +140,69 @@ class Pool:
             self.idle.remove(upstream)
         except ValueError:
             pass
+
+    # --- slots
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """Connections, and requests that wait for one."""
+        return self._slots.taken, len(self._slots.waiting)
+
+    def apply(self, bounds: Bounds) -> None:
+        """Other bounds from now on; what is too much ends as soon as it is idle."""
+        if bounds == self._bounds:
+            return
+        self._bounds = bounds
+        self._idle_timeout = bounds.idle_timeout
+        for request in self._slots.resize(bounds.connections, bounds.queue):
+            self._open_for(request)
+        self._settle_room()
+        surplus = self._slots.taken - bounds.connections if bounds.connections is not None else 0
+        while self.idle and (len(self.idle) > self._room or surplus > 0):
+            self.idle.popleft().transport.close()
+            surplus -= 1
+
+    def freed(self) -> None:
+        """A connection has ended, or could not be made."""
+        request = self._slots.release()
+        if request is not None:
+            self._open_for(request)
+
+    def forget(self, request: Request) -> None:
+        """`request` waits no more."""
+        self._slots.forget(request)
+        self._settle_room()
+
+    def refuse(self, request: Request, reason: str) -> None:
+        """There is no connection for `request`: another target has one, or the answer is 503."""
+        handler = cast("UpstreamHandler", request.handler)
+        if not handler.again(request, "connect"):
+            message = f"upstream {handler.name} {_REFUSALS[reason]}"
+            request.connection.answer(request, 503, message, _RETRY_AFTER, reason)
+
+    def _queue(self, request: Request) -> None:
+        if not self._slots.wait(request):
+            self.refuse(request, "queue_full")
+            return
+        self._room = 0
+        handler = cast("UpstreamHandler", request.handler)
+        request.sink = Queued(self, request)
+        until = self.site.clock() + self._bounds.queue_timeout
+        request.connection.deadline = min(until, request.started + handler.total)
+
+    def _leave_queue(self, request: Request) -> None:
+        """Its turn has come: from now on its upstream's time runs."""
+        self._settle_room()
+        request.sink = None
+        request.connection.hold(False)
+        request.connection.deadline = cast("UpstreamHandler", request.handler).begin_deadline(request)
+
+    def _open_for(self, request: Request) -> None:
+        self._leave_queue(request)
+        self._open(request)
+
+    def _settle_room(self) -> None:
+        self._room = 0 if self._slots.waiting or self._slots.over else self._bounds.idle
 
     def sweep(self, now: int) -> None:
         """Close what has been idle too long; the oldest stand first."""
@@ -109,13 +234,13 @@ class Pool:
                     lambda: UpstreamConnection(self), self.host, self.port, **self._tls()
                 )
         except TimeoutError:
-            self._unreachable(request, target, "did not accept a connection in time")
+            self._failed(request, target, "did not accept a connection in time")
         except ssl.SSLCertVerificationError as error:
-            self._unreachable(request, target, f"did not prove who it is: {error.verify_message}")
+            self._failed(request, target, f"did not prove who it is: {error.verify_message}")
         except ssl.SSLError as error:
-            self._unreachable(request, target, f"failed in the TLS handshake: {error.reason}")
+            self._failed(request, target, f"failed in the TLS handshake: {error.reason}")
         except (OSError, UnicodeError) as error:
-            self._unreachable(request, target, f"is not reachable: {getattr(error, 'strerror', None) or error}")
+            self._failed(request, target, f"is not reachable: {getattr(error, 'strerror', None) or error}")
         else:
             self._connected(request, target, upstream)
 
@@ -125,12 +250,21 @@ class Pool:
         return {"ssl": self._secure.context, "server_hostname": self._secure.server_name or self.host}
 
     def _connected(self, request: Request, target: Target, upstream: UpstreamConnection) -> None:
-        if request.answered or request.target is not target:  # it left, or went elsewhere, while we were connecting
-            self.done(upstream, reusable=True)
-        elif upstream.transport.is_closing():
+        if upstream.is_lost:
+            self.freed()
+        else:
+            upstream.counted = True
+        gone = request.answered or request.target is not target  # while we were connecting
+        if upstream.transport.is_closing():
             self._unreachable(request, target, "closed the connection at once")
+        elif gone:
+            self.done(upstream, reusable=True)
         else:
             upstream.begin(request)
+
+    def _failed(self, request: Request, target: Target, why: str) -> None:
+        self.freed()
+        self._unreachable(request, target, why)
 
     def _unreachable(self, request: Request, target: Target, why: str) -> None:
         if request.answered or request.target is not target:

@@ -90,6 +90,7 @@ def _upstream(upstream: Upstream) -> dict[str, Any]:
         **({"retries": msgspec.to_builtins(upstream.retries)} if upstream.retries else {}),
         **({"when_all_out": "refuse"} if upstream.refuse else {}),
         **({"slow_start": upstream.slow_start} if upstream.slow_start else {}),
+        **({"pool": msgspec.to_builtins(upstream.pool)} if upstream.pool else {}),
         **({"health": msgspec.to_builtins(upstream.health)} if upstream.health else {}),
     }
 

@@ -25,6 +25,7 @@ class InFlight:
         self._words = memory.words
         self._own = (1 + worker) * _LINE
         workers, self.maximum = self._words[0], self._words[1]
+        self.worker, self.workers = worker, workers
         self.alone = workers == 1
         if not 0 <= worker < workers:
             raise ValueError(f"worker {worker} is none of {workers}")

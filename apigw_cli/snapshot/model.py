@@ -124,6 +124,16 @@ class Retries(msgspec.Struct, frozen=True, omit_defaults=True):
         return self.on or RETRIED
 
 
+class Pool(msgspec.Struct, frozen=True):
+    """Connections to each target: at most `connections` and `queue` over all workers, `idle` in each. Seconds."""
+
+    connections: int | None = None
+    idle: int = 512
+    idle_timeout: float = 55.0
+    queue: int = 1000
+    queue_timeout: float = 1.0
+
+
 class Upstream(msgspec.Struct, frozen=True, omit_defaults=True):
     """Servers that answer for routes. `targets` are base URLs (scheme://host:port); `balance` picks among them.
 
@@ -145,6 +155,7 @@ class Upstream(msgspec.Struct, frozen=True, omit_defaults=True):
     tls: UpstreamTls = msgspec.field(default_factory=UpstreamTls)
     refuse: bool = False  # requests while every target is out
     slow_start: float | None = None  # seconds
+    pool: Pool | None = None  # None: the defaults
 
 
 class Proxy(msgspec.Struct, frozen=True):

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from msgspec import UNSET, UnsetType
 
 from apigw_cli.config.located import Located
-from apigw_cli.config.model import Config, TargetConfig, UpstreamConfig
+from apigw_cli.config.model import Config, PoolConfig, TargetConfig, UpstreamConfig
 from apigw_cli.config.reference import SecretReference
 from apigw_cli.errors import InputError
 from apigw_cli.openapi import operations as openapi
@@ -48,6 +48,7 @@ class Surroundings:
                 self._tls(upstream, targets, at),
                 upstream.when_all_out == "refuse",
                 None if upstream.slow_start is None else float(upstream.slow_start),
+                _pool(upstream.pool),
             )
             written = openapi.mapping(openapi.mapping(self.config.data.get("upstreams")).get(name))
             for key in written:
@@ -155,6 +156,18 @@ def _health(upstream: UpstreamConfig) -> model.HealthCheck | None:
 def _eject(upstream: UpstreamConfig) -> model.Eject | None:
     eject = upstream.eject
     return model.Eject(eject.after, float(eject.first), float(eject.longest)) if eject is not None else None
+
+
+def _pool(pool: PoolConfig) -> model.Pool | None:
+    usual = model.Pool()
+    found = model.Pool(
+        pool.connections,
+        pool.idle,
+        float(pool.idle_timeout),
+        usual.queue if pool.queue is None else pool.queue,
+        usual.queue_timeout if pool.queue_timeout is None else float(pool.queue_timeout),
+    )
+    return None if found == usual else found
 
 
 def _weights(upstream: UpstreamConfig) -> tuple[int, ...]:

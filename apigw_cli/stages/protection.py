@@ -14,7 +14,7 @@ import msgspec
 
 from apigw_cli.policies.auth.compare import differences
 from apigw_cli.policies.interface import Change, Policy, instance
-from apigw_cli.snapshot.model import HttpIntegration, MockIntegration, Route, Snapshot, Upstream
+from apigw_cli.snapshot.model import HttpIntegration, MockIntegration, Pool, Route, Snapshot, Upstream
 from apigw_cli.stages.contract.view import template
 from apigw_cli.stages.deployments import Deployment
 from apigw_cli.stages.finding import Axis, Finding, Level, Side, Spot
@@ -393,6 +393,8 @@ def _settings(before: Upstream, after: Upstream) -> Iterator[tuple[str, str, str
     if before.refuse != after.refuse:
         words = {False: "try", True: "refuse"}
         yield "when_all_out", words[before.refuse], words[after.refuse]
+    if before.pool != after.pool:
+        yield "pool", _pool(before), _pool(after)
     if before.slow_start != after.slow_start:
         yield "slow_start", _seconds(before.slow_start), _seconds(after.slow_start)
     if before.retries != after.retries:  # never of what could do harm twice, so for clients nothing changes
@@ -401,6 +403,14 @@ def _settings(before: Upstream, after: Upstream) -> Iterator[tuple[str, str, str
 
 def _seconds(seconds: float | None) -> str:
     return f"{seconds:g} s" if seconds else "none"
+
+
+def _pool(upstream: Upstream) -> str:
+    pool = upstream.pool or Pool()
+    idle = f"{pool.idle} idle for {pool.idle_timeout:g} s"
+    if pool.connections is None:
+        return idle
+    return f"{pool.connections} connections, {idle}, {pool.queue} waiting for {pool.queue_timeout:g} s"
 
 
 def _weights(upstream: Upstream) -> str:

@@ -212,12 +212,12 @@ def test_pools_live_as_long_as_their_target_is_named(recorder: Recorder) -> None
             target = f"http://127.0.0.1:{recorder.port}"
             await site.serve(snapshot(target))
             await beside(lambda: get(site.port, "/up"))
-            pool = site.worker.site.pools[target]
+            pool = site.worker.site.pools[f"up {target}"]
             await site.serve(snapshot(target))
-            assert site.worker.site.pools[target] is pool
+            assert site.worker.site.pools[f"up {target}"] is pool
             assert len(pool.idle) == 1
             await site.serve(snapshot("http://127.0.0.1:9"))
-            assert target not in site.worker.site.pools
+            assert list(site.worker.site.pools) == ["up http://127.0.0.1:9"]
             assert not pool.idle
 
     run(test())

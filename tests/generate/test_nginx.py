@@ -227,6 +227,7 @@ def test_an_upstream_in_trouble(build: Build) -> None:
     [
         ("timeout: {idle: 2s}", "nginx has one timeout for the first byte and all others: idle (2 s) is left out"),
         ("retries: {on: [connect]}", "nginx does not tell a server that was not reached from one that hung up"),
+        ("pool: {connections: 9}", "nginx has a queue only in its commercial edition"),
         ("slow_start: 10s", "nginx has slow_start (10 s) only in its commercial edition"),
         ("eject: {}, when_all_out: refuse", "nginx answers 502, not 503, while every server is out"),
     ],
@@ -247,6 +248,14 @@ def test_what_nginx_cannot_do_for_an_upstream_is_said(build: Build, settings: st
 def test_what_is_tried_again(build: Build, on: str, line: str) -> None:
     config = CONFIG.replace("balance: least_outstanding", f"retries: {{on: {on}}}")
     assert line in Configuration(build(config, shop=SHOP, keys="{}"), "8080").text()
+
+
+def test_connections_to_a_target(build: Build) -> None:
+    config = CONFIG.replace("balance: least_outstanding", "pool: {connections: 9, idle: 3, idle_timeout: 2s}")
+    written = Configuration(build(config, shop=SHOP, keys="{}"), "8080").text()
+    assert "server 127.0.0.1:1 max_fails=0 max_conns=9;" in written
+    assert "keepalive 3;" in written
+    assert "keepalive_timeout 2000ms;" in written
 
 
 def test_the_same_snapshot_gives_the_same_file(build: Build) -> None:

@@ -63,8 +63,23 @@ class Upstreams:
         fails, weights = _fails(upstream), upstream.weights or (1,) * len(upstream.targets)
         for target, weight in zip(upstream.targets, weights, strict=True):
             share = f" weight={weight}" if weight > 1 else ""
-            body.append(f"server {quoted(server(target))}{share} {fails};")
-        return Block(f"upstream {name}", [*body, f"keepalive {KEEPALIVE};"])
+            body.append(f"server {quoted(server(target))}{share} {fails}{_most(upstream)};")
+        return Block(f"upstream {name}", [*body, *_kept(upstream)])
+
+
+def _most(upstream: Upstream) -> str:
+    """With a `zone`, `max_conns` holds over all of nginx's workers."""
+    pool = upstream.pool
+    return f" max_conns={pool.connections}" if pool is not None and pool.connections is not None else ""
+
+
+def _kept(upstream: Upstream) -> list[str]:
+    pool = upstream.pool
+    if pool is None:
+        return [f"keepalive {KEEPALIVE};"]
+    if not pool.idle:
+        return []
+    return [f"keepalive {pool.idle};", f"keepalive_timeout {milliseconds(pool.idle_timeout)};"]
 
 
 def _method(upstream: Upstream) -> str | None:
@@ -155,6 +170,8 @@ def gaps(upstream: Upstream) -> Iterator[str]:
             yield "nginx does not tell a server that was not reached from one that hung up: both are retried"
     if upstream.refuse:
         yield "nginx answers 502, not 503, while every server is out, and never takes out an only one"
+    if upstream.pool is not None and upstream.pool.connections is not None:
+        yield "nginx has a queue only in its commercial edition: it answers 502 at once beyond max_conns"
     if upstream.slow_start:
         yield f"nginx has slow_start ({upstream.slow_start:g} s) only in its commercial edition: it is left out"
     if upstream.health is not None:
