@@ -6,7 +6,8 @@
 
 No task, future or coroutine is made for a request, but where a step has to wait. A request is done when it is both
 `answered` and `complete` (read to its end); whichever comes second takes the next one from the queue. While a
-request waits in the queue the socket is not read, so a client that pipelines fills its own buffers, not ours.
+request waits in the queue the socket is not read, and of what one read brought only a slice is taken for requests
+(`Reader`), so a client that pipelines fills its own buffers, not ours.
 """
 
 from __future__ import annotations
@@ -106,6 +107,7 @@ class ClientConnection(Reader):
 
     def connection_lost(self, error: Exception | None) -> None:
         self.deaf = True
+        self._unread = b""
         self._queue.clear()
         self.site.connections.discard(self)
         if self.active is not None and not self.active.answered:
@@ -457,16 +459,16 @@ class ClientConnection(Reader):
         if not request.keep_alive:
             self._close(request)
             return
-        early, self._early = bytes(self._early), bytearray()
+        self._unread, self._early = bytes(self._early) + self._unread, bytearray()
         self.deaf = False
         self._take_next()
         self.flow()
-        if early:
-            self.data_received(early)
+        self.read_on()
 
     def switch(self, request: Request, upstream: asyncio.Transport, answer: bytes, rest: bytes) -> None:
         """The upstream agreed: write its answer and let the bytes of both pass. `rest` came behind the answer."""
-        early, self._early = bytes(self._early), bytearray()
+        early, self._early = bytes(self._early) + self._unread, bytearray()
+        self._unread = b""
         request.answered = True
         self._leave_those_in_flight(request)
         self.handshake = self.active = None
@@ -530,6 +532,15 @@ class ClientConnection(Reader):
             self.transport.write_eof()  # TLS knows no half of an end: there the client closes, or the deadline does
         self.flow()
 
+    def is_full(self) -> bool:
+        return self._reading_paused or self.transport.is_closing()
+
+    def read_on(self) -> None:
+        """What was left comes first; only then is the socket read again."""
+        super().read_on()
+        if not self._unread and not self.is_full():
+            self.transport.resume_reading()
+
     def hold(self, held: bool) -> None:
         """The upstream takes no more of the body (or does again)."""
         self._held = held
@@ -545,6 +556,11 @@ class ClientConnection(Reader):
             self._reading_paused = full
             if full:
                 self.transport.pause_reading()
+                return
+            if self.read_deadline:  # the rest of a head could not come while we did not read
+                self.read_deadline = self.site.now + self.site.table.limits.header
+            if self._unread:
+                self.site.loop.call_soon(self.read_on)
             else:
                 self.transport.resume_reading()
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from apigw_cli.gateway.site import Site
 
 _BETWEEN, _HEAD, _BODY = range(3)
+_SLICE = 4096  # bytes
 _monotonic = time.monotonic_ns
 
 
@@ -38,6 +39,7 @@ class Reader(asyncio.Protocol):
         "_repeating",
         "_starts",
         "_state",
+        "_unread",
         "_url",
         "client_ip",
         "deaf",
@@ -69,6 +71,7 @@ class Reader(asyncio.Protocol):
         self._repeated: Repeated | None = None  # the header lines that may come again
         self._starts = False  # `_data` begins where a message does
         self._last = False
+        self._unread = b""  # what came while too much else waited
 
     def opened(self, request: Request) -> None:
         """A head is complete."""
@@ -94,6 +97,44 @@ class Reader(asyncio.Protocol):
         known = self._repeated
         if known is not None and data.endswith(known.block) and self._takes_again(known, data):
             return
+        if len(data) > _SLICE or self._unread:
+            self._read_in_slices(data)
+        else:
+            self._read(data)
+
+    def _read_in_slices(self, data: bytes) -> None:
+        """Of what one read brings, no more is taken for requests at once than a slice holds, be they ever so small.
+
+        What is left waits until `read_on`. A body whose length is known is taken whole.
+        """
+        if self._unread:
+            self._unread += data
+            return
+        size, at = len(data), 0
+        while at < size:
+            if self.is_full():
+                self._unread = data[at:]
+                return
+            end = size if self._is_body(size - at) else at + _SLICE
+            self._read(data[at:end])
+            at = end
+
+    def _is_body(self, size: int) -> bool:
+        """Whether so many bytes that come now belong to the body that is being read."""
+        request = self.parsing
+        return self._state == _BODY and not request.chunked and bool(request.length - request.bytes_in >= size)
+
+    def read_on(self) -> None:
+        """Take what was left of an earlier read, as far as that may be now."""
+        data, self._unread = self._unread, b""
+        if data:
+            self._read_in_slices(data)
+
+    def is_full(self) -> bool:
+        """Whether nothing more is to be read for now."""
+        return False
+
+    def _read(self, data: bytes) -> None:
         if self.deaf:
             self.diverted(data)
             return

@@ -153,9 +153,8 @@ Behaviour = Callable[[Recorder, _Stream, Received], bool]
 
 def _echo(_: Recorder, stream: _Stream, request: Received) -> bool:
     body = json.dumps({"method": request.method, "url": request.url, "size": len(request.body)}).encode()
-    stream.send(b"HTTP/1.1 200 OK\r\nX-Upstream: recorder\r\nContent-Length: %d\r\n\r\n" % len(body))
-    if request.method != "HEAD":
-        stream.send(body)
+    head = b"HTTP/1.1 200 OK\r\nX-Upstream: recorder\r\nContent-Length: %d\r\n\r\n" % len(body)
+    stream.send(head if request.method == "HEAD" else head + body)  # at once: Nagle would hold the second part
     return True
 
 
