@@ -21,11 +21,13 @@ from apigw_cli.cli.generate import generate
 from apigw_cli.cli.help import GroupedCommands
 from apigw_cli.cli.history import history
 from apigw_cli.cli.init import init
+from apigw_cli.cli.keys import keys
 from apigw_cli.cli.lint import lint
 from apigw_cli.cli.promote import promote
 from apigw_cli.cli.rollback import rollback
 from apigw_cli.cli.routes import routes
 from apigw_cli.cli.serve import serve
+from apigw_cli.cli.token import token
 from apigw_cli.cli.top import top
 from apigw_cli.cli.upstream import upstream
 from apigw_cli.errors import ApigwError, Exit
@@ -91,6 +93,10 @@ COMMANDS: dict[str, list[tuple[Callable[..., None], str]]] = {
 for _group, _commands in COMMANDS.items():
     for _command, _example in _commands:
         app.command(_command.__name__, rich_help_panel=_group, epilog=f"Example: {_example}")(_command)
+
+
+for _commands_of in (keys, token):
+    app.add_typer(_commands_of, rich_help_panel="Credentials")
 
 
 def main() -> None:

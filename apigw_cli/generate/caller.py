@@ -33,7 +33,7 @@ class Verdict:
 
     holds: bool
     text: str
-    status: int = 0
+    status: int | None = None
 
 
 class _Exchange:

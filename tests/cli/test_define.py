@@ -127,7 +127,7 @@ def test_explain_as_json_holds_no_key(target: str, capsys: Captured) -> None:
     assert "demo-alice" not in shown
     assert data["outcome"] == ("match" if code == Exit.OK else "not_found")
     if code == Exit.OK:
-        assert data["steps"][0]["verdict"] == {"holds": True, "text": 'key "alice"'}
+        assert data["steps"][0]["verdict"] == {"holds": True, "text": 'key "alice"', "status": None}
         assert data["steps"][1]["source"]["place"] == {"file": "apigw.yaml", "line": 12, "column": 19}
 
 
