@@ -55,6 +55,8 @@ def lint(
     check_upstreams: Annotated[
         bool, typer.Option("--check-upstreams", help="Also connect to the upstreams' targets, 2 s each at most.")
     ] = False,
+    workers: Annotated[int, typer.Option(metavar="N", help="Lint several files in so many processes.")] = 1,
+    cache: Annotated[bool, typer.Option(help="Take the findings of unchanged files from the last run.")] = True,
     fix: Annotated[bool, typer.Option("--fix", help="Mend what can safely be mended, then report the rest.")] = False,
     fix_dry_run: Annotated[
         bool, typer.Option("--fix-dry-run", help="Print what --fix would change, as a diff; exit 3 if anything.")
@@ -88,7 +90,8 @@ def lint(
         terminal.out(explained(explain))
         return
     from apigw_cli.lint.model import Severity
-    from apigw_cli.lint.run import Options, checked, run
+    from apigw_cli.lint.options import Options, checked
+    from apigw_cli.lint.run import run
 
     wanted = lint_output.outputs(formats or [], output)
     options = checked(
@@ -103,6 +106,9 @@ def lint(
             update_baseline,
             target,
             check_upstreams,
+            workers,
+            cache,
+            False,
             fix and not fix_dry_run,
             fix_dry_run,
         )

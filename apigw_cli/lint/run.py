@@ -5,48 +5,28 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
 from apigw_cli.config import project as projects
-from apigw_cli.errors import InputError, UsageError
-from apigw_cli.lint import baseline, diagnostics, ignores, ruleset, upstreams
+from apigw_cli.errors import InputError
+from apigw_cli.lint import baseline, diagnostics, ignores, ruleset
 from apigw_cli.lint.engine import Collector
 from apigw_cli.lint.files import absolute
 from apigw_cli.lint.fix.fixes import fix_of
 from apigw_cli.lint.fix.run import FixedFile, fix_file
 from apigw_cli.lint.ignores import Mark
 from apigw_cli.lint.model import Finding, Severity
+from apigw_cli.lint.options import Options, Settings, settings_of
+from apigw_cli.lint.pool import lint_all
 from apigw_cli.lint.registry import ALWAYS, BY_ID
 from apigw_cli.lint.report import Report
-from apigw_cli.lint.targets import registry as targets
-from apigw_cli.lint.work import Linted, Settings, lint_configuration, lint_path, lint_specification
+from apigw_cli.lint.work import Linted, lint_configuration, lint_specification
 from apigw_cli.openapi.document import Document, Library
 from apigw_cli.openapi.reading import URL, collection_paused
 
 Progress = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What `apigw lint` was asked. No paths: the configuration, its stages and their specifications.
-
-    `baseline`: only findings that are not in this file count; with `update_baseline` it is written instead.
-    """
-
-    paths: tuple[str, ...] = ()
-    config: Path | None = None
-    ruleset: str = ruleset.DEFAULT
-    full: bool = False
-    fail_severity: Severity = Severity.ERROR
-    max_warnings: int | None = None
-    baseline: Path | None = None
-    update_baseline: bool = False
-    target: str = ""
-    check_upstreams: bool = False
-    fix: bool = False
-    fix_dry_run: bool = False
 
 
 def run(options: Options, progress: Progress = lambda _: None) -> Report:
@@ -56,7 +36,7 @@ def run(options: Options, progress: Progress = lambda _: None) -> Report:
     a ruleset's name.
     """
     began = time.perf_counter()
-    job = _Job(options, _settings(options), progress)
+    job = _Job(options, settings_of(options), progress)
     with collection_paused():
         if options.paths:
             job.lint_paths()
@@ -70,15 +50,6 @@ def run(options: Options, progress: Progress = lambda _: None) -> Report:
             file.write()
         report = replace(run(replace(options, fix=False), progress), fixed=report.fixed)
     return replace(report, seconds=time.perf_counter() - began)
-
-
-def _settings(options: Options) -> Settings:
-    rules = dict(ruleset.load(options.ruleset))
-    if options.target:
-        rules = targets.rules_of(options.target) | rules
-    if options.check_upstreams:
-        rules[upstreams.UNREACHABLE.id] = upstreams.UNREACHABLE.severity
-    return Settings(rules, options.full)
 
 
 class _Job:
@@ -97,9 +68,8 @@ class _Job:
         self.progress(f"compiling {file}")
         linted, lint = lint_configuration(file, self.settings)
         self.units.append(linted)
-        for document in lint.documents():
-            self.progress(f"linting {document.label}")
-            self.units.append(lint_specification(document, lint.library, self.settings))
+        names = [document.name for document in lint.documents()]
+        self.units += lint_all(names, lint.library, self.settings, self.options, self.progress)
         broken = lint.with_paths(Collector(self.settings.ruleset, list(lint.broken)).findings())
         self.units.append(Linted(tuple(broken), tuple(map(os.path.relpath, lint.files))))
         self._note(lint.library)
@@ -107,9 +77,8 @@ class _Job:
 
     def lint_paths(self) -> None:
         library = Library(Path.cwd())
-        for name in dict.fromkeys(_name(path, library) for path in self.options.paths):
-            self.progress(f"linting {name}")
-            self.units.append(lint_path(name, library, self.settings))
+        names = dict.fromkeys(_name(path, library) for path in self.options.paths)
+        self.units += lint_all(names, library, self.settings, self.options, self.progress)
         self._note(library)
 
     def _note(self, library: Library) -> None:
@@ -226,14 +195,3 @@ def _name(path: str, library: Library) -> str:
     if not Path(path).exists():
         raise InputError(f"no such file: {path}", hint="name specifications, an apigw.yaml or stage files")
     return library.name_of(Path(path))
-
-
-def checked(options: Options) -> Options:
-    """The options as they are run. Raises UsageError where they contradict each other."""
-    if options.max_warnings is not None and options.max_warnings < 0:
-        raise UsageError("--max-warnings takes a number from 0")
-    if options.update_baseline and (options.fix or options.fix_dry_run):
-        raise UsageError("--update-baseline and --fix are two steps", hint="fix first, then write the baseline")
-    if options.update_baseline and options.baseline is None:
-        return replace(options, baseline=Path(baseline.DEFAULT))
-    return options

@@ -6,18 +6,19 @@ A unit knows nothing of the others, so units may run in any order and in other p
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from apigw_cli.errors import InputError, Place
 from apigw_cli.lint import diagnostics, ignores
 from apigw_cli.lint.configuration import ConfigurationLint
-from apigw_cli.lint.engine import Collector, Ruleset, lint_document
+from apigw_cli.lint.engine import Collector, lint_document
 from apigw_cli.lint.ignores import Mark
 from apigw_cli.lint.model import Finding
+from apigw_cli.lint.options import Settings
 from apigw_cli.openapi.document import Document, Library
-from apigw_cli.openapi.reading import URL
+from apigw_cli.openapi.reading import MISSING, URL, digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +29,7 @@ class Linted:
     files: tuple[str, ...]
     marks: tuple[Mark, ...] = ()
     lines: dict[Place, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What every unit of a run has in common."""
-
-    ruleset: Ruleset
-    full: bool = False
+    depends: tuple[tuple[str, str], ...] = ()  # every file that took part and its digest; none: never cached
 
 
 def lint_path(name: str, library: Library, settings: Settings) -> Linted:
@@ -74,7 +68,19 @@ def lint_specification(document: Document, library: Library, settings: Settings)
     met = [library.documents[name] for name in sorted(library.touched) if name in library.documents]
     if document not in met:
         met.append(document)
-    return _linted(tuple(collector.findings()), met)
+    return replace(_linted(tuple(collector.findings()), met), depends=tuple(_depends(library)))
+
+
+def _depends(library: Library) -> Iterator[tuple[str, str]]:
+    """What was asked for and what was there, if all of it can be looked up again: no URLs, nothing unreadable."""
+    found = []
+    for name in sorted(library.touched):
+        document = library.documents.get(name)
+        path = library.root / name if library.root is not None else Path(name)
+        if URL.match(name) or (document is None and path.exists()) or (document is not None and not path.is_file()):
+            return
+        found.append((os.path.normpath(path.absolute()), digest(document.text or "") if document else MISSING))
+    yield from found
 
 
 def lint_configuration(file: Path, settings: Settings, stage: str | None = None) -> tuple[Linted, ConfigurationLint]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gc
+import hashlib
 import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +90,33 @@ def collection_paused() -> Iterator[None]:
             gc.enable()
 
 
+MISSING = "missing"  # in place of a digest
+_observer: ContextVar[dict[str, str] | None] = ContextVar("observer", default=None)
+
+
+def digest(text: str) -> str:
+    """The SHA-256 of a text."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@contextmanager
+def observed() -> Iterator[dict[str, str]]:
+    """Every file and URL that is read inside, with the digest of its text."""
+    files: dict[str, str] = {}
+    token = _observer.set(files)
+    try:
+        yield files
+    finally:
+        _observer.reset(token)
+
+
+def _seen(name: str, text: str) -> str:
+    files = _observer.get()
+    if files is not None:
+        files[name] = digest(text)
+    return text
+
+
 def read_text(path: Path, label: str, asked_at: Place | None = None) -> str:
     """A file's text. Raises InputError where there is none, or it is too large or not UTF-8."""
     try:
@@ -95,7 +124,7 @@ def read_text(path: Path, label: str, asked_at: Place | None = None) -> str:
             data = stream.read(MAX_BYTES + 1)  # bounded also where the name is a pipe or a device
         if len(data) > MAX_BYTES:
             raise InputError(f"{label} is larger than {MAX_BYTES >> 20} MiB", place=asked_at or Place(label))
-        return data.decode("utf-8-sig")
+        return _seen(str(path), data.decode("utf-8-sig"))
     except FileNotFoundError:
         raise InputError(f"no such file: {label}", place=asked_at) from None
     except UnicodeDecodeError as error:
@@ -123,7 +152,7 @@ def fetch(url: str, asked_at: Place | None) -> str:
                     raise InputError(f"{url} is larger than {MAX_BYTES >> 20} MiB", place=asked_at)
                 if time.monotonic() > deadline:
                     raise InputError(f"{url} takes longer than {FETCH_SECONDS} s to fetch", place=asked_at)
-            return body.decode("utf-8-sig")
+            return _seen(url, body.decode("utf-8-sig"))
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         what = str(error) or type(error).__name__
         raise InputError(f"cannot fetch {url}: {what}", place=asked_at) from None

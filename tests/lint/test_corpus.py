@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from apigw_cli.lint.run import Options, run
+from apigw_cli.lint.options import Options
+from apigw_cli.lint.run import run
 
 FILES = [
     "asana.yaml",

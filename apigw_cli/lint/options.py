@@ -1,0 +1,72 @@
+"""What `apigw lint` is asked, and what of it every unit of work needs."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from apigw_cli.errors import UsageError
+from apigw_cli.lint import baseline, ruleset, upstreams
+from apigw_cli.lint.engine import Ruleset
+from apigw_cli.lint.model import Severity
+from apigw_cli.lint.targets import registry as targets
+from apigw_cli.openapi.reading import observed
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What `apigw lint` was asked. No paths: the configuration, its stages and their specifications.
+
+    `baseline`: only findings that are not in this file count; with `update_baseline` it is written instead.
+    """
+
+    paths: tuple[str, ...] = ()
+    config: Path | None = None
+    ruleset: str = ruleset.DEFAULT
+    full: bool = False
+    fail_severity: Severity = Severity.ERROR
+    max_warnings: int | None = None
+    baseline: Path | None = None
+    update_baseline: bool = False
+    target: str = ""
+    check_upstreams: bool = False
+    workers: int = 1
+    cache: bool = True
+    timings: bool = False
+    fix: bool = False
+    fix_dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What every unit of a run has in common. `digest` stands for all of it that a finding depends on."""
+
+    ruleset: Ruleset
+    full: bool = False
+    digest: str = ""
+
+
+def settings_of(options: Options) -> Settings:
+    """Load what the options name. Raises InputError or UsageError for a ruleset or target that cannot be used."""
+    with observed() as files:
+        rules = dict(ruleset.load(options.ruleset))
+    if options.target:
+        rules = targets.rules_of(options.target) | rules
+    if options.check_upstreams:
+        rules[upstreams.UNREACHABLE.id] = upstreams.UNREACHABLE.severity
+    parts = (options.ruleset, options.target, options.full, options.check_upstreams, sorted(files.items()))
+    return Settings(rules, options.full, hashlib.sha256(repr(parts).encode("utf-8", "replace")).hexdigest())
+
+
+def checked(options: Options) -> Options:
+    """The options as they are run. Raises UsageError where they contradict each other."""
+    if options.max_warnings is not None and options.max_warnings < 0:
+        raise UsageError("--max-warnings takes a number from 0")
+    if options.workers < 1:
+        raise UsageError("--workers takes a number from 1")
+    if options.update_baseline and (options.fix or options.fix_dry_run):
+        raise UsageError("--update-baseline and --fix are two steps", hint="fix first, then write the baseline")
+    if options.update_baseline and options.baseline is None:
+        return replace(options, baseline=Path(baseline.DEFAULT))
+    return options
