@@ -120,6 +120,7 @@ def _care(upstream: Upstream) -> str:
     pool = upstream.pool
     if pool is not None and pool.connections is not None:
         parts += [f", at most {pool.connections} connections a target and {pool.queue} waiting"]
+    parts += [f", names looked up every {upstream.dns_refresh:g} s"] if upstream.dns_refresh else []
     parts += [", refused while all targets are out"] if upstream.refuse else []
     parts += [f", slow start of {upstream.slow_start:g} s"] if upstream.slow_start else []
     parts += (

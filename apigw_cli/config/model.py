@@ -155,6 +155,16 @@ class PoolConfig(Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("queue_timeout must be more than nothing")
 
 
+class DnsConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """How the names of targets are looked up."""
+
+    refresh: Annotated[Duration, Meta(description="Between two looks at a name.")] = Duration(30)
+
+    def __post_init__(self) -> None:
+        if self.refresh < 0.1:
+            raise ValueError("refresh must be at least 100ms")
+
+
 class UpstreamTlsConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """How TLS is spoken to https:// targets."""
 
@@ -201,6 +211,7 @@ class UpstreamConfig(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(description="With every target down or ejected. try: ask them all the same. refuse: 503 at once."),
     ] = "try"
     pool: PoolConfig = field(default_factory=PoolConfig)
+    dns: Annotated[DnsConfig | None, Meta(description="How names are looked up. Default: every 30s.")] = None
     slow_start: Annotated[
         Duration | None, Meta(description="A target that comes back gets a share that grows for so long.")
     ] = None

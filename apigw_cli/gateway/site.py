@@ -12,9 +12,10 @@ from bisect import bisect_left
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from apigw_cli.gateway import answers, repeated
+from apigw_cli.gateway import answers, names, repeated
 from apigw_cli.gateway.framing import Malformed, host_of
 from apigw_cli.gateway.metrics import BOUNDS, STREAMS, TUNNELS, UNROUTED, WAITED, WAITING, WorkerCells
+from apigw_cli.gateway.names import Resolve
 from apigw_cli.gateway.upstream_pool import Pool, pool_key
 from apigw_cli.gateway.waiting_room import WaitingRoom
 from apigw_cli.routing.path import normalise
@@ -58,6 +59,7 @@ class Site:
         self.draining = False
         self.authorities = ""  # whose certificates clients may show now (`tls.Listening`)
         self.clock: Callable[[], int] = time.monotonic_ns
+        self.resolve: Resolve = names.system
         self.now = self.clock()  # as of the last tick
         self.room = WaitingRoom(loop, inflight, self.clock)
         self.waiting = self.room.queue

@@ -69,10 +69,12 @@ class UpstreamConnection(asyncio.Protocol):
         "_sent",
         "_trailers",
         "_upgrade",
+        "address",
         "counted",
         "idle_until",
         "is_lost",
         "kept",
+        "leaving",
         "pool",
         "transport",
     )
@@ -88,6 +90,8 @@ class UpstreamConnection(asyncio.Protocol):
         self._paused = False
         self._plain: plain_answer.Plain | None = None  # the last answer's head
         self.kept = False  # it has been idle: the other side may have closed it without our knowing yet
+        self.address = ""  # of its other end, where the target has a name
+        self.leaving = False  # to be closed when it is idle: the name stands for other addresses now
         self.counted = False  # it has one of the pool's slots
         self.is_lost = False
         self._notified = False  # TLS: the other side said that this is its end
@@ -158,6 +162,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self.is_lost = True
+        self.pool.connections.discard(self)
         if self._request is None:
             self.pool.lost(self)
         else:
@@ -440,6 +445,7 @@ class UpstreamConnection(asyncio.Protocol):
         request.sink = self._request = None
         self.resume()
         self.counted = False
+        self.pool.connections.discard(self)
         request.at_end(self.pool.freed)
         request.connection.switch(request, self.transport, answer, rest)
 

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from apigw_cli.errors import InputError
 from apigw_cli.gateway.framing import IDEMPOTENT
+from apigw_cli.gateway.names import Name, is_name
 from apigw_cli.gateway.queueing import Queued
 from apigw_cli.gateway.upstream_connection import UpstreamConnection
 from apigw_cli.integrations.slots import Slots, share
@@ -41,6 +42,7 @@ class Bounds:
     idle_timeout: int
     queue: int
     queue_timeout: int
+    refresh: int
 
 
 def bounds(upstream: Upstream, among: InFlight) -> Bounds:
@@ -56,6 +58,7 @@ def bounds(upstream: Upstream, among: InFlight) -> Bounds:
         int(pool.idle_timeout * 1e9),
         share(pool.queue, among.worker, workers),
         int(pool.queue_timeout * 1e9),
+        int((upstream.dns_refresh or model.DNS_REFRESH) * 1e9),
     )
 
 
@@ -86,6 +89,8 @@ class Pool:
         self.idle: deque[UpstreamConnection] = deque()
         self._connecting: set[asyncio.Task[None]] = set()
         self._retired = False
+        self._name = Name(site, self.host, bounds.refresh, self._leave) if is_name(self.host) else None
+        self.connections: set[UpstreamConnection] = set()  # all that are open, but for tunnels
         self._bounds = bounds
         self._slots: Slots[Request] = Slots(bounds.connections, bounds.queue)
         self._room = bounds.idle  # how many connections may be idle
@@ -115,7 +120,7 @@ class Pool:
 
     def done(self, upstream: UpstreamConnection, reusable: bool) -> None:
         """An exchange has ended; keep its connection if it can take another."""
-        if reusable and not self._retired and len(self.idle) < self._room:
+        if reusable and not upstream.leaving and len(self.idle) < self._room:
             upstream.kept = True
             upstream.idle_until = self.site.now + self._idle_timeout
             self.idle.append(upstream)
@@ -124,8 +129,8 @@ class Pool:
 
     def _part(self, upstream: UpstreamConnection, reusable: bool) -> None:
         """A connection that is not kept: who has waited longest goes on with it, or it ends."""
-        first = self._slots.first()
-        if first is not None and reusable and (first.method in IDEMPOTENT or not upstream.is_stale()):
+        first = self._slots.first() if reusable and not upstream.leaving else None
+        if first is not None and (first.method in IDEMPOTENT or not upstream.is_stale()):
             request = self._slots.hand_over()
             if request is not None:
                 upstream.kept = True
@@ -154,6 +159,8 @@ class Pool:
             return
         self._bounds = bounds
         self._idle_timeout = bounds.idle_timeout
+        if self._name is not None:
+            self._name.refresh = bounds.refresh
         for request in self._slots.resize(bounds.connections, bounds.queue):
             self._open_for(request)
         self._settle_room()
@@ -202,16 +209,28 @@ class Pool:
         self._open(request)
 
     def _settle_room(self) -> None:
-        self._room = 0 if self._slots.waiting or self._slots.over else self._bounds.idle
+        closed = self._retired or self._slots.waiting or self._slots.over
+        self._room = 0 if closed else self._bounds.idle
 
     def sweep(self, now: int) -> None:
-        """Close what has been idle too long; the oldest stand first."""
+        """Close what has been idle too long; the oldest stand first. Look up the name anew, where it is time."""
         while self.idle and self.idle[0].idle_until < now:
             self.idle.popleft().transport.close()
+        if self._name is not None:
+            self._name.tick(now)
+
+    def _leave(self, addresses: frozenset[str]) -> None:
+        """The name does not stand for these addresses any more: end the connections to them when they are idle."""
+        for upstream in [one for one in self.connections if one.address in addresses]:
+            upstream.leaving = True
+            if upstream in self.idle:
+                self.idle.remove(upstream)
+                upstream.transport.close()
 
     def retire(self) -> None:
         """No configuration names the target any more: close what is idle, and what is busy when it is done."""
         self._retired = True
+        self._settle_room()
         while self.idle:
             self.idle.pop().transport.close()
 
@@ -220,6 +239,8 @@ class Pool:
         self.retire()
         for task in self._connecting:
             task.cancel()
+        if self._name is not None:
+            self._name.stop()
 
     def _open(self, request: Request) -> None:
         task = self.site.loop.create_task(self._connect(request))
@@ -230,9 +251,7 @@ class Pool:
         handler, target = cast("UpstreamHandler", request.handler), request.target
         try:
             async with asyncio.timeout(handler.connect_seconds):
-                _, upstream = await self.site.loop.create_connection(
-                    lambda: UpstreamConnection(self), self.host, self.port, **self._tls()
-                )
+                upstream = await self._dial(handler.connect_seconds)
         except TimeoutError:
             self._failed(request, target, "did not accept a connection in time")
         except ssl.SSLCertVerificationError as error:
@@ -244,6 +263,32 @@ class Pool:
         else:
             self._connected(request, target, upstream)
 
+    async def _dial(self, seconds: float) -> UpstreamConnection:
+        """A connection to the first of the name's addresses that takes one. Raises OSError, TimeoutError.
+
+        Each gets half of what is left of `seconds` for it and those after it; the caller sees to the whole.
+        """
+        if self._name is None:
+            return await self._dial_to(self.host)
+        until = self.site.loop.time() + seconds
+        *first, last = await self._name.order()
+        for address in first:
+            try:
+                async with asyncio.timeout((until - self.site.loop.time()) / 2):
+                    return await self._dial_to(address)
+            except (OSError, TimeoutError):
+                self._name.addresses.failed(address)
+        return await self._dial_to(last)
+
+    async def _dial_to(self, address: str) -> UpstreamConnection:
+        _, upstream = await self.site.loop.create_connection(
+            lambda: UpstreamConnection(self), address, self.port, **self._tls()
+        )
+        upstream.address = address
+        if self._name is not None:
+            self._name.addresses.worked(address)
+        return upstream
+
     def _tls(self) -> dict[str, Any]:
         if self._secure is None:
             return {}
@@ -254,6 +299,7 @@ class Pool:
             self.freed()
         else:
             upstream.counted = True
+            self.connections.add(upstream)
         gone = request.answered or request.target is not target  # while we were connecting
         if upstream.transport.is_closing():
             self._unreachable(request, target, "closed the connection at once")

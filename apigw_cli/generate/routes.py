@@ -91,6 +91,7 @@ def _upstream(upstream: Upstream) -> dict[str, Any]:
         **({"when_all_out": "refuse"} if upstream.refuse else {}),
         **({"slow_start": upstream.slow_start} if upstream.slow_start else {}),
         **({"pool": msgspec.to_builtins(upstream.pool)} if upstream.pool else {}),
+        **({"dns": {"refresh": upstream.dns_refresh}} if upstream.dns_refresh else {}),
         **({"health": msgspec.to_builtins(upstream.health)} if upstream.health else {}),
     }
 

@@ -14,6 +14,7 @@ import msgspec
 from apigw_cli.snapshot.schemes import Scheme
 
 FORMAT = 1
+DNS_REFRESH = 30.0  # seconds between two looks at a target's name where nothing else is written
 RETRIED = ("connect", "closed")  # what is tried again where nothing else is written
 
 
@@ -156,6 +157,7 @@ class Upstream(msgspec.Struct, frozen=True, omit_defaults=True):
     refuse: bool = False  # requests while every target is out
     slow_start: float | None = None  # seconds
     pool: Pool | None = None  # None: the defaults
+    dns_refresh: float | None = None  # seconds; None: the default
 
 
 class Proxy(msgspec.Struct, frozen=True):

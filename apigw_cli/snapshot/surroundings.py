@@ -49,6 +49,7 @@ class Surroundings:
                 upstream.when_all_out == "refuse",
                 None if upstream.slow_start is None else float(upstream.slow_start),
                 _pool(upstream.pool),
+                self._dns(upstream, targets, at),
             )
             written = openapi.mapping(openapi.mapping(self.config.data.get("upstreams")).get(name))
             for key in written:
@@ -72,6 +73,14 @@ class Surroundings:
             for name, reference in (("ca", tls.ca), ("certificate", tls.certificate), ("key", tls.key))
         )
         return model.UpstreamTls(tls.verify, ca, tls.server_name or "", certificate, key)
+
+    def _dns(self, upstream: UpstreamConfig, targets: tuple[str, ...], at: Steps) -> float | None:
+        if upstream.dns is None:
+            return None
+        if all(_is_address(target) for target in targets):
+            self._wrong("dns has no effect: every target is an address", (*at, "dns"))
+        refresh = float(upstream.dns.refresh)
+        return None if refresh == model.DNS_REFRESH else refresh
 
     def _reference(self, reference: SecretReference | None, at: Steps) -> str:
         if reference is None:
@@ -187,6 +196,14 @@ def _retries(upstream: UpstreamConfig) -> model.Retries | None:
         return None
     on = tuple(sorted({str(one) for one in retries.on}))
     return model.Retries(retries.attempts, float(retries.budget), () if set(on) == set(model.RETRIED) else on)
+
+
+def _is_address(target: str) -> bool:
+    try:
+        ipaddress.ip_address(urlsplit(target).hostname or "")
+    except ValueError:
+        return False
+    return True
 
 
 def _target_problem(target: str) -> str | None:

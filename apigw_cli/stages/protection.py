@@ -14,7 +14,7 @@ import msgspec
 
 from apigw_cli.policies.auth.compare import differences
 from apigw_cli.policies.interface import Change, Policy, instance
-from apigw_cli.snapshot.model import HttpIntegration, MockIntegration, Pool, Route, Snapshot, Upstream
+from apigw_cli.snapshot.model import DNS_REFRESH, HttpIntegration, MockIntegration, Pool, Route, Snapshot, Upstream
 from apigw_cli.stages.contract.view import template
 from apigw_cli.stages.deployments import Deployment
 from apigw_cli.stages.finding import Axis, Finding, Level, Side, Spot
@@ -395,6 +395,8 @@ def _settings(before: Upstream, after: Upstream) -> Iterator[tuple[str, str, str
         yield "when_all_out", words[before.refuse], words[after.refuse]
     if before.pool != after.pool:
         yield "pool", _pool(before), _pool(after)
+    if before.dns_refresh != after.dns_refresh:
+        yield "dns.refresh", f"{before.dns_refresh or DNS_REFRESH:g} s", f"{after.dns_refresh or DNS_REFRESH:g} s"
     if before.slow_start != after.slow_start:
         yield "slow_start", _seconds(before.slow_start), _seconds(after.slow_start)
     if before.retries != after.retries:  # never of what could do harm twice, so for clients nothing changes

@@ -18,7 +18,9 @@ Script = Callable[["Scripted", socket.socket, bytes], bool]
 class Scripted:
     """`script` gets server, connection and request (head and body), and returns whether the connection lives on."""
 
-    def __init__(self, script: Script, context: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> None:
+    def __init__(
+        self, script: Script, context: ssl.SSLContext | None = None, host: str = "127.0.0.1", port: int = 0
+    ) -> None:
         self.script = script
         self.requests: list[bytes] = []
         self.connections = 0
@@ -28,7 +30,7 @@ class Scripted:
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._listener = socket.create_server((host, 0), family=family, backlog=512)
+        self._listener = socket.create_server((host, port), family=family, backlog=512)
         self.port: int = self._listener.getsockname()[1]
         self._thread = threading.Thread(target=self._accept, daemon=True)
         self._thread.start()

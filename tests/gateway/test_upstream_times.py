@@ -79,7 +79,7 @@ def times(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
         "half": (then_silent(HALF), PATIENT % "300ms"),
         "chunked": (then_silent(CHUNKED), PATIENT % "300ms"),
         "dripping": (paused(CHUNKED, *[b"1\r\nx\r\n"] * 1000, seconds=0.05), "timeout: {total: 1s, idle: 700ms}"),
-        "events": (paused(EVENTS, b"data: two\n\n", b"", seconds=0.7), PATIENT % "10s"),
+        "events": (paused(EVENTS, b"data: two\n\n", b"", seconds=0.7), PATIENT % "300ms"),
         "large": (
             answer(b"HTTP/1.1 200 OK\r\nContent-Length: 30000000\r\n\r\n" + bytes(30_000_000)),
             PATIENT % "300ms",

@@ -127,6 +127,11 @@ CASES = [
         {("upstream-changed", Level.NEUTRAL, "upstream pets")},
     ),
     (
+        "looking up names",
+        [(CONFIG, '["${pets_url}"]', '["http://pets.test"], dns: {refresh: 5s}')],
+        {("upstream-host-changed", Level.WEAKEN, "upstream pets"), ("upstream-changed", Level.NEUTRAL, "upstream pets")},
+    ),
+    (
         "answered by a mock",
         [(CONFIG, "      createPet:\n", "      createPet:\n        mock: true\n")],
         {("integration-changed", Level.WEAKEN, "createPet")},
