@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from apigw_cli.policies import auth, rate_limit, request_headers
+from apigw_cli.policies import auth, ip, rate_limit, request_headers
 from apigw_cli.policies.interface import Policy
 
-POLICIES: tuple[Policy, ...] = (auth.POLICY, rate_limit.POLICY, request_headers.POLICY)
+POLICIES: tuple[Policy, ...] = (ip.POLICY, auth.POLICY, rate_limit.POLICY, request_headers.POLICY)
 
 BY_NAME: dict[str, Policy] = {policy.name: policy for policy in POLICIES}

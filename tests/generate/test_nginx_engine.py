@@ -250,6 +250,24 @@ EDITS = """, routes: {open: {request_headers: {
   set: {X-Set: 'a "b" $host \\c; {d}', X-Forwarded-For: mine}, add: {X-More: two}, remove: [X-Gone, User-Agent]}}}"""
 
 
+@pytest.mark.parametrize(
+    ("lists", "status"),
+    [
+        ("{allow: [127.0.0.0/8]}", 200),
+        ("{allow: [10.0.0.0/8, '2001:db8::/32', unix]}", 403),
+        ("{deny: [127.0.0.1]}", 403),
+        ("{allow: [127.0.0.0/8], deny: [127.0.0.1]}", 403),
+        ("{deny: [10.0.0.0/8]}", 200),
+    ],
+)
+def test_addresses(build: Build, serve: Serve, upstream: Upstream, lists: str, status: int) -> None:
+    compiled = build(shop_config(upstream.url, more=f", defaults: {{ip: {lists}}}"), shop=SHOP, keys="{}")
+    with serve(compiled) as nginx:
+        answer = nginx.ask("GET", "/v1/open")
+    assert answer.status == status
+    assert status == 200 or json.loads(answer.body) == {"message": "Forbidden"}
+
+
 def test_header_edits(build: Build, serve: Serve, upstream: Upstream) -> None:
     with serve(build(shop_config(upstream.url, more=EDITS), shop=SHOP)) as nginx:
         nginx.ask("GET", "/v1/open", X_Set="theirs", X_More="one", X_Gone="x", User_Agent="y", X_Kept="z")

@@ -20,7 +20,7 @@ from apigw_cli.policies.registry import BY_NAME
 from apigw_cli.snapshot.compiler import Compiled
 from apigw_cli.snapshot.model import HttpIntegration, Listen, Proxy, Route
 
-_EXPRESSED = ("auth", "rate_limit", "request_headers")
+_EXPRESSED = ("ip", "auth", "rate_limit", "request_headers")
 # Ways of nginx that no value in the configuration is about: no warnings, but whoever runs it should know.
 _NOTES = (
     "A path with //, dot-segments or a backslash is refused with 400; apigw brings it into one form first.",
@@ -175,6 +175,7 @@ class Configuration:
             comment(f"{route.method} {route.path}"),
             "internal;",
             f"set $apigw_operation {quoted(f'{route.api}:{self._names.of(route.id, route.operation)}')};",
+            *self._addresses(route, values.get("ip")),
             *auth,
             *self._rate_limit(route, values.get("rate_limit"), caller),
             *self._answer(route, values.get("request_headers")),
@@ -187,6 +188,17 @@ class Configuration:
                 self._gaps.append(of_route(self._compiled, route, name, f"nginx has no {name}: it is left out"))
         if route.method == "TRACE":
             self._gaps.append(Gap("method TRACE", "nginx refuses it by itself", (route.operation,)))
+
+    def _addresses(self, route: Route, value: Any) -> list[str]:
+        """Access lists: the first line that names the address decides."""
+        if value is None:
+            return []
+        message = "nginx looks at addresses after credentials and limits: who fails several gets 401 or 429, not 403"
+        self._gaps.append(of_route(self._compiled, route, "ip", message))
+        names = {"unix": "unix:"}
+        denied = [f"deny {names.get(text, text)};" for text in value.deny]
+        allowed = [f"allow {names.get(text, text)};" for text in value.allow]
+        return [*denied, *allowed, *(["deny all;"] if allowed else [])]
 
     def _auth(self, route: Route, value: Any) -> tuple[str | None, list[str]]:
         """The variable that names the caller (None: nobody is asked), and the lines that refuse strangers."""
