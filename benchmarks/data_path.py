@@ -110,7 +110,7 @@ def lanes(loop: asyncio.AbstractEventLoop, variant: str) -> Callable[[int], None
     layout = metrics.Layout()
     cells = [(layout.api(r.api), layout.route(r.api, r.operation)) for r in one.routes]
     site.swap(Table(one, site, runtime, cells, {}))
-    pool = site.pool(TARGET)
+    pool = site.pool(site.upstreams["up"], TARGET)
     for _ in range(CONNECTIONS):
         upstream = UpstreamConnection(pool)
         upstream.connection_made(cast("asyncio.Transport", Nowhere()))

@@ -152,3 +152,12 @@ def test_what_the_soak_calls_a_failure() -> None:
     fault[0] = 2
     load.broke("fresh", ConnectionResetError())
     assert load.failures.total() == 7
+
+
+def test_the_data_path_is_measured() -> None:
+    done = subprocess.run(
+        [sys.executable, str(BENCHMARKS / "data_path.py"), "bare", "all", "--rounds", "1"],
+        capture_output=True, text=True, timeout=100, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["bare", "all"]
