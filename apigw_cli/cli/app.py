@@ -23,6 +23,7 @@ from apigw_cli.cli.history import history
 from apigw_cli.cli.init import init
 from apigw_cli.cli.keys import keys
 from apigw_cli.cli.lint import lint
+from apigw_cli.cli.passwd import passwd
 from apigw_cli.cli.promote import promote
 from apigw_cli.cli.rollback import rollback
 from apigw_cli.cli.routes import routes
@@ -80,6 +81,9 @@ COMMANDS: dict[str, list[tuple[Callable[..., None], str]]] = {
     "Measure": [
         (bench, "apigw bench --verify-limits --workers 2"),
         (compare, "apigw compare before.json after.json --tolerance 10%"),
+    ],
+    "Credentials": [
+        (passwd, "apigw passwd alice"),
     ],
     "Promote": [
         (deploy, "apigw deploy qa"),

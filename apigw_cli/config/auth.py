@@ -48,6 +48,21 @@ class JwtConfig(Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("refresh must be more than nothing and not more than keep")
 
 
+class BasicConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """Names and passwords (HTTP Basic)."""
+
+    users: Annotated[
+        SecretReference | list[SecretReference], Meta(description="Lists of users with argon2 hashes (apigw passwd).")
+    ]
+    cache: Annotated[Duration, Meta(description="How long a password that was checked need not be again.")] = Duration(
+        60
+    )
+
+    def __post_init__(self) -> None:
+        if self.cache > 3600:
+            raise ValueError("cache must be 1h or less")
+
+
 class MutualTlsConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Which client certificates of `listen.tls.client_ca` are let in: whoever fits one entry of any list.
 
@@ -74,6 +89,7 @@ class AuthConfig(Struct, frozen=True, forbid_unknown_fields=True):
         SecretReference | list[SecretReference] | None, Meta(description="Lists of API keys (their SHA-256).")
     ] = None
     jwt: Annotated[JwtConfig | None, Meta(description="Tokens of an issuer.")] = None
+    basic: Annotated[BasicConfig | None, Meta(description="Names and passwords.")] = None
     mutual_tls: Annotated[MutualTlsConfig | None, Meta(description="By the client's certificate.")] = None
 
     def __post_init__(self) -> None:

@@ -25,10 +25,10 @@ from apigw_cli.openapi.document import Document, Library
 from apigw_cli.openapi.operations import mapping
 from apigw_cli.openapi.places import Steps
 from apigw_cli.openapi.reading import read_text
-from apigw_cli.policies.auth import key_list
+from apigw_cli.policies.auth import key_list, user_list
 from apigw_cli.policies.registry import POLICIES
 from apigw_cli.snapshot.compiler import Compiled, compile_project
-from apigw_cli.snapshot.schemes import ApiKeys
+from apigw_cli.snapshot.schemes import ApiKeys, Basic
 
 
 class ConfigurationLint:
@@ -119,13 +119,15 @@ class ConfigurationLint:
                 self.collector.add(rule, rule.check(Stage(compiled, project.library, project.config)))
 
     def _check_keys(self, project: Project, compiled: Compiled) -> None:
-        """Read the key lists that are here; a list by reference may stand on the serving machine only."""
-        lists = (scheme.keys for scheme in compiled.snapshot.auth.values() if isinstance(scheme, ApiKeys))
-        for reference in dict.fromkeys(one for listed in lists for one in listed):
+        """Read the lists of keys and users that are here; others may stand on the serving machine only."""
+        loaders = {ApiKeys: key_list.load, Basic: user_list.load}
+        schemes = compiled.snapshot.auth.values()
+        asked = dict.fromkeys((one, loaders.get(type(scheme))) for scheme in schemes for one in scheme.references())
+        for reference, load in asked:
             file = project.root / reference.removeprefix("file:")
-            if reference.startswith("file:") and file.is_file():
+            if load is not None and reference.startswith("file:") and file.is_file():
                 try:
-                    key_list.load(file.read_bytes(), os.path.relpath(file))
+                    load(file.read_bytes(), os.path.relpath(file))
                 except InputError as error:
                     self._note(error)
                 except OSError as error:

@@ -21,11 +21,13 @@ _WAYS: dict[str, tuple[str, ...]] = {
     "query": ("keys", "jwt"),
     "cookie": ("keys", "jwt"),
     "bearer": ("jwt", "keys"),
+    "basic": ("basic",),
     "certificate": ("mutual_tls",),
 }
 _EXAMPLES = {
     "keys": "{keys: {file: keys.yaml}}",
     "jwt": '{jwt: {issuer: "https://login.example.com", audience: [shop]}}',
+    "basic": "{basic: {users: {file: users.yaml}}}",
     "mutual_tls": '{mutual_tls: {subjects: ["CN=partner"]}}',
 }
 
@@ -105,6 +107,9 @@ class Security:
             return schemes.ApiKeys(name, location, parameter, self._references(entry.keys, at))
         if entry.jwt is not None:
             return self._jwt(name, node, entry.jwt, at)
+        if entry.basic is not None:
+            users = self._references(entry.basic.users, (*at, "users"))
+            return schemes.Basic(name, users, float(entry.basic.cache))
         assert entry.mutual_tls is not None
         prints = tuple(text.replace(":", "").lower() for text in entry.mutual_tls.fingerprints)
         return schemes.MutualTls(name, tuple(entry.mutual_tls.subjects), tuple(entry.mutual_tls.names), prints)

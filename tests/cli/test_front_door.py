@@ -13,7 +13,7 @@ from apigw_cli import __version__
 from apigw_cli.cli.app import app, run
 from apigw_cli.errors import Exit
 
-GROUPS = ("Start", "Define", "Run", "Measure", "Promote")
+GROUPS = ("Start", "Define", "Run", "Measure", "Credentials", "Promote")
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from hashlib import sha256
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from apigw_cli.cli.app import run
 from apigw_cli.errors import Exit, InputError
 from apigw_cli.openapi import yaml
-from apigw_cli.policies.auth import key_list, list_file
+from apigw_cli.policies.auth import key_list, list_file, user_list
 from apigw_cli.sample import copy_sample
 
 Capture = pytest.CaptureFixture[str]
@@ -200,3 +201,36 @@ def test_tokens_that_cannot_be_made(tmp_path: Path, capsys: Capture) -> None:
     capsys.readouterr()
     assert run(["token", "mint", *at]) == Exit.FAILED
     assert "secret-part" not in capsys.readouterr().err
+
+
+# --- passwords
+
+
+def test_a_password_goes_into_the_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    import argon2
+
+    users = tmp_path / "users.yaml"
+    at = ["--stdin", "--file", str(users)]
+    for name, password in (("alice", "open sesame"), ("bob", "x" * 8), ("alice", "another one")):
+        monkeypatch.setattr("sys.stdin", io.StringIO(password + "\n"))
+        assert run(["passwd", name, *at]) == Exit.OK
+        if name == "bob":
+            users.write_text("# staff\n" + users.read_text().replace("alice: {", 'alice: {"scopes": [staff], '))
+    found = user_list.load(users.read_bytes(), "u")
+    assert users.read_text().startswith("# staff\n")
+    assert found["alice"].holder.scopes == {"staff"}
+    assert argon2.PasswordHasher().verify(found["alice"].hash, "another one")
+    assert argon2.PasswordHasher().verify(found["bob"].hash, "x" * 8)
+    assert "sesame" not in users.read_text() + capsys.readouterr().err
+    assert run(["passwd", "bob", "--remove", "--file", str(users)]) == Exit.OK
+    assert list(user_list.load(users.read_bytes(), "u")) == ["alice"]
+
+
+@pytest.mark.parametrize(("name", "password"), [("a:b", "long enough"), ("a", "short"), ("a", "x" * 513)])
+def test_passwords_that_are_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture, name: str, password: str
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(password + "\n"))
+    assert run(["passwd", name, "--stdin", "--file", str(tmp_path / "u.yaml")]) == Exit.USAGE
+    assert not (tmp_path / "u.yaml").exists()
+    assert password not in capsys.readouterr().err

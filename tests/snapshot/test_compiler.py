@@ -145,7 +145,9 @@ def test_a_scheme_is_checked_in_a_way_that_fits_it(build: Compile) -> None:
         ("apigw.yaml:8:14", 'security scheme "Key" is of type apiKey: mutual_tls cannot check it')
     ]
     both = CONFIG + "auth: {Key: {keys: {file: f}, mutual_tls: {}}}\n"
-    assert [message for _, message in errors(build, both, SECURED)] == ["expected exactly one of keys, jwt, mutual_tls"]
+    assert [message for _, message in errors(build, both, SECURED)] == [
+        "expected exactly one of keys, jwt, basic, mutual_tls"
+    ]
 
 
 def test_scopes_stand_beside_the_alternatives(build: Compile) -> None:

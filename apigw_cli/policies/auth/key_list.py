@@ -34,7 +34,9 @@ class Holder(NamedTuple):
     enabled: bool = True
 
 
-class _Problem(NamedTuple):
+class Problem(NamedTuple):
+    """What is wrong with a list, and where."""
+
     steps: Steps
     message: str
     hint: str | None = None
@@ -57,19 +59,19 @@ def entries(data: bytes, label: str) -> dict[bytes, Holder]:
     except UnicodeDecodeError as error:
         raise InputError(f"{label} is not UTF-8 text (byte {error.start})", place=Place(label)) from None
     content = parse(text, label)
-    problems: list[_Problem] = []
+    problems: list[Problem] = []
     found = _entries(content, problems)
     if problems:
-        _report(problems, Document(label, label, text, content))
+        report(problems, Document(label, label, text, content))
     return found
 
 
-def _entries(content: Any, problems: list[_Problem]) -> dict[bytes, Holder]:
+def _entries(content: Any, problems: list[Problem]) -> dict[bytes, Holder]:
     found: dict[bytes, Holder] = {}
     if content is None:
         return found
     if not isinstance(content, dict):
-        problems.append(_Problem((), "expected a mapping from names to keys", "write NAME: {sha256: HEX}"))
+        problems.append(Problem((), "expected a mapping from names to keys", "write NAME: {sha256: HEX}"))
         return found
     for name, entry in content.items():
         digest = _digest(name, entry, problems)
@@ -77,37 +79,37 @@ def _entries(content: Any, problems: list[_Problem]) -> dict[bytes, Holder]:
             continue
         if digest in found:
             message = f'"{name}" has the same key as "{found[digest].name}"'
-            problems.append(_Problem((name,), message, "give each its own key", key=True))
+            problems.append(Problem((name,), message, "give each its own key", key=True))
             continue
         try:
-            found[digest] = _holder(name, entry)
+            found[digest] = holder_of(name, entry)
         except ValueError as error:
             field, message = error.args
-            problems.append(_Problem((name, field), message))
+            problems.append(Problem((name, field), message))
     return found
 
 
-def _digest(name: str, entry: Any, problems: list[_Problem]) -> bytes | None:
+def _digest(name: str, entry: Any, problems: list[Problem]) -> bytes | None:
     hint = "write NAME: {sha256: HEX}; apigw keys new NAME makes a key and its entry"
     if not NAME.fullmatch(name):
-        problems.append(_Problem((name,), "a name must be plain text of 1 to 200 characters", key=True))
+        problems.append(Problem((name,), "a name must be plain text of 1 to 200 characters", key=True))
     elif not isinstance(entry, dict) or "sha256" not in entry:
         near = difflib.get_close_matches("sha256", entry, n=1) if isinstance(entry, dict) else []
-        problems.append(_Problem((name,), f'"{name}" has no sha256', f'"{near[0]}" is not known' if near else hint))
+        problems.append(Problem((name,), f'"{name}" has no sha256', f'"{near[0]}" is not known' if near else hint))
     elif not entry.keys() <= set(FIELDS):
         extra = next(key for key in entry if key not in FIELDS)
         hint = f"known here: {', '.join(FIELDS)}"
-        problems.append(_Problem((name, extra), f'unknown key "{extra}"', hint, key=True))
+        problems.append(Problem((name, extra), f'unknown key "{extra}"', hint, key=True))
     elif not (isinstance(entry["sha256"], str) and _HASH.fullmatch(entry["sha256"])):
         # The value itself is not shown: a person may have put the key there.
-        problems.append(_Problem((name, "sha256"), "expected 64 hexadecimal digits", hint))
+        problems.append(Problem((name, "sha256"), "expected 64 hexadecimal digits", hint))
     else:
         return bytes.fromhex(entry["sha256"])
     return None
 
 
-def _holder(name: str, entry: dict[str, Any]) -> Holder:
-    """Raises ValueError with the field that is wrong and why."""
+def holder_of(name: str, entry: dict[str, Any]) -> Holder:
+    """What an entry says beside its hash. Raises ValueError with the field that is wrong and why."""
     enabled, plan, scopes = entry.get("enabled", True), entry.get("plan"), entry.get("scopes", [])
     if not isinstance(enabled, bool):
         raise ValueError("enabled", "expected true or false")
@@ -133,7 +135,8 @@ def moment(text: Any) -> float:
     raise ValueError("expires", "expected a day or a time with its zone: 2027-01-31 or 2027-01-31T18:00:00Z")
 
 
-def _report(problems: list[_Problem], document: Document) -> None:
+def report(problems: list[Problem], document: Document) -> None:
+    """Raise one InputError that carries all of them, with their places."""
     document.locate(problem.steps for problem in problems)
     errors = [
         InputError(problem.message, place=document.place(problem.steps, key=problem.key), hint=problem.hint)
