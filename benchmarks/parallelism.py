@@ -6,7 +6,7 @@
 **The work.** POST of a chunked body to a mocked route with a rate limit: 1,000 chunks of 16 bytes, each of which the
 worker must parse and count, while the client writes one prepared string. So the worker takes over ten times the CPU
 that the client takes: on a machine of two cores, both of which two workers want, the client must not be
-what is measured. Clients are wrk with the lowest priority (nice 19): it runs where a worker leaves time.
+what is measured. Clients are wrk with a low priority (nice 10; with the lowest it gets nothing on a busy machine).
 
 **The figures.** A gateway with one worker and one with two run side by side and are asked in turn. `speed-up` is the
 ratio of requests a second in a round; the median counts. It is one of this machine's: other programs that want the

@@ -68,8 +68,10 @@ class ProcessHandle:
         """Start a worker on `listener`."""
         ours, theirs = socket.socketpair()
         descriptors = (listener.fileno(), theirs.fileno(), *_memory(shared))
-        inherited = Inherited(index, *descriptors, shared.log, shared.log_share)
-        process = await _spawn(inherited, [d for d in (*descriptors, shared.log) if d > 2])
+        doors = shared.doors.descriptors(index) if shared.doors is not None else None
+        inherited = Inherited(index, *descriptors, shared.log, shared.log_share, doors)
+        passed = (*descriptors, shared.log, *(doors.all() if doors is not None else ()))
+        process = await _spawn(inherited, [d for d in passed if d > 2])
         theirs.close()
         ours.setblocking(False)
         reader, writer = await asyncio.open_connection(sock=ours)

@@ -1,4 +1,4 @@
-"""What all workers share: the count of requests in flight, the limiter's state, the metrics, the log's descriptor."""
+"""What all workers share: the count of requests in flight, the limiter's state, metrics, the log, their doors."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from apigw_cli.errors import EnvironmentFailure
 from apigw_cli.gateway import metrics
+from apigw_cli.gateway.doors import Doors
 from apigw_cli.gateway.options import Options
 from apigw_cli.limits.inflight import InFlight
 from apigw_cli.limits.memory import SharedMemory
@@ -22,6 +23,7 @@ class Shared:
     metrics: SharedMemory
     log: int
     log_share: float
+    doors: Doors | None  # through which workers hand connections to each other
 
     @classmethod
     def create(cls, options: Options) -> Shared:
@@ -34,6 +36,7 @@ class Shared:
                 metrics.create(options.workers),
                 log,
                 options.access_log_share,
+                Doors.create(options.workers),
             )
         except OSError as error:
             raise EnvironmentFailure(f"no memory for the workers to share: {error.strerror}") from None

@@ -1,7 +1,7 @@
 """The listening sockets. The supervisor owns them, so that none is lost with a worker.
 
 On Linux each worker has a socket of its own on the same address (SO_REUSEPORT): the kernel spreads connections over
-them, and those that wait at a killed worker's socket are taken by its successor. Elsewhere all share one socket.
+them by chance, and the workers even that out (`handover.py`). Elsewhere all share one socket.
 """
 
 from __future__ import annotations

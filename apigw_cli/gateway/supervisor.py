@@ -21,6 +21,7 @@ from apigw_cli import __version__
 from apigw_cli.errors import ApigwError, EnvironmentFailure, Exit, InputError
 from apigw_cli.gateway import changes, overlay, report, rundir, sockets, tracing
 from apigw_cli.gateway.admin import Admin
+from apigw_cli.gateway.doors import Diversion
 from apigw_cli.gateway.guard import guard
 from apigw_cli.gateway.options import DRAIN_SECONDS, Options
 from apigw_cli.gateway.overlay import NOTHING, Change, Overlay
@@ -96,6 +97,7 @@ class Supervisor:
         self._watcher: Watcher | None = None
         self._broken = False  # the last reload was refused
         self._last_refusal = ""
+        self._diversions: dict[int, Diversion] = {}  # by the number of a worker that is dead
         self._address: Path | None = None  # the file that says where the admin port is
 
     # --- life
@@ -178,10 +180,14 @@ class Supervisor:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for number in list(self._diversions):
+            self._end_diversion(number)
         if not self._options.in_process:  # else the worker closes what is its own
             for listener in self._listeners:
                 listener.close()
         await asyncio.gather(*(worker.drain(DRAIN_SECONDS) for worker in self._workers.values()))
+        if self._shared.doors is not None:
+            self._shared.doors.close()
         await self.admin.stop()
         if self._address is not None:
             self._address.unlink(missing_ok=True)
@@ -216,6 +222,7 @@ class Supervisor:
             raise refusal.error()
         await handle.commit(self._current.commit(self.status.generation))
         self.status.serving.add(number)
+        self._end_diversion(number)
 
     async def _keep(self, number: int) -> None:
         """Whenever worker `number` ends, start another."""
@@ -225,6 +232,7 @@ class Supervisor:
             how = await handle.wait()
             self.status.serving.discard(number)
             self._shared.inflight.clear(number)
+            self._divert(number)
             failures = 0 if time.monotonic() - handle.started > _STEADY_SECONDS else failures
             self.status.worker_restarts += 1
             delay = _BACKOFF[min(failures, len(_BACKOFF) - 1)]
@@ -239,6 +247,20 @@ class Supervisor:
                     pass  # the next turn says so
                 except (InputError, OSError) as error:
                     self._say(report.event(f"worker {number + 1} cannot be started: {error}"))
+
+    def _divert(self, number: int) -> None:
+        """Let the other workers have what comes to the listening socket of one that has died."""
+        doors, listener = self._shared.doors, self._listeners[number]
+        if doors is None:
+            return
+        doors.away(number)
+        if number not in self._diversions and self._listeners.count(listener) == 1:
+            self._diversions[number] = Diversion(doors, number, listener)
+
+    def _end_diversion(self, number: int) -> None:
+        diversion = self._diversions.pop(number, None)
+        if diversion is not None:
+            diversion.end()
 
     # --- reload
 

@@ -16,6 +16,7 @@ import msgspec
 from apigw_cli.errors import InputError
 from apigw_cli.snapshot.model import Listen, ListenTls, Upstream, UpstreamTls
 
+HANDSHAKE_SECONDS = 10.0  # for a client to complete its TLS handshake
 _SUBJECT_ALT_NAME = bytes.fromhex("0603551d11")  # the object identifier 2.5.29.17, as DER has it
 
 Secret = Callable[[str], bytes]

@@ -14,6 +14,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -23,10 +24,12 @@ from apigw_cli.gateway import control, tls, tracing
 from apigw_cli.gateway.accesslog import AccessLog
 from apigw_cli.gateway.connection import ClientConnection
 from apigw_cli.gateway.control import Commit, Committed, Drain, Prepare, Prepared, Refused
+from apigw_cli.gateway.doors import Descriptors
+from apigw_cli.gateway.handover import Handover
 from apigw_cli.gateway.metrics import WorkerCells
 from apigw_cli.gateway.site import Site
 from apigw_cli.gateway.table import Table
-from apigw_cli.gateway.tls import Listening
+from apigw_cli.gateway.tls import HANDSHAKE_SECONDS, Listening
 from apigw_cli.limits.inflight import InFlight
 from apigw_cli.limits.memory import SharedMemory
 from apigw_cli.limits.store import MemoryStore, SharedStore, Store
@@ -35,7 +38,6 @@ from apigw_cli.policies.services import Services
 from apigw_cli.snapshot import model
 
 BACKLOG = 4096
-HANDSHAKE_SECONDS = 10.0  # for a client to complete its TLS handshake
 ORPHANED_SECONDS = 10.0  # what requests in flight get when the supervisor is gone
 _SWITCH_SECONDS = 0.0005  # a Snapshot is made ready in a thread: requests wait no longer for their turn
 
@@ -51,6 +53,7 @@ class Inherited(msgspec.Struct, frozen=True):
     metrics: int
     log: int
     log_share: float = 1
+    doors: Descriptors | None = None  # none where there is no other worker
 
 
 class Worker:
@@ -68,6 +71,7 @@ class Worker:
         self._server: asyncio.Server | None = None
         self._loop = asyncio.get_running_loop()
         self.site = Site(self._loop, inflight, cells, log)
+        self.handover: Handover | None = None
         if tracing.is_on():
             self.site.export = tracing.Export()
 
@@ -124,16 +128,24 @@ class Worker:
             create = self._loop.create_unix_server
             if sys.version_info >= (3, 13) and isinstance(self._loop, asyncio.SelectorEventLoop):
                 settings["cleanup_socket"] = False  # the path is the supervisor's to take away
-        authorities = listening.authorities if listening is not None else ""
-        self._server = await create(lambda: ClientConnection(self.site, authorities), **settings)
+        begin: Callable[[], ClientConnection] = partial(
+            ClientConnection, self.site, listening.authorities if listening is not None else ""
+        )
+        if self.handover is not None and listening is None:
+            begin = self.handover.offered
+        self._server = await create(begin, **settings)
         if before is not None:
             before.close()
+        if self.handover is not None:
+            self.handover.open(listening)
 
     async def drain(self, seconds: float) -> None:
         """Take no more connections, answer what is in flight for at most `seconds`, then close everything."""
         if self._server is not None:
             self._server.close()
         self._listener.close()
+        if self.handover is not None:
+            self.handover.close()
         self.site.drain()
         deadline = self._loop.time() + seconds
         while (self.site.connections or self.site.tunnels) and self._loop.time() < deadline:
@@ -210,14 +222,18 @@ def _assemble(inherited: Inherited) -> Worker:
     store: Store = (MemoryStore if inflight.alone else SharedStore).attach(inherited.limits)
     cells = WorkerCells(SharedMemory.attach(inherited.metrics), inherited.index)
     log = AccessLog(inherited.log, inherited.log_share) if inherited.log >= 0 else None
-    return Worker(listener, inflight, store, cells, log)
+    worker = Worker(listener, inflight, store, cells, log)
+    if inherited.doors is not None:
+        worker.handover = Handover(inherited.doors, inherited.index, worker.site)
+    return worker
 
 
 def main() -> None:
     for number in (signal.SIGINT, signal.SIGHUP):  # they mean the supervisor, which says what is to be done
         signal.signal(number, signal.SIG_IGN)
     inherited = msgspec.json.decode(sys.argv[1], type=Inherited)
-    for descriptor in (inherited.listen, inherited.control, inherited.inflight, inherited.limits, inherited.metrics):
+    own = (inherited.listen, inherited.control, inherited.inflight, inherited.limits, inherited.metrics)
+    for descriptor in (*own, *(inherited.doors.all() if inherited.doors is not None else ())):
         os.set_inheritable(descriptor, False)
     sys.setswitchinterval(_SWITCH_SECONDS)
     run(lambda: _serve(inherited))
