@@ -24,6 +24,7 @@ from apigw_cli.gateway.reader import Reader
 from apigw_cli.gateway.request import Request
 from apigw_cli.gateway.table import Plan
 from apigw_cli.gateway.tunnel import Tunnel
+from apigw_cli.integrations.trouble import Failure, failure
 from apigw_cli.policies.interface import Refusal
 from apigw_cli.routing.router import MethodNotAllowed
 
@@ -612,11 +613,11 @@ class ClientConnection(Reader):
         """Without an answer, or (`timeout.idle`) in the middle of one."""
         stalled = request.head_sent and handler.idle > 0 and self.site.clock() < request.started + handler.total
         if stalled:
-            handler.failed(request.target)
+            handler.failed(request.target, failure(Failure.STALLED))
             self.fail(request, 504, f"upstream {handler.name} stalled in its answer", "upstream_stalled")
             return
         if request.complete and not request.head_sent:  # else the client may be the slow one
-            handler.failed(request.target)
+            handler.failed(request.target, failure(Failure.LATE))
             if handler.again(request, "timeout"):
                 return
         self.fail(request, 504, f"upstream {handler.name} did not answer in time", "upstream_timeout")

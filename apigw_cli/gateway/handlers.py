@@ -11,6 +11,7 @@ import orjson
 from apigw_cli.gateway.forward import can_be_sent_again
 from apigw_cli.gateway.upstream_pool import Bounds, pool_key
 from apigw_cli.integrations.mock import MockAnswers
+from apigw_cli.integrations.trouble import Failure, failure
 from apigw_cli.snapshot.model import HttpIntegration, MockIntegration, Route, Snapshot
 
 if TYPE_CHECKING:
@@ -136,14 +137,14 @@ class UpstreamHandler:
     def answered(self, request: Request, status: int) -> Target | None:
         """An answer's head has come: is the target well? Returns the one to ask in its place, where that is to be."""
         if status in FAILURES:
-            self._balancer.failed(request.target, self._site.clock())
+            self._balancer.failed(request.target, self._site.clock(), failure(Failure.STATUS, status))
         else:
             self._balancer.succeeded(request.target)
         return self._other(request) if status in self._statuses else None
 
-    def failed(self, target: Target) -> None:
-        """The target was not reached, was too slow, or ended the exchange."""
-        self._balancer.failed(target, self._site.clock())
+    def failed(self, target: Target, how: int) -> None:
+        """The target was not reached, was too slow, or ended the exchange (`trouble.failure`)."""
+        self._balancer.failed(target, self._site.clock(), how)
 
     def again(self, request: Request, cause: str) -> bool:
         """Send a request that failed to another target, where that can do no harm and may be. Says whether.

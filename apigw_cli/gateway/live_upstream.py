@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from apigw_cli.gateway.health_checks import HealthChecks
 from apigw_cli.gateway.metrics import TARGET_DOWN, TARGET_UP
 from apigw_cli.gateway.upstream_pool import Bounds, bounds, pool_key
-from apigw_cli.integrations.balance import Balancer
+from apigw_cli.integrations.balance import Balancer, why_out
 from apigw_cli.integrations.breaker import OPEN, Ejection
 from apigw_cli.integrations.retry import RetryBudget
 from apigw_cli.snapshot.model import Snapshot, Upstream
@@ -93,6 +93,7 @@ class LiveUpstream:
             words[at + 1] = target.outstanding
             breaker = target.breaker
             words[at + 2] = breaker.until if breaker is not None and breaker.state == OPEN else 0
+            words[at + 5] = why_out(target)
             pool = pools.get(key)
             words[at + 3], words[at + 4] = pool.counts if pool is not None else (0, 0)
 

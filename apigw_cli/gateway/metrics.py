@@ -36,7 +36,7 @@ _REASON_AT = {reason: CLASSES + index for index, reason in enumerate(REASONS)}
 ROUTE = CLASSES + len(REASONS)
 
 # A target's words: its state (0 as long as no worker has spoken of it), its requests in flight, the monotonic_ns()
-# until which it is ejected (or 0), its connections, and the requests that wait for one.
+# until which it is ejected (or 0), its connections, the requests that wait for one, and why it is out (or 0).
 TARGET = 6
 TARGET_UP, TARGET_DOWN = 1, 2
 

@@ -21,6 +21,7 @@ from apigw_cli.gateway.prepared import Prepared
 from apigw_cli.gateway.redaction import redacted
 from apigw_cli.gateway.shared import Shared
 from apigw_cli.gateway.source import Load
+from apigw_cli.integrations import trouble
 from apigw_cli.snapshot.model import HttpIntegration, Route
 
 
@@ -118,10 +119,11 @@ class Status:
         """By upstream its targets, as the workers that serve see them together."""
         found: dict[str, list[dict[str, Any]]] = {}
         for name, upstream in self.prepared.loaded.snapshot.upstreams.items():
-            found[name] = [self._target(name, index, url) for index, url in enumerate(upstream.targets)]
+            after = upstream.eject.after if upstream.eject is not None else 0
+            found[name] = [self._target(name, index, url, after) for index, url in enumerate(upstream.targets)]
         return found
 
-    def _target(self, upstream: str, index: int, url: str) -> dict[str, Any]:
+    def _target(self, upstream: str, index: int, url: str, after: int) -> dict[str, Any]:
         at = self.layout.target(upstream, index, url)
         told = [self._totals.each(worker, at, TARGET) for worker in sorted(self.serving)] if at is not None else []
         return {
@@ -131,6 +133,7 @@ class Status:
             "in_flight": sum(words[1] for words in told),
             "connections": sum(words[3] for words in told),
             "queued": sum(words[4] for words in told),
+            "why": trouble.text(next((words[5] for words in told if words[5]), trouble.WELL), after),
             "ejected_until": _wall_time(max((words[2] for words in told), default=0)),
         }
 
@@ -150,7 +153,7 @@ class Status:
                 TargetGauges(
                     name,
                     one["target"],
-                    one["healthy"] and one["ejected_until"] is None,
+                    one["why"] is None,
                     one["in_flight"],
                     one["connections"],
                     one["queued"],

@@ -19,7 +19,7 @@ from typing import Any
 
 from apigw_cli import __version__
 from apigw_cli.errors import ApigwError, EnvironmentFailure, Exit, InputError
-from apigw_cli.gateway import changes, overlay, report, rundir, sockets, tracing
+from apigw_cli.gateway import changes, overlay, report, rundir, sockets, target_watch, tracing
 from apigw_cli.gateway.admin import Admin
 from apigw_cli.gateway.doors import Diversion
 from apigw_cli.gateway.guard import guard
@@ -31,6 +31,7 @@ from apigw_cli.gateway.sample_upstream import SampleUpstreams
 from apigw_cli.gateway.shared import Shared
 from apigw_cli.gateway.source import Load
 from apigw_cli.gateway.status import Status
+from apigw_cli.gateway.target_watch import TargetWatch
 from apigw_cli.gateway.watch import Watcher
 
 Say = Callable[[str], None]
@@ -116,6 +117,7 @@ class Supervisor:
             await self.admin.start()
             self._write_address()  # before the last line: who has read it may look for the address
             self._announce()
+            self._spawn(self._watch_targets())
             if self._options.watch:
                 self._spawn(self._watch())
             code = await self._stopped
@@ -360,6 +362,13 @@ class Supervisor:
             await self.reload(files)
         except ApigwError:
             pass
+
+    async def _watch_targets(self) -> None:
+        watch = TargetWatch()
+        while True:
+            for line in watch.look(self.status.targets()):
+                self._say(report.event(line))
+            await asyncio.sleep(target_watch.SECONDS)
 
     async def _watch(self) -> None:
         while True:

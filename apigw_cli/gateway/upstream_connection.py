@@ -11,6 +11,7 @@ import httptools
 
 from apigw_cli.gateway import forward, plain_answer
 from apigw_cli.gateway.tunnel import accept_of
+from apigw_cli.integrations.trouble import Failure, failure
 
 if TYPE_CHECKING:
     from apigw_cli.gateway.request import Header, Request
@@ -473,7 +474,7 @@ class UpstreamConnection(asyncio.Protocol):
         if isinstance(cause, NoRoom):
             request.connection.overloaded(request)
             return
-        self._handler.failed(request.target)
+        self._handler.failed(request.target, failure(Failure.INVALID))
         message = f"upstream {self._handler.name} sent an invalid answer: {cause}"
         request.connection.fail(request, 502, message, "upstream_invalid")
 
@@ -488,7 +489,7 @@ class UpstreamConnection(asyncio.Protocol):
             self.pool.retry(request, self)
             return
         if not stale:  # else it was closed while nobody used it: no fault
-            self._handler.failed(request.target)
+            self._handler.failed(request.target, failure(Failure.CLOSED))
         if not received and self._handler.again(request, "closed"):
             return
         how = "closed the connection in the middle of its answer" if received else "closed the connection unanswered"

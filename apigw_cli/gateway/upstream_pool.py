@@ -15,6 +15,7 @@ from apigw_cli.gateway.names import Name, is_name
 from apigw_cli.gateway.queueing import Queued
 from apigw_cli.gateway.upstream_connection import UpstreamConnection
 from apigw_cli.integrations.slots import Slots, share
+from apigw_cli.integrations.trouble import Failure, failure, of_error
 from apigw_cli.snapshot import model
 
 if TYPE_CHECKING:
@@ -253,13 +254,14 @@ class Pool:
             async with asyncio.timeout(handler.connect_seconds):
                 upstream = await self._dial(handler.connect_seconds)
         except TimeoutError:
-            self._failed(request, target, "did not accept a connection in time")
+            self._failed(request, target, "did not accept a connection in time", failure(Failure.NO_CONNECTION))
         except ssl.SSLCertVerificationError as error:
-            self._failed(request, target, f"did not prove who it is: {error.verify_message}")
+            self._failed(request, target, f"did not prove who it is: {error.verify_message}", failure(Failure.UNPROVEN))
         except ssl.SSLError as error:
-            self._failed(request, target, f"failed in the TLS handshake: {error.reason}")
+            self._failed(request, target, f"failed in the TLS handshake: {error.reason}", failure(Failure.TLS))
         except (OSError, UnicodeError) as error:
-            self._failed(request, target, f"is not reachable: {getattr(error, 'strerror', None) or error}")
+            why = f"is not reachable: {getattr(error, 'strerror', None) or error}"
+            self._failed(request, target, why, failure(Failure.NAME) if self._is_unknown() else of_error(error))
         else:
             self._connected(request, target, upstream)
 
@@ -302,20 +304,23 @@ class Pool:
             self.connections.add(upstream)
         gone = request.answered or request.target is not target  # while we were connecting
         if upstream.transport.is_closing():
-            self._unreachable(request, target, "closed the connection at once")
+            self._unreachable(request, target, "closed the connection at once", failure(Failure.CLOSED))
         elif gone:
             self.done(upstream, reusable=True)
         else:
             upstream.begin(request)
 
-    def _failed(self, request: Request, target: Target, why: str) -> None:
-        self.freed()
-        self._unreachable(request, target, why)
+    def _is_unknown(self) -> bool:
+        return self._name is not None and not self._name.addresses.known
 
-    def _unreachable(self, request: Request, target: Target, why: str) -> None:
+    def _failed(self, request: Request, target: Target, why: str, how: int) -> None:
+        self.freed()
+        self._unreachable(request, target, why, how)
+
+    def _unreachable(self, request: Request, target: Target, why: str, how: int) -> None:
         if request.answered or request.target is not target:
             return
         handler = cast("UpstreamHandler", request.handler)
-        handler.failed(target)
+        handler.failed(target, how)
         if not handler.again(request, "connect"):
             request.connection.fail(request, 502, f"upstream {handler.name} {why}", "upstream_unreachable")

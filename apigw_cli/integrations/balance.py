@@ -26,6 +26,7 @@ import random
 from collections.abc import Callable, Collection, Sequence
 
 from apigw_cli.integrations.breaker import CLOSED, HALF_OPEN, OPEN, Breaker, Ejection
+from apigw_cli.integrations.trouble import WELL, By, taken_out
 
 FIRST_SHARE = 0.1  # so that a target that starts slowly is heard of at all
 ALGORITHMS = ("round_robin", "least_outstanding", "random_two", "hash")
@@ -43,6 +44,8 @@ class Target:
         "seed",
         "share",
         "since",
+        "trouble",
+        "unwell",
         "up",
         "url",
         "weight",
@@ -58,6 +61,8 @@ class Target:
         self.seed = hashlib.blake2b(url.encode(), digest_size=16).digest()
         self.outstanding = 0
         self.up = True
+        self.trouble = WELL  # its last failure (`trouble.py`)
+        self.unwell = WELL  # what the last health check that failed found
         self.breaker: Breaker | None = None
         self.on_trial = False  # half open, and the request that decides is under way
 
@@ -146,8 +151,9 @@ class Balancer:
             target.on_trial = False
             self._sift()
 
-    def set_up(self, target: Target, up: bool) -> None:
-        """A health check has found `target` up or down."""
+    def set_up(self, target: Target, up: bool, unwell: int = WELL) -> None:
+        """A health check has found `target` up or down, and why."""
+        target.unwell = unwell
         if up and not _well(target):
             self._warm(target, self._now)
         target.up = up
@@ -166,9 +172,10 @@ class Balancer:
                 self._warm(target, self._now)
                 self._sift()
 
-    def failed(self, target: Target, now: int) -> None:
+    def failed(self, target: Target, now: int, trouble: int = WELL) -> None:
         """A request to `target` failed, and the target is to blame."""
         if target.breaker is not None:
+            target.trouble = trouble
             others = self._refuse or any(_well(other) for other in self.targets if other is not target)
             target.breaker.failed(now, others)
             self._sift()
@@ -207,6 +214,7 @@ class Balancer:
                 continue
             if ejections:
                 target.breaker = same.breaker or target.breaker
+                target.trouble = same.trouble
             if same.since is not None:
                 self._warm(target, same.since)
         self._sift()
@@ -265,6 +273,15 @@ class Balancer:
                 at, fewest = index, usable[index].outstanding
         self._next = at + 1
         return usable[at]
+
+
+def why_out(target: Target) -> int:
+    """What took `target` out of use, down or ejected and half open (`trouble.py`); `WELL` where it is in use."""
+    if not target.up:
+        return taken_out(By.HEALTH, target.unwell)
+    if target.breaker is not None and target.breaker.state != CLOSED:
+        return taken_out(By.EJECTION, target.trouble)
+    return WELL
 
 
 def ramp(elapsed: int, duration: int) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import http.client
 import json
 import re
@@ -20,7 +21,8 @@ from typing import Any, Protocol
 
 import pytest
 
-from apigw_cli.gateway.health_checks import probe
+from apigw_cli.gateway.health_checks import PASSED, probe
+from apigw_cli.integrations.trouble import Failure, failure
 from tests.gateway.program import PATIENCE, Gateway, wait_until
 
 SPEC = """\
@@ -134,6 +136,7 @@ def test_a_target_that_is_down_gets_no_requests(serve: Serve, pair: tuple[Server
     gateway = serve(CHECKED, "--workers", "2")
     second.ask("/health?status=503", "POST")
     wait_until(lambda: healthy(gateway) == [2, 0], "the second target is down")
+    gateway.line(rf"upstream both  {second.url} is out: health check failed: answered 503   1 of 2 targets left")
     assert gateway.metric("apigw_upstream_healthy", target=first.url) == 1
     assert gateway.metric("apigw_upstream_healthy", target=second.url) == 0
     assert [get(gateway) for _ in range(10)] == [200] * 10
@@ -142,6 +145,8 @@ def test_a_target_that_is_down_gets_no_requests(serve: Serve, pair: tuple[Server
 
     second.ask("/health?status=200", "POST")
     wait_until(lambda: healthy(gateway) == [2, 2], "the second target is back")
+    gateway.line(rf"upstream both  {second.url} is back after \d+ s   2 of 2 targets in use")
+    assert len([line for line in gateway.lines if second.url in line]) == 2  # once, for both workers
 
 
 def test_when_all_are_down_all_are_asked(serve: Serve, pair: tuple[Server, Server]) -> None:
@@ -189,7 +194,7 @@ def test_what_counts_as_well(answer: bytes, well: bool) -> None:
     async def test() -> bool:
         server = await asyncio.start_server(serve, "127.0.0.1", 0)
         async with server:
-            return await probe(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", "/ok?a=b", 20)
+            return await probe(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", "/ok?a=b", 20) == PASSED
 
     assert asyncio.run(test()) is well
 
@@ -197,8 +202,8 @@ def test_what_counts_as_well(answer: bytes, well: bool) -> None:
 def test_silence_and_nobody_there_are_not_well() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        assert asyncio.run(probe(url, "/", 0.05)) is False
-    assert asyncio.run(probe(url, "/", 20)) is False
+        assert asyncio.run(probe(url, "/", 0.05)) == failure(Failure.LATE)
+    assert asyncio.run(probe(url, "/", 20)) == failure(Failure.ERRNO, errno.ECONNREFUSED)
 
 
 def load(gateway: Gateway, clients: int, go_on: threading.Event) -> list[int | str]:
@@ -266,11 +271,18 @@ def test_failures_eject_and_the_admin_port_says_until_when(serve: Serve, pair: t
     gateway = serve("eject: {after: 2, first: 1h, longest: 1h}", "--workers", "1")
     assert sorted(get(gateway) for _ in range(10)) == [200] * 8 + [502] * 2
     well, ejected = wait_until(
-        lambda: (found := json.loads(gateway.admin("/upstreams")[1])["both"])[1]["ejected_until"] and found, "ejected"
+        lambda: (
+            (found := json.loads(gateway.admin("/upstreams")[1])["both"])[1]["ejected_until"]
+            and not found[0]["in_flight"]
+            and found
+        ),
+        "ejected",
     )
     expected = {"target": pair[0].url, "healthy": True, "healthy_workers": 1, "in_flight": 0, "ejected_until": None}
-    assert well == {**expected, "connections": well["connections"], "queued": 0}
+    assert well == {**expected, "connections": well["connections"], "queued": 0, "why": None}
     assert ejected["healthy"] is True
+    assert ejected["why"] == "ejected after 2 failures, the last: connection refused"
+    gateway.line(rf"upstream both  {pair[1].url} is out: {ejected['why']}   1 of 2 targets left")
     assert gateway.metric("apigw_upstream_healthy", target=pair[1].url) == 0
 
 

@@ -129,7 +129,10 @@ CASES = [
     (
         "looking up names",
         [(CONFIG, '["${pets_url}"]', '["http://pets.test"], dns: {refresh: 5s}')],
-        {("upstream-host-changed", Level.WEAKEN, "upstream pets"), ("upstream-changed", Level.NEUTRAL, "upstream pets")},
+        {
+            ("upstream-host-changed", Level.WEAKEN, "upstream pets"),
+            ("upstream-changed", Level.NEUTRAL, "upstream pets"),
+        },
     ),
     (
         "answered by a mock",
