@@ -34,7 +34,7 @@ class Window:
         return (self.end - self.start) / SECOND
 
 
-def tightest_window(events: Sequence[Event], rate: Fraction, burst: int) -> Window | None:
+def tightest_window(events: Sequence[Event], rate: Fraction, burst: Fraction | int) -> Window | None:
     """Of all windows the one that comes closest to `burst + rate * length`, or exceeds it by most.
 
     Exact, in O(n log n). Only windows that begin with a sending and end with an answer need a look: any other can
@@ -65,7 +65,7 @@ def _positions(events: Sequence[Event]) -> list[int]:
     return position
 
 
-def _window_ending(end: int, events: Iterable[Event], rate: Fraction, burst: int) -> Window:
+def _window_ending(end: int, events: Iterable[Event], rate: Fraction, burst: Fraction | int) -> Window:
     """The worst of the windows that end at `end`."""
     best: tuple[Fraction, int, int] | None = None
     for count, sent in enumerate(sorted((s for s, r in events if r <= end), reverse=True), 1):

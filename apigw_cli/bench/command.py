@@ -10,12 +10,12 @@ from pathlib import Path
 
 import msgspec
 
-from apigw_cli.bench import assertion, declared, limit, local, proof
+from apigw_cli.bench import assertion, declared, limit, local, proving, quiet
 from apigw_cli.bench import request as requests
 from apigw_cli.bench.coordinator import Live, reach, run
 from apigw_cli.bench.limit import Declared
 from apigw_cli.bench.plan import Plan
-from apigw_cli.bench.request import Request
+from apigw_cli.bench.request import Header, Request
 from apigw_cli.bench.result import Result, assemble
 from apigw_cli.bench.times import Times, times_of
 from apigw_cli.config import project
@@ -48,6 +48,7 @@ class Options:
     config: Path | None = None
     stage: str | None = None
     assertions: tuple[str, ...] = ()
+    quiet_headers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +66,25 @@ def bench(options: Options, talk: Talk) -> Result:
     counted = options.requests is not None
     times = times_of(options.duration, options.warmup, options.timeout, of_requests=counted)
     assertions = [assertion.parse(text) for text in options.assertions]
-    with ending_on_sigterm(), _aimed(options, talk) as (request, limited):
-        plan = _plan(options, times, request, limited)
+    with ending_on_sigterm(), _aimed(options, talk) as aim:
+        plan = _plan(options, times, aim.request, aim.limited)
         plan = msgspec.structs.replace(plan, target=reach(plan.target, plan.timeout))
         words = plan.in_words()
-        talk.note(f"{words} · declared {limited.in_words()}" if limited else words)
+        talk.note(f"{words} · declared {aim.limited.in_words()}" if aim.limited else words)
         talk.begin(plan)
-        collected = run(plan, talk.show)
-    return assemble(plan, collected, [proof.prove(limited, collected.tallies)] if limited else [], assertions)
+        if aim.limited is None:
+            return assemble(plan, run(plan, talk.show), [], assertions)
+        collected, proof = proving.proved(plan, aim.limited, aim.other, talk.show)
+    return assemble(plan, collected, [proof], assertions)
+
+
+@dataclass(frozen=True, slots=True)
+class _Aim:
+    """The request to send, the limit to prove, and a request by somebody else, where there is one."""
+
+    request: Request
+    limited: Declared | None
+    other: Request | None = None
 
 
 def plan_for(options: Options) -> Plan:
@@ -114,6 +126,8 @@ def _check(options: Options) -> None:
         for name, value in (("--config", options.config), ("--stage", options.stage), ("--route", options.route)):
             if value is not None:
                 raise UsageError(f"{name} has a meaning only with --verify-limits, or without a URL")
+    if options.quiet_headers and not verifying:
+        raise UsageError("--quiet-header has a meaning only with --verify-limits or --limit")
     if options.limit is not None and options.url is not None:
         for name, value in (("--config", options.config), ("--stage", options.stage), ("--route", options.route)):
             if value is not None:
@@ -125,17 +139,18 @@ def _check(options: Options) -> None:
 
 
 @contextlib.contextmanager
-def _aimed(options: Options, talk: Talk) -> Iterator[tuple[Request, Declared | None]]:
-    """The request to send and the limit to prove, with what must run meanwhile."""
+def _aimed(options: Options, talk: Talk) -> Iterator[_Aim]:
+    """What to send and to prove, with what must run meanwhile."""
     headers = tuple(requests.parse_header(text) for text in options.headers)
+    given = tuple(requests.parse_header(text) for text in options.quiet_headers)
     wanted = limit.parse(options.limit) if options.limit is not None else None
     if options.url is None:
         compiled, file = _compiled(options)
         route = declared.named(compiled, options.route) if options.route else declared.strictest(compiled)
         if options.verify_limits and wanted is None:
             wanted = _declared(compiled, route.id, declared.of_route(compiled, route))
-        with local.gateway(compiled, route, file, headers, talk.note) as request:
-            yield request, wanted
+        with local.gateway(compiled, route, file, headers, talk.note) as (request, other):
+            yield _aim(request, wanted, given, other)
         return
     request = _request(options, options.url)
     if wanted is not None:
@@ -144,7 +159,16 @@ def _aimed(options: Options, talk: Talk) -> Iterator[tuple[Request, Declared | N
         compiled, _ = _compiled(options)
         route = declared.named(compiled, options.route) if options.route else declared.route_hit(compiled, request)
         wanted = _declared(compiled, route.id, declared.of_route(compiled, route))
-    yield request, wanted
+    yield _aim(request, wanted, given)
+
+
+def _aim(request: Request, wanted: Declared | None, given: tuple[Header, ...], other: Request | None = None) -> _Aim:
+    """`given`: headers that make the request somebody else's; `other` is somebody else's request already."""
+    if wanted is None:
+        return _Aim(request, None)
+    counts_callers = wanted.key in ("api_key", "jwt") or wanted.key.startswith(("jwt:", "claim:"))
+    made = quiet.request_of(wanted, request, given)
+    return _Aim(request, wanted, made if made is not None else other if counts_callers else None)
 
 
 def _request(options: Options, url: str) -> Request:

@@ -33,7 +33,9 @@ def of_route(compiled: Compiled, route: Route) -> Declared | None:
         partly = f"{len(layers)} layers decide together"
     place = compiled.provenance.place(route.id, f"policies.{POLICY}")
     where = f"{place.file}:{place.line}" if place else ""
-    return Declared(rate, burst, key, route.operation, where, partly)
+    tells = any(layer.headers != "none" for layer in layers)
+    plain = all(layer.cost == 1 for layer in layers)
+    return Declared(rate, burst, key, route.operation, where, partly, tells=tells, counts_requests=plain)
 
 
 def _bound(layer: RateLimit) -> tuple[Rate, int, str, str]:

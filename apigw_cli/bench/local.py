@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from apigw_cli.bench.plan import Target
-from apigw_cli.bench.request import Request
+from apigw_cli.bench.request import Request, with_headers
 from apigw_cli.bench.sample_request import Sample, sample_request
 from apigw_cli.errors import EnvironmentFailure, UsageError
 from apigw_cli.policies.auth import EPHEMERAL
@@ -41,7 +41,7 @@ class Credentials:
 
     headers: tuple[tuple[str, str], ...]
     query: tuple[tuple[str, str], ...]
-    environment: dict[str, str]
+    digest: str  # SHA-256 of the key, in hex
 
 
 def credentials(snapshot: Snapshot, route: Route) -> Credentials:
@@ -66,7 +66,7 @@ def credentials(snapshot: Snapshot, route: Route) -> Credentials:
     headers = places["header"]
     if places["cookie"]:
         headers.append(("Cookie", "; ".join(f"{name}={value}" for name, value in places["cookie"])))
-    return Credentials(tuple(headers), tuple(places["query"]), {EPHEMERAL: hashlib.sha256(key.encode()).hexdigest()})
+    return Credentials(tuple(headers), tuple(places["query"]), hashlib.sha256(key.encode()).hexdigest())
 
 
 def request_for(route: Route, sample: Sample, known: Credentials, port: int) -> Request:
@@ -83,22 +83,24 @@ def request_for(route: Route, sample: Sample, known: Credentials, port: int) -> 
 @contextlib.contextmanager
 def gateway(
     compiled: Compiled, route: Route, config: Path, extra: tuple[tuple[str, str], ...], say: Callable[[str], None]
-) -> Iterator[Request]:
-    """A running gateway with this configuration, and a request that reaches `route` there.
+) -> Iterator[tuple[Request, Request | None]]:
+    """A running gateway with this configuration, a request that reaches `route` there, and the same by another caller.
 
-    `extra` headers go with the request. Raises EnvironmentFailure where the gateway does not come up.
+    There is no other caller (None) where the route asks for no key. `extra` headers go with both.
+    Raises EnvironmentFailure where the gateway does not come up.
     """
-    known = credentials(compiled.snapshot, route)
+    loud, quiet = (credentials(compiled.snapshot, route) for _ in range(2))
     sample = sample_request(compiled.snapshot, route)
     upstream = ["--upstream"] if needs_upstream(compiled.snapshot, route) else []
     command = ["serve", "-c", str(config), "--stage", compiled.snapshot.stage, "--workers", str(WORKERS)]
     command += ["--host", HOST, "--port", "0", "--admin-port", "0", "--access-log", "off", "--no-watch"]
     say(f"starting a gateway with {WORKERS} workers{' and the sample upstream' if upstream else ''} …")
-    with running([*command, *upstream], known.environment, when_ready(route.api)) as log:
-        request = request_for(route, sample, known, ports_in(log.read_text(), route.api)[0])
-        own = {name.lower() for name, _ in extra}
-        kept = tuple(pair for pair in request.headers if pair[0].lower() not in own)
-        yield Request(request.method, request.target, (*kept, *extra), request.body)
+    environment = {EPHEMERAL: f"{loud.digest},{quiet.digest}"}
+    with running([*command, *upstream], environment, when_ready(route.api)) as log:
+        port = ports_in(log.read_text(), route.api)[0]
+        request = with_headers(request_for(route, sample, loud, port), extra)
+        other = with_headers(request_for(route, sample, quiet, port), extra)
+        yield request, other if other != request else None
 
 
 def needs_upstream(snapshot: Snapshot, route: Route) -> bool:

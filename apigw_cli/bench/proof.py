@@ -7,13 +7,16 @@ from array import array
 
 import msgspec
 
-from apigw_cli.bench import admission
+from apigw_cli.bench import admission, algorithm, limit_headers
 from apigw_cli.bench.admission import Event, Window
+from apigw_cli.bench.algorithm import Windowed
 from apigw_cli.bench.limit import MOST_EVENTS, Declared
 from apigw_cli.bench.plan import SECOND
+from apigw_cli.bench.quiet import LEAST_ASKED, Heard
+from apigw_cli.bench.retry_after import Tried
 from apigw_cli.bench.tally import Seen, Tally
 
-PASS, FAIL, INCONCLUSIVE = "pass", "fail", "inconclusive"
+PASS, FAIL, INCONCLUSIVE, NOT_APPLICABLE = "pass", "fail", "inconclusive", "n/a"
 _ENOUGH = 2  # tokens that must have come back under proved demand before "never below" says anything
 
 
@@ -51,8 +54,8 @@ class Proof(msgspec.Struct, frozen=True):
     checks: list[Check]
 
 
-def prove(declared: Declared, tallies: list[Tally]) -> Proof:
-    """Check what the workers noted against the declaration."""
+def prove(declared: Declared, tallies: list[Tally], tried: Tried | None = None, heard: Heard | None = None) -> Proof:
+    """Check what was noted against the declaration: by the workers, a lone client afterwards, a quiet key beside."""
     seen = [tally.seen for tally in tallies if tally.seen is not None]
     admitted = [event for one in seen for event in _events(one.admitted)]
     possible = admitted + [event for one in seen for event in _events(one.possible)]
@@ -60,10 +63,15 @@ def prove(declared: Declared, tallies: list[Tally]) -> Proof:
     refused = sum(one.refused for one in seen)
     overflow = any(one.overflow for one in seen)
     seconds = max((tally.elapsed for tally in tallies), default=0) / SECOND
+    above = _never_above(declared, admitted, refused, overflow)
+    below = _never_below(declared, possible, seen, overflow, answered / seconds if seconds else 0.0)
     checks = [
-        _never_above(declared, admitted, refused, overflow),
-        _never_below(declared, possible, seen, overflow, answered / seconds if seconds else 0.0),
-        _retry_after(seen, refused),
+        above,
+        below,
+        _algorithm(declared, admitted, seen, overflow, (above.verdict, below.verdict)),
+        _retry_after(declared, seen, refused, tried),
+        _headers(declared, tried),
+        _isolation(declared, heard, refused),
     ]
     verdicts = {check.verdict for check in checks}
     span = (max(r for _, r in admitted) - min(s for s, _ in admitted)) if admitted else 0
@@ -93,11 +101,12 @@ def _example(window: Window) -> Example:
 
 def _never_above(declared: Declared, admitted: list[Event], refused: int, overflow: bool) -> Check:
     name = "never above"
-    window = admission.tightest_window(admitted, declared.rate.per_second, declared.burst)
+    window = admission.tightest_window(admitted, declared.rate.per_second, declared.most_at_once)
     if window is not None and window.count > window.bound:
+        length = f"{window.seconds:.3g} s"
         detail = (
-            f"{window.count:,} let through in {window.seconds:.3g} s, from {window.start / SECOND:.3f} s on; "
-            f"{declared.burst} + {declared.rate} × {window.seconds:.3g} s = {float(window.bound):.4g} may be"
+            f"{window.count:,} let through in {length}, from {window.start / SECOND:.3f} s on; "
+            f"{declared.burst} + {declared.rate} × {length}{_late(declared)} = {float(window.bound):.4g} may be"
         )
         return Check(name, FAIL, detail, _example(window))
     if overflow:
@@ -112,6 +121,10 @@ def _never_above(declared: Declared, admitted: list[Event], refused: int, overfl
         return Check(name, verdict, "nothing was let through")
     detail = f"tightest window {window.count:,} let through of {int(window.bound):,} in {window.seconds:.3g} s"
     return Check(name, PASS, detail, _example(window))
+
+
+def _late(declared: Declared) -> str:
+    return f" (and {declared.grain / 1e6:g} ms of its clock)" if declared.grain else ""
 
 
 def _never_below(declared: Declared, possible: list[Event], seen: list[Seen], overflow: bool, demand: float) -> Check:
@@ -151,11 +164,28 @@ def _too_little(proved: int) -> str:
     return f"demand above the rate is proved for only {proved / SECOND:.3g} s at a time: use a longer --duration"
 
 
-def _retry_after(seen: list[Seen], refused: int) -> Check:
+def _algorithm(
+    declared: Declared, admitted: list[Event], seen: list[Seen], overflow: bool, bounds: tuple[str, str]
+) -> Check:
+    name, window = "algorithm", Windowed.of(declared.rate)
+    if INCONCLUSIVE in bounds or overflow:
+        return Check(name, NOT_APPLICABLE, "not to be told where the bounds are not proved")
+    slots = sorted({slot for one in seen for slot in one.slots})
+    fits = FAIL not in bounds
+    if window is None:
+        words = "fits a token bucket" if fits else "no token bucket"
+    else:
+        words = algorithm.in_words(algorithm.refuted(admitted, slots, declared.slot, window), window, bucket=fits)
+    return Check(name, PASS if fits else FAIL, words)
+
+
+def _retry_after(declared: Declared, seen: list[Seen], refused: int, tried: Tried | None) -> Check:
     name = "Retry-After"
     if not refused:
         return Check(name, INCONCLUSIVE, "none was refused")
     missing = sum(one.without_retry_after for one in seen)
+    if missing == refused and not declared.tells:
+        return Check(name, NOT_APPLICABLE, "none is sent")
     if missing:
         return Check(name, FAIL, f"missing on {missing:,} of {refused:,} answers with 429")
     for one in seen:
@@ -164,4 +194,55 @@ def _retry_after(seen: list[Seen], refused: int) -> Check:
     low = min((one.retry_after_low for one in seen if one.retry_after_low), default=0)
     high = max((one.retry_after_high for one in seen), default=0)
     values = "dates" if not high else f"{low} s" if low == high else f"{low} to {high} s"
-    return Check(name, PASS, f"on all {refused:,} refusals, legal ({values})")
+    legal = f"on all {refused:,} refusals, legal ({values})"
+    return Check(name, PASS, legal) if tried is None else _tried(name, legal, tried)
+
+
+def _tried(name: str, legal: str, tried: Tried) -> Check:
+    if tried.insufficient:
+        times = tried.sufficient + len(tried.insufficient)
+        detail = (
+            f"too short: refused again after {tried.insufficient[0]:g} s, {len(tried.insufficient)} of {times} times"
+        )
+        return Check(name, FAIL, detail)
+    if tried.too_long:
+        return Check(name, FAIL, f"too long: {tried.too_long[0]:g} s were asked for, {tried.too_long[0] - 1:g} s did")
+    if not tried.sufficient:
+        return Check(name, PASS, f"{legal}; not tried: {tried.left}")
+    tight = f", a second less refused {tried.tight} of {tried.tight} times" if tried.tight else ""
+    return Check(name, PASS, f"{legal}, sufficient {tried.sufficient} of {tried.sufficient} times{tight}")
+
+
+def _headers(declared: Declared, tried: Tried | None) -> Check:
+    name = "headers"
+    if tried is None or not tried.sequence:
+        return Check(name, NOT_APPLICABLE, "nobody asked alone")
+    if declared.partly or not declared.counts_requests:
+        return Check(name, NOT_APPLICABLE, f"not checked: {declared.partly or 'requests cost more than one'}")
+    said = [limit_headers.told(answer.headers) for answer in tried.sequence]
+    count = sum(one is not None for one in said)
+    if not count:
+        return Check(name, NOT_APPLICABLE, "none is sent")
+    wrong = limit_headers.untruth(tried.sequence, declared)
+    if wrong is not None:
+        return Check(name, FAIL, wrong)
+    return Check(name, PASS, f"true on {count:,} of {len(said):,} answers in a row")
+
+
+def _isolation(declared: Declared, heard: Heard | None, refused: int) -> Check:
+    name = "isolation"
+    if heard is None:
+        shared = declared.key == "route"
+        why = "all share one bucket" if shared else "there is no second key: --quiet-header 'Name: value' gives one"
+        return Check(name, NOT_APPLICABLE, why)
+    if heard.refused:
+        detail = (
+            f"a quiet key was refused {heard.refused} of {heard.asked} times, at half of its rate, beside a noisy one"
+        )
+        return Check(name, FAIL, detail)
+    if heard.failed or heard.broken:
+        why = heard.broken or "the answers were neither 2xx, 3xx nor 429"
+        return Check(name, NOT_APPLICABLE, f"the second key does not work: {why}")
+    if heard.asked < LEAST_ASKED or not refused:
+        return Check(name, NOT_APPLICABLE, f"a quiet key asked only {heard.asked} times: use a longer --duration")
+    return Check(name, PASS, f"a quiet key was never refused in {heard.asked:,} requests beside a noisy one")

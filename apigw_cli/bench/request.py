@@ -48,6 +48,13 @@ class Request:
         return next((value for name, value in self.headers if name.lower() == "host"), authority(self.target))
 
 
+def with_headers(request: Request, headers: tuple[Header, ...]) -> Request:
+    """The same request with these headers in place of its own of the same names."""
+    own = {name.lower() for name, _ in headers}
+    kept = tuple(pair for pair in request.headers if pair[0].lower() not in own)
+    return Request(request.method, request.target, (*kept, *headers), request.body)
+
+
 def authority(target: Target) -> str:
     host = f"[{target.host}]" if ":" in target.host else target.host
     return host if target.port == (443 if target.tls else 80) else f"{host}:{target.port}"

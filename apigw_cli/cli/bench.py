@@ -80,6 +80,14 @@ def bench(
             show_default="what the configuration declares",
         ),
     ] = None,
+    quiet_header: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--quiet-header",
+            help="With a proof: a header of another caller, who must not suffer from the load.",
+            show_default=False,
+        ),
+    ] = None,
     assertions: Annotated[
         list[str] | None,
         typer.Option(
@@ -175,6 +183,7 @@ def bench(
         config=config,
         stage=stage,
         assertions=tuple(assertions or ()),
+        quiet_headers=tuple(quiet_header or ()),
     )
     if against is not None or repeat is not None:
         what = "runs that are compared"

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from apigw_cli.bench.proof import Proof
     from apigw_cli.bench.result import Latency, Result
 
-_SIGNS = {"pass": "ok", "fail": "bad", "inconclusive": "warn"}
+_SIGNS = {"pass": "ok", "fail": "bad", "inconclusive": "warn", "n/a": "dot"}
 _VERDICTS = {"pass": "the limit holds", "fail": "the limit does not hold", "inconclusive": "not proved"}
 _CLASSES = {"allowed": "allowed", "limited": "refused", "failed": "failed"}
-_WORST_FIRST = ("fail", "inconclusive", "pass")
+_WORST_FIRST = ("fail", "inconclusive", "pass", "n/a")
 
 
 def text(result: Result, *, quiet: bool = False) -> str:

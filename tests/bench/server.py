@@ -207,6 +207,23 @@ class Bucket:
         return ADMITTED if decision.allowed else REFUSED
 
 
+class Telling:
+    """A correct limiter that tells what remains, with `lie` added; and when to come back, or always `retry_after`."""
+
+    def __init__(self, rate: str, burst: int, *, lie: int = 0, retry_after: str = "") -> None:
+        self.rate, self.burst = rate, burst
+        self._limit = Limit("test", rates.parse(rate), burst)
+        self._lie, self._retry_after = lie, retry_after
+        self._tat = 0
+
+    def __call__(self, asked: Asked) -> bytes:
+        self._tat, decision = take(self._limit, self._tat, asked.now)
+        left = f"X-RateLimit-Remaining: {decision.remaining + self._lie}"
+        if decision.allowed:
+            return answer(200, left)
+        return answer(429, left, f"Retry-After: {self._retry_after or decision.retry_after}")
+
+
 class PerWorker:
     """The trap of a counter in each process: connections fall to two buckets, each of the full size."""
 

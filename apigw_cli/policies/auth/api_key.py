@@ -4,9 +4,10 @@ A presented key is looked up by its SHA-256. Neither the lookup nor its time tel
 is compared is a hash that the caller cannot steer towards another. The key is never logged. It is forwarded like
 any other header; an upstream that should not see it needs `request_headers: {remove: [X-Api-Key]}`.
 
-APIGW_EPHEMERAL_KEY_SHA256 (hex) adds one key, whose holder is called "ephemeral": `apigw bench` makes a random key
-for the gateway that it starts for a measurement. This gives nothing away: who sets the environment of the gateway's
-process runs that process, and could hand it another key list as well.
+APIGW_EPHEMERAL_KEY_SHA256 (hex, several joined by commas) adds keys, whose holders are called "ephemeral",
+"ephemeral-2" and so on: `apigw bench` makes random keys for the gateway that it starts for a measurement. This gives
+nothing away: who sets the environment of the gateway's process runs that process, and could hand it another key list
+as well.
 """
 
 from __future__ import annotations
@@ -67,6 +68,8 @@ def _ephemeral() -> dict[bytes, Caller]:
     text = os.environ.get(EPHEMERAL, "")
     if not text:
         return {}
-    if not re.fullmatch(r"[0-9A-Fa-f]{64}", text):
+    digests = text.split(",")
+    if not all(re.fullmatch(r"[0-9A-Fa-f]{64}", digest) for digest in digests):
         raise InputError(f"{EPHEMERAL} in the environment is not a SHA-256", hint="64 hexadecimal digits, or unset it")
-    return {bytes.fromhex(text): Caller("ephemeral")}
+    names = ("ephemeral", *(f"ephemeral-{number}" for number in range(2, len(digests) + 1)))
+    return {bytes.fromhex(digest): Caller(name) for digest, name in zip(digests, names, strict=True)}
