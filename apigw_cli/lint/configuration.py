@@ -19,7 +19,6 @@ from apigw_cli.lint import diagnostics
 from apigw_cli.lint.engine import Collector
 from apigw_cli.lint.gateway import Stage
 from apigw_cli.lint.model import Finding, On, PlacedHit, Rule
-from apigw_cli.lint.registry import BY_ID
 from apigw_cli.openapi import yaml
 from apigw_cli.openapi.document import Document, Library
 from apigw_cli.openapi.operations import mapping
@@ -113,8 +112,7 @@ class ConfigurationLint:
         for api in compiled.snapshot.apis:
             self.specs.setdefault(api.spec, None)
         self._check_keys(project, compiled)
-        for rule_id in self.collector.ruleset:
-            rule = BY_ID[rule_id]
+        for rule in self.collector.ruleset.rules.values():
             if rule.on is On.GATEWAY:
                 self.collector.add(rule, rule.check(Stage(compiled, project.library, project.config)))
 

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from apigw_cli.errors import InputError
 from apigw_cli.lint.model import ERROR, Hit, On, PlacedHit, Rule, Severity, reported_by_engine
+from apigw_cli.lint.odd_keys import odd_keys
 from apigw_cli.lint.subject import Reference, Subject, steps_of
 from apigw_cli.openapi.document import Document, Node
+
+if TYPE_CHECKING:
+    from apigw_cli.lint.ruleset import Ruleset
 
 
 def _rule(name: str, severity: Severity, summary: str, why: str, fix: str, family: str = "engine") -> Rule:
@@ -85,8 +91,13 @@ def _key(node: Node) -> tuple[str, tuple[str, ...]]:
     return node.document.name, tuple(map(str, node.path))
 
 
-def unreadable(document: Document) -> Iterator[tuple[Rule, PlacedHit]]:
-    """The duplicate keys of a document."""
-    for problem in document.problems:
-        if problem.place is not None:
-            yield PARSER, PlacedHit(problem.place, problem.message, problem.hint)
+def unreadable(document: Document, ruleset: Ruleset) -> Iterator[tuple[Rule, Hit | PlacedHit]]:
+    """The duplicate keys of a document and, where they matter, its keys that are no text."""
+    if ruleset.duplicates is not None:
+        for problem in document.problems:
+            if problem.place is not None:
+                yield PARSER, PlacedHit(problem.place, problem.message, problem.hint, severity=ruleset.duplicates)
+    if ruleset.incompatible is not None:
+        rule = replace(PARSER, severity=ruleset.incompatible)
+        for path, kind in odd_keys(document):
+            yield rule, Hit(document, path, f"Mapping key must be a string scalar rather than {kind}", on_key=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from apigw_cli.errors import InputError, Place
 from apigw_cli.lint import diagnostics, full, structure
-from apigw_cli.lint.model import WARN, Finding, Hit, On, PlacedHit, Rule, Severity
-from apigw_cli.lint.registry import ALWAYS, BY_ID
+from apigw_cli.lint.model import WARN, Finding, Hit, On, PlacedHit, Rule
+from apigw_cli.lint.ruleset import Ruleset
 from apigw_cli.lint.subject import Reference, Subject, Visit
 from apigw_cli.lint.walk import Handler, Targets, targets_of, walk
 from apigw_cli.openapi.document import Document, Library, Node, pointer_path
@@ -16,12 +16,14 @@ from apigw_cli.openapi.operations import mapping, version
 from apigw_cli.openapi.places import Steps
 
 AnyHit = Hit | PlacedHit
-Ruleset = Mapping[str, Severity]  # what is on, and how bad it is
 
 
 @dataclass(slots=True)
 class Collector:
-    """Hits as they come, each with its rule; `findings` locates them all at once."""
+    """Hits of one unit as they come, each with its rule; `findings` locates them all at once.
+
+    `ruleset` becomes that of the document which is linted, its overrides applied.
+    """
 
     ruleset: Ruleset
     hits: list[tuple[Rule, AnyHit]] = field(default_factory=list)
@@ -29,13 +31,10 @@ class Collector:
     def add(self, rule: Rule, hits: Iterable[AnyHit]) -> None:
         self.hits.extend((rule, hit) for hit in hits)
 
-    def is_on(self, rule: Rule) -> bool:
-        return rule.id in ALWAYS or rule.id in self.ruleset
-
     def findings(self) -> list[Finding]:
         """Without repetitions, in their order: the same on every machine."""
         self._locate()
-        found = {self._finding(rule, hit): None for rule, hit in self.hits}
+        found = [finding for rule, hit in self.hits if (finding := self._finding(rule, hit)) is not None]
         return sorted(_once(found), key=lambda finding: finding.order)
 
     def _locate(self) -> None:
@@ -48,23 +47,28 @@ class Collector:
         for document, paths in wanted.values():
             document.locate(paths)
 
-    def _finding(self, rule: Rule, hit: AnyHit) -> Finding:
-        severity = self.ruleset.get(rule.id, rule.severity)
-        if isinstance(hit, PlacedHit):
-            severity = severity if hit.severity is None else hit.severity
-            start = hit.place
-            span = ((start.line - 1, start.column - 1), (start.line - 1, start.column - 1))
-            return Finding(
-                rule.id, hit.message or rule.message, severity, start, start, (), hit.hint, hit.related, span
-            )
-        start, end = _shown(hit.document, hit.path, hit.on_key)
-        related = tuple((_shown(document, path, True)[0], note) for document, path, note in hit.related)
-        path = _existing(hit.document, hit.path)
+    def _finding(self, rule: Rule, hit: AnyHit) -> Finding | None:
+        """The finding of a hit; None where the rule is off at that place."""
         message = hit.message or rule.message
+        if isinstance(hit, PlacedHit):
+            return _placed(rule, hit, message)
+        path = _existing(hit.document, hit.path)
+        severity = self.ruleset.severity_at(rule, hit.document.label, path)
+        if severity is None:
+            return None
+        start, end = _shown(hit.document, path, hit.on_key)
+        related = tuple((_shown(document, path, True)[0], note) for document, path, note in hit.related)
         if hit.see_also and related:
             message = f"{message}: see also {related[0][0]}"
         span = _spectral_span(hit.document, path)
-        return Finding(rule.id, message, severity, start, end, path, hit.hint, related, span)
+        url = rule.documentation_url
+        return Finding(rule.id, message, severity, start, end, path, hit.hint, related, span, url)
+
+
+def _placed(rule: Rule, hit: PlacedHit, message: str) -> Finding:
+    start, severity = hit.place, rule.severity if hit.severity is None else hit.severity
+    position = (start.line - 1, start.column - 1)
+    return Finding(rule.id, message, severity, start, start, (), hit.hint, hit.related, span=(position, position))
 
 
 def _once(findings: Iterable[Finding]) -> Iterator[Finding]:
@@ -114,21 +118,32 @@ def _spectral_span(document: Document, path: Steps) -> tuple[tuple[int, int], tu
 
 def lint_document(document: Document, library: Library, collector: Collector, *, everything: bool = False) -> None:
     """Apply the ruleset to one document. `everything`: run openapi-spec-validator as well."""
-    collector.hits.extend(diagnostics.unreadable(document))
+    ruleset = collector.ruleset = collector.ruleset.for_source(document.label)
+    collector.hits.extend(diagnostics.unreadable(document, ruleset))
     try:
-        subject = Subject(document, library, version(document))
+        subject = Subject(document, library, version(document), corrected=ruleset.corrected)
     except InputError as error:
         collector.hits.append((diagnostics.UNRECOGNIZED, _unrecognized(document, error)))
-        return
+        subject = Subject(document, library, "", corrected=ruleset.corrected)
+    if subject.version:
+        _lint_openapi(subject, ruleset, collector, everything)
+    guided = _active(ruleset, On.GIVEN, subject.version)
+    if guided:
+        from apigw_cli.lint import given
+
+        collector.hits.extend(given.run(subject, guided))
+
+
+def _lint_openapi(subject: Subject, ruleset: Ruleset, collector: Collector, everything: bool) -> None:
     targets: Targets = {}
-    handlers = _handlers(subject, collector)
+    handlers = _handlers(subject, ruleset, collector)
     walk(subject, handlers, targets)
-    _references(subject, targets, collector)
+    _references(subject, targets, ruleset, collector)
     _note_uses(subject, targets)
-    _structure(subject, collector, everything)
-    for rule in _active(collector, On.DOCUMENT, subject.version):
+    _structure(subject, ruleset, collector, everything)
+    for rule in _active(ruleset, On.DOCUMENT, subject.version):
         collector.add(rule, rule.check(subject))
-    for rule in _active(collector, On.OPERATION, subject.version):
+    for rule in _active(ruleset, On.OPERATION, subject.version):
         for operation in subject.operations:
             collector.add(rule, rule.check(subject, operation))
 
@@ -142,14 +157,13 @@ def _unrecognized(document: Document, error: InputError) -> PlacedHit:
     return PlacedHit(place, message, error.hint, severity=WARN if is_part else None)
 
 
-def _active(collector: Collector, on: On, oas: str) -> list[Rule]:
-    ids = [rule for rule in collector.ruleset if rule in BY_ID]
-    return [BY_ID[rule] for rule in ids if BY_ID[rule].on is on and oas in BY_ID[rule].formats]
+def _active(ruleset: Ruleset, on: On, oas: str) -> list[Rule]:
+    return [rule for rule in ruleset.rules.values() if rule.on is on and oas in rule.formats]
 
 
-def _structure(subject: Subject, collector: Collector, everything: bool) -> None:
-    rule = structure.OAS2_SCHEMA if subject.version == "2.0" else structure.OAS3_SCHEMA
-    if collector.is_on(rule):
+def _structure(subject: Subject, ruleset: Ruleset, collector: Collector, everything: bool) -> None:
+    rule = ruleset.rules.get("oas2-schema" if subject.version == "2.0" else "oas3-schema")
+    if rule is not None and rule.on is On.ENGINE:
         collector.add(rule, structure.check(subject))
     if everything:
         collector.add(full.SPEC_VALIDATOR, full.check(subject))
@@ -158,12 +172,13 @@ def _structure(subject: Subject, collector: Collector, everything: bool) -> None
 # --- the walk
 
 
-def _handlers(subject: Subject, collector: Collector) -> dict[str, list[Handler]]:
+def _handlers(subject: Subject, ruleset: Ruleset, collector: Collector) -> dict[str, list[Handler]]:
     handlers: dict[str, list[Handler]] = {}
-    for rule in _active(collector, On.KEYS, subject.version):
+    for rule in _active(ruleset, On.KEYS, subject.version):
         for key in rule.keys:
             handlers.setdefault(key, []).append(_handler(rule, collector))
-    handlers.setdefault("discriminator", []).append(lambda visit: _note_mapping(subject, visit))
+    if subject.corrected:
+        handlers.setdefault("discriminator", []).append(lambda visit: _note_mapping(subject, visit))
     return handlers
 
 
@@ -190,7 +205,7 @@ def _note_mapping(subject: Subject, visit: Visit) -> None:
 # --- references
 
 
-def _references(subject: Subject, targets: Targets, collector: Collector) -> None:
+def _references(subject: Subject, targets: Targets, ruleset: Ruleset, collector: Collector) -> None:
     for reference, target in targets_of(subject, targets):
         hit = diagnostics.of_reference(subject, reference, target)
         if hit is not None:
@@ -199,7 +214,7 @@ def _references(subject: Subject, targets: Targets, collector: Collector) -> Non
     met = {id(node.document): node.document for node in targets.values() if isinstance(node, Node)}
     for document in met.values():
         if document is not subject.document:
-            collector.hits.extend(diagnostics.unreadable(document))
+            collector.hits.extend(diagnostics.unreadable(document, ruleset))
 
 
 def _note_uses(subject: Subject, targets: Targets) -> None:

@@ -80,6 +80,7 @@ class Finding:
     related: tuple[tuple[Place, str], ...] = ()
     # As Spectral counts, for machines: from zero, and a YAML collection begins where its key ends.
     span: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0))
+    documentation_url: str | None = None
 
     @property
     def file(self) -> str:
@@ -105,6 +106,7 @@ class On(enum.Enum):
     KEYS = enum.auto()  # check(visit), for every mapping anywhere that has one of the rule's keys
     GATEWAY = enum.auto()  # check(compiled): a stage; the rule needs a configuration
     ENGINE = enum.auto()  # the engine itself reports it
+    GIVEN = enum.auto()  # what `definition` says: a rule of a ruleset
 
 
 Check = Callable[..., Iterable[Any]]
@@ -126,6 +128,8 @@ class Rule:
     recommended: bool = True
     family: str = "spectral:oas"
     keys: tuple[str, ...] = ()
+    definition: Any = None  # given.Definition, of a rule that a ruleset defines
+    documentation_url: str | None = None
 
 
 def rule(

@@ -65,10 +65,18 @@ class Subject:
     version: str
     references: list[Reference] = field(default_factory=list)
     used_paths: list[Steps] = field(default_factory=list)  # in the document itself, by references from anywhere
+    corrected: bool = True  # judge rightly where Spectral is known to be wrong
 
     @property
     def data(self) -> dict[str, Any]:
         return mapping(self.document.data)
+
+    @cached_property
+    def used(self) -> set[Steps]:
+        """The paths in this document that a reference from anywhere leads to; if corrected, or through."""
+        if not self.corrected:
+            return set(self.used_paths)
+        return {path[:length] for path in self.used_paths for length in range(1, len(path) + 1)}
 
     @property
     def root(self) -> Node:
@@ -97,7 +105,7 @@ class Subject:
 
     @cached_property
     def operations(self) -> list[Operation]:
-        methods = METHODS_3_2 if self.version == "3.2" else METHODS
+        methods = METHODS_3_2 if self.version == "3.2" and self.corrected else METHODS
         return [operation for path, item in self.items for operation in _of_item(path, item, methods)]
 
     @cached_property

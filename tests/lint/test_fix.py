@@ -245,8 +245,10 @@ RULE_IDS = ("oas3-server-trailing-slash", "duplicated-entry-in-enum", "openapi-t
 
 def lint_text(document: Document) -> list[Any]:
     from apigw_cli.lint.engine import Collector, lint_document
+    from apigw_cli.lint.registry import BY_ID
+    from apigw_cli.lint.ruleset import Ruleset
 
-    collector = Collector(dict.fromkeys(RULE_IDS, 0))  # type: ignore[dict-item]
+    collector = Collector(Ruleset.of(BY_ID[rule] for rule in RULE_IDS))
     lint_document(document, Library.of({}), collector)
     return [finding for finding in collector.findings() if finding.code in RULE_IDS]
 

@@ -81,7 +81,7 @@ CASES: list[tuple[str, dict[str, Any], list[str]]] = [
     ("typed-enum", V3 | schemas(A={"type": "string", "nullable": True, "enum": ["a", None]}), []),
     ("typed-enum", V31 | schemas(A={"type": ["integer", "null"], "enum": [1, 2.0, 2.5, True, None]}),
      ["components.schemas.A.enum.2", "components.schemas.A.enum.3"]),
-    ("typed-enum", V31 | schemas(A={"type": "strng", "enum": [1]}, B={"enum": [1]}, C={"type": "array", "enum": {}}),
+    ("typed-enum", V31 | schemas(A={"type": "string", "enum": "a"}, B={"enum": [1]}, C={"type": "array", "enum": {}}),
      []),
     ("duplicated-entry-in-enum", V3 | schemas(A={"enum": [1, True, 1.0]}), ["components.schemas.A.enum"]),
     ("duplicated-entry-in-enum", V3 | schemas(A={"enum": [1, True, "1", [1], {"a": 1}]}), []),

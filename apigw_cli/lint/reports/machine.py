@@ -33,6 +33,7 @@ def json(report: Report) -> str:
 
 def _spectral(finding: Finding) -> dict[str, Any]:
     (line, character), (end_line, end_character) = finding.span
+    url = {} if finding.documentation_url is None else {"documentationUrl": finding.documentation_url}
     return {
         "code": finding.code,
         "path": [str(step) for step in finding.path],
@@ -43,6 +44,7 @@ def _spectral(finding: Finding) -> dict[str, Any]:
             "end": {"line": end_line, "character": end_character},
         },
         "source": finding.file,
+        **url,
     }
 
 

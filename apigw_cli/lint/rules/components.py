@@ -7,17 +7,8 @@ from collections.abc import Iterator
 from apigw_cli.lint.model import OAS2, OAS3, Hit, On, rule
 from apigw_cli.lint.subject import Subject
 from apigw_cli.openapi.operations import mapping
-from apigw_cli.openapi.places import Steps
 
 _KINDS = ("schemas", "responses", "parameters", "examples", "requestBodies", "headers", "links", "callbacks")
-
-
-def _used(subject: Subject) -> set[Steps]:
-    """The paths in this document that a reference from anywhere leads to, or through."""
-    found: set[Steps] = set()
-    for path in subject.used_paths:
-        found.update(path[:length] for length in range(1, len(path) + 1))
-    return found
 
 
 @rule(
@@ -30,7 +21,7 @@ def _used(subject: Subject) -> set[Steps]:
     fix="Refer to it, or remove it.",
 )
 def oas3_unused_component(subject: Subject) -> Iterator[Hit]:
-    used = _used(subject)
+    used = subject.used
     components = mapping(subject.data.get("components"))
     for kind in _KINDS:
         for name in mapping(components.get(kind)):
@@ -48,7 +39,7 @@ def oas3_unused_component(subject: Subject) -> Iterator[Hit]:
     fix="Refer to it, or remove it.",
 )
 def oas2_unused_definition(subject: Subject) -> Iterator[Hit]:
-    used = _used(subject)
+    used = subject.used
     for name in mapping(subject.data.get("definitions")):
         if ("definitions", name) not in used:
             yield subject.hit("definitions", name, on_key=True)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from apigw_cli.lint.messages import shown
 from apigw_cli.lint.model import ERROR, Hit, On, rule
 from apigw_cli.lint.subject import Visit
 
@@ -28,19 +29,21 @@ _TYPES: dict[str, tuple[type, ...]] = {
     fix="Mend the value, or the type; text that looks like a number needs quotes.",
 )
 def typed_enum(visit: Visit) -> Iterator[Hit]:
-    values, declared = visit.node["enum"], visit.node.get("type")
+    for index, message in wrong_enum_values(visit.node, visit.version):
+        yield visit.hit("enum", index, message=message)
+
+
+def wrong_enum_values(schema: dict[str, Any], version: str) -> Iterator[tuple[int, str]]:
+    """The index of each value of an enum that has not the type beside it, and what to say of it."""
+    values, declared = schema.get("enum"), schema.get("type")
     types: list[Any] = declared if isinstance(declared, list) else [declared]
-    if not isinstance(values, list) or not types or not all(_is_type(name) for name in types):
+    if not isinstance(values, list) or not types or not all(isinstance(name, str) for name in types):
         return
-    nullable = visit.node.get("nullable") is True or visit.node.get("x-nullable") is True
+    nullable = schema.get("x-nullable" if version == "2.0" else "nullable") is True and version in ("2.0", "3.0")
+    types = [*types, "null"] if nullable else types
     for index, value in enumerate(values):
-        if not (any(_has_type(value, name) for name in types) or (value is None and nullable)):
-            message = f'Enum value "{_as_text(value)}" must be "{",".join(types)}".'
-            yield visit.hit("enum", index, message=message)
-
-
-def _is_type(name: Any) -> bool:
-    return isinstance(name, str) and (name in _TYPES or name in ("number", "integer"))
+        if not any(_has_type(value, name) for name in types):
+            yield index, f'Enum value {shown(value)} must be "{",".join(types)}".'
 
 
 def _has_type(value: Any, name: str) -> bool:
@@ -48,11 +51,7 @@ def _has_type(value: Any, name: str) -> bool:
         if isinstance(value, bool) or not isinstance(value, int | float):
             return False
         return name == "number" or isinstance(value, int) or value.is_integer()
-    return isinstance(value, _TYPES[name])
-
-
-def _as_text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+    return name in _TYPES and isinstance(value, _TYPES[name])
 
 
 @rule(

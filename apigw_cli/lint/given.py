@@ -1,0 +1,151 @@
+"""Rules written with `given` and `then`, as rulesets define them: all of them in one walk over a document."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from apigw_cli.lint import jsonpath
+from apigw_cli.lint.functions import Context, Fault, Function
+from apigw_cli.lint.jsonpath.steps import Frame, steps_of
+from apigw_cli.lint.jsonpath.values import UNDEFINED
+from apigw_cli.lint.messages import dotted, fill
+from apigw_cli.lint.model import Hit, Rule
+from apigw_cli.lint.subject import Subject
+from apigw_cli.lint.view import ResolvedView, View, child_of
+from apigw_cli.openapi.places import Steps
+from apigw_cli.openapi.references import pointer
+
+_BRACKETS = re.compile(r"[^.\[\]]+|\[(?:(-?\d+(?:\.\d+)?)|([\"'])((?:(?!\2)[^\\]|\\.)*?)\2)\]")
+
+
+@dataclass(frozen=True, slots=True)
+class Then:
+    """One `then`: the function, and the field of the given value that it is called with."""
+
+    function: Function
+    field: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """What a ruleset says of a rule beyond its severity. `given` by OpenAPI version, since aliases may differ."""
+
+    given: dict[str, tuple[str, ...]]
+    thens: tuple[Then, ...]
+    message: str | None = None
+    description: str | None = None
+    resolved: bool = True
+
+
+def run(subject: Subject, rules: Iterable[Rule]) -> list[tuple[Rule, Hit]]:
+    """What the rules find in a document."""
+    hits: list[tuple[Rule, Hit]] = []
+    wanted = [rule for rule in rules if rule.definition is not None]
+    for resolved, kind in ((True, ResolvedView), (False, View)):
+        chosen = [rule for rule in wanted if rule.definition and rule.definition.resolved is resolved]
+        if chosen:
+            _run(kind(subject), chosen, hits)
+    return hits
+
+
+def _run(view: View, rules: list[Rule], hits: list[tuple[Rule, Hit]]) -> None:
+    by_path: dict[str, list[Rule]] = {}
+    for rule in rules:
+        assert rule.definition is not None
+        for given in dict.fromkeys(rule.definition.given.get(view.subject.version, ())):
+            by_path.setdefault(given, []).append(rule)
+    paths = [jsonpath.parse(text) for text in by_path]
+    owners = list(by_path.values())
+
+    def emit(index: int, frame: Frame) -> None:
+        if paths[index].keys:
+            if frame[2] is None:
+                return
+            frame = (frame[1], frame[1], frame[2])
+        for rule in owners[index]:
+            hits.extend((rule, hit) for hit in _of_rule(view, rule, frame))
+
+    jsonpath.Program(paths).run(view.root, emit)
+
+
+def _of_rule(view: View, rule: Rule, frame: Frame) -> Iterator[Hit]:
+    definition: Definition = rule.definition
+    place = steps_of(frame)
+    for then in definition.thens:
+        for below, value in _targets(frame, then.field):
+            context = Context(view.subject, (*place, *below), definition.resolved)
+            for fault in then.function(value, context):
+                yield _hit(view, definition, frame, below, fault)
+
+
+def _targets(frame: Frame, field: str) -> list[tuple[Steps, Any]]:
+    """The values that a `field` means, each with its path from the given value."""
+    value = frame[0]
+    if not field or not isinstance(value, dict | list):
+        return [((), value)]
+    if field == "@key":
+        keys = value if isinstance(value, dict) else map(str, range(len(value)))
+        return [((key,), key) for key in keys] or [((), UNDEFINED)]
+    if is_path(field):
+        path = jsonpath.parse(field)
+        found = [
+            (steps_of(each), each[1] if path.keys else each[0]) for each in jsonpath.find(path, (value, None, None))
+        ]
+        return found or [((), UNDEFINED)]
+    return [field_of(value, field)]
+
+
+def is_path(field: str) -> bool:
+    """Whether a field is a JSONPath; `$ref` is a key."""
+    return field == "$" or field.startswith(("$.", "$["))
+
+
+def field_of(value: Any, field: str) -> tuple[Steps, Any]:
+    """`info.contact` or `tags[0]`; a key that is spelt so goes first."""
+    if isinstance(value, dict) and field in value:
+        return split_field(field), value[field]
+    steps = split_field(field)
+    for step in steps:
+        found, value = child_of(value, step)
+        if not found:
+            if step == "length" and isinstance(value, list | str):
+                value = len(value)
+                continue
+            return steps, UNDEFINED
+    return steps, value
+
+
+def split_field(field: str) -> Steps:
+    """The steps of a dotted field."""
+    found = (match[1] or match[3] or match[0] for match in _BRACKETS.finditer(field))
+    return tuple(found)
+
+
+def _hit(view: View, definition: Definition, frame: Frame, below: Steps, fault: Fault) -> Hit:
+    document, path, missing = view.position(frame, (*below, *fault.below))
+    whole = (*path, *missing)
+    named: str | int
+    if missing:
+        named = dotted(whole[max(len(path) - 1, 0) :] if path else whole[-1:])
+    else:
+        named = path[-1] if path else ""
+    try:
+        value = document.get(path)
+    except KeyError:
+        value = UNDEFINED
+    known: dict[str, Any] = {
+        "property": named,
+        "error": fault.message,
+        "path": "#" + pointer(path),
+        "description": "" if definition.description is None else definition.description,
+        "value": value,
+    }
+    error = fill(fault.message, known)
+    if definition.message is None:
+        message = error if definition.description is None else definition.description
+    else:
+        message = fill(definition.message, {**known, "error": error})
+    return Hit(document, path, message.strip())
