@@ -8,8 +8,8 @@ from pathlib import Path
 
 from apigw_cli.errors import UsageError
 from apigw_cli.lint import baseline, ruleset, upstreams
-from apigw_cli.lint.engine import Ruleset
 from apigw_cli.lint.model import Severity
+from apigw_cli.lint.ruleset import Ruleset
 from apigw_cli.lint.targets import registry as targets
 from apigw_cli.openapi.reading import observed
 
@@ -50,11 +50,11 @@ class Settings:
 def settings_of(options: Options) -> Settings:
     """Load what the options name. Raises InputError or UsageError for a ruleset or target that cannot be used."""
     with observed() as files:
-        rules = dict(ruleset.load(options.ruleset))
+        rules = ruleset.load(options.ruleset)
     if options.target:
-        rules = targets.rules_of(options.target) | rules
+        rules = rules.adding(targets.rules_of(options.target))
     if options.check_upstreams:
-        rules[upstreams.UNREACHABLE.id] = upstreams.UNREACHABLE.severity
+        rules = rules.adding({upstreams.UNREACHABLE.id: upstreams.UNREACHABLE.severity})
     parts = (options.ruleset, options.target, options.full, options.check_upstreams, sorted(files.items()))
     return Settings(rules, options.full, hashlib.sha256(repr(parts).encode("utf-8", "replace")).hexdigest())
 

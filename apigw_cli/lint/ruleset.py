@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from apigw_cli.errors import UsageError
 from apigw_cli.lint.globs import fits
 from apigw_cli.lint.model import ERROR, Rule, Severity
-from apigw_cli.lint.registry import ALWAYS, RULES
+from apigw_cli.lint.registry import ALWAYS, BY_ID, RULES
 from apigw_cli.openapi.document import Library
 from apigw_cli.openapi.places import Steps
 from apigw_cli.openapi.reading import URL
@@ -59,16 +58,10 @@ class Ruleset:
     pointers: tuple[PointerOverride, ...] = ()
     only_there: frozenset[str] = frozenset()  # rules that are on only where a pointer says so
     of_file: Callable[[str], Ruleset] | None = field(default=None, compare=False)
-    name: str = field(default="", compare=False)  # by which it was loaded
-    digest: str = field(default="", compare=False)  # of all the text that it comes from
 
     @classmethod
     def of(cls, rules: Iterable[Rule], *, corrected: bool = False) -> Ruleset:
         return cls({rule.id: rule for rule in rules}, corrected)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Other processes load it again: its functions are closures."""
-        return (load, (self.name,)) if self.name else super().__reduce__()  # type: ignore[return-value]
 
     def __contains__(self, rule: object) -> bool:
         return rule in self.rules
@@ -79,6 +72,16 @@ class Ruleset:
     @property
     def severities(self) -> dict[str, Severity]:
         return {name: rule.severity for name, rule in self.rules.items()}
+
+    def adding(self, severities: Mapping[str, Severity]) -> Ruleset:
+        """With more of apigw's own rules on, where the ruleset does not have them already."""
+        more = {name: with_severity(BY_ID[name], severity) for name, severity in severities.items()}
+        of_file = self.of_file
+        return replace(
+            self,
+            rules=more | self.rules,
+            of_file=None if of_file is None else lambda path: of_file(path).adding(severities),
+        )
 
     def for_source(self, label: str) -> Ruleset:
         """The ruleset for one file, its overrides applied."""
@@ -109,10 +112,6 @@ def relative(label: str, folder: str) -> str:
 
 def load(name: str) -> Ruleset:
     """The ruleset that a name or a file means. Raises InputError or UsageError for what cannot be used."""
-    return replace(_loaded(name), name=name)
-
-
-def _loaded(name: str) -> Ruleset:
     if name in FAMILIES:
         return built_in(name)
     if URL.match(name):
@@ -143,7 +142,7 @@ def built_in(name: str) -> Ruleset:
     """A built-in set, with what is recommended in it."""
     rules = [rule for rule in family_rules(name) if rule.recommended]
     corrected = name in (DEFAULT, "apigw:gateway")
-    return Ruleset({rule.id: rule for rule in rules}, corrected, None if corrected else ERROR, digest=name)
+    return Ruleset({rule.id: rule for rule in rules}, corrected, None if corrected else ERROR)
 
 
 def family_rules(name: str) -> list[Rule]:

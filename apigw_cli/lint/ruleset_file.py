@@ -7,7 +7,6 @@ has its place, and all of it is said at once.
 from __future__ import annotations
 
 import difflib
-import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -73,7 +72,7 @@ def read(library: Library, name: str) -> Ruleset:
     options = file.parser_options(mapping(document.data).get("parserOptions"), ("parserOptions",), found)
     file.finish()
     folder = str(library.root) if library.root is not None else ""
-    base = replace(_ruleset(found, options, folder, overrides), digest=_digest(library))
+    base = _ruleset(found, options, folder, overrides)
     if not overrides:
         return base
 
@@ -87,11 +86,6 @@ def read(library: Library, name: str) -> Ruleset:
         return _ruleset(applied, changed, folder, overrides)
 
     return replace(base, of_file=of_file)
-
-
-def _digest(library: Library) -> str:
-    texts = (f"{name}\n{document.text}" for name, document in sorted(library.documents.items()))
-    return hashlib.sha256("\0".join(texts).encode()).hexdigest()
 
 
 def _ruleset(found: Found, options: dict[str, Severity | None], folder: str, overrides: Iterable[Override]) -> Ruleset:
