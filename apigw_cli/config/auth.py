@@ -10,6 +10,12 @@ from apigw_cli.config.reference import SecretReference
 from apigw_cli.config.values import Duration
 
 _FINGERPRINT = r"^([0-9A-Fa-f]{64}|[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){31})$"
+# RFC 9110, section 7.6.1, and what frames a message.
+_OURS = (
+    *("connection", "content-length", "expect", "host", "keep-alive", "proxy-authenticate", "proxy-authorization"),
+    *("proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"),
+)
+Header = Annotated[str, Meta(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}$")]
 _NAME = r"^(DNS|URI|email|IP):[!-~]+$"
 
 
@@ -63,6 +69,39 @@ class BasicConfig(Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("cache must be 1h or less")
 
 
+class AuthorizerConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """A server that is asked, as Envoy asks one (ext_authz over HTTP)."""
+
+    url: Annotated[str, Meta(description="http:// or https://; a path in it goes before the request's own.")]
+    send: Annotated[
+        list[Header], Meta(description="Headers of the client that it is told, beside the credential and Host.")
+    ] = []
+    allow_headers: Annotated[
+        list[Header], Meta(description="Headers of its 200 for the upstream, in place of the client's own.")
+    ] = []
+    deny_headers: Annotated[
+        list[Header],
+        Meta(description="Headers of its refusal for the client, beside Content-Type, Location, WWW-Authenticate."),
+    ] = []
+    principal: Annotated[Header | None, Meta(description="The header of its 200 that names the caller.")] = None
+    scopes: Annotated[Header | None, Meta(description="The header of its 200 that lists the caller's scopes.")] = None
+    ttl: Annotated[Duration, Meta(description="How long an answer is good for the very same question.")] = Duration(0)
+    timeout: Annotated[Duration, Meta(description="How long it may take.")] = Duration(1)
+    on_failure: Annotated[
+        Literal["deny", "allow"], Meta(description="When it fails. allow lets everybody in who shows anything.")
+    ] = "deny"
+
+    def __post_init__(self) -> None:
+        if not 0 < self.timeout <= 10:
+            raise ValueError("timeout must be more than nothing and at most 10s")
+        if self.ttl > 3600:
+            raise ValueError("ttl must be 1h or less")
+        named = (*self.send, *self.allow_headers, *self.deny_headers)
+        ours = [name for name in named if name.lower() in _OURS]
+        if ours:
+            raise ValueError(f"header {ours[0]} belongs to the connection or frames the message")
+
+
 class MutualTlsConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Which client certificates of `listen.tls.client_ca` are let in: whoever fits one entry of any list.
 
@@ -90,6 +129,7 @@ class AuthConfig(Struct, frozen=True, forbid_unknown_fields=True):
     ] = None
     jwt: Annotated[JwtConfig | None, Meta(description="Tokens of an issuer.")] = None
     basic: Annotated[BasicConfig | None, Meta(description="Names and passwords.")] = None
+    authorizer: Annotated[AuthorizerConfig | None, Meta(description="A server that decides.")] = None
     mutual_tls: Annotated[MutualTlsConfig | None, Meta(description="By the client's certificate.")] = None
 
     def __post_init__(self) -> None:

@@ -14,8 +14,14 @@ def is_loopback(url: str) -> bool:
         return False
 
 
-def problem_of(url: str) -> str | None:
-    """Why nothing may be fetched from a URL, or None."""
+def without_credentials(url: str) -> str:
+    """A URL without what stands before its `@`, for messages."""
+    scheme, separator, rest = url.partition("://")
+    return f"{scheme}{separator}…@{rest.rpartition('@')[2]}" if "@" in rest else url
+
+
+def problem_of(url: str, *, encrypted: bool = True) -> str | None:
+    """Why a URL may not be asked, or None. `encrypted`: https://, but for this machine."""
     try:
         parts = urlsplit(url)
         host = parts.hostname
@@ -23,7 +29,7 @@ def problem_of(url: str) -> str | None:
     except ValueError:
         return "is not a URL"
     if parts.scheme not in ("https", "http") or not host:
-        return "is not an https:// URL"
+        return "is not an https:// URL" if encrypted else "is not an http:// or https:// URL"
     if parts.username or parts.password:
         return "holds credentials"
     if parts.fragment:

@@ -99,9 +99,10 @@ class MutualTls(AuthScheme, frozen=True, tag="mutual_tls"):
 
 
 class Authorizer(AuthScheme, frozen=True, tag="authorizer"):
-    """A server that decides. `send`, `allow_headers` and `deny_headers`: names of headers, in lower case.
+    """A server that decides. `send`, `allow_headers`, `deny_headers`: names of headers, in lower case; so are
+    `principal` and `scopes`, the headers of its answer that name the caller and list the scopes ('': none does).
 
-    `cache_by`: the headers that an answer depends on, beside the credential; `ttl` seconds (0: none is kept).
+    `ttl`: seconds that an answer is good (0: none is kept).
     """
 
     location: str
@@ -110,10 +111,10 @@ class Authorizer(AuthScheme, frozen=True, tag="authorizer"):
     send: tuple[str, ...] = ()
     allow_headers: tuple[str, ...] = ()
     deny_headers: tuple[str, ...] = ()
-    cache_by: tuple[str, ...] = ()
     ttl: float = 0.0
     timeout: float = 1.0
     principal: str = ""
+    scopes: str = ""
     on_failure: str = "deny"
 
     @property

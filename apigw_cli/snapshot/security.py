@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from apigw_cli.config import located
-from apigw_cli.config.auth import AuthConfig, JwtConfig
+from apigw_cli.config.auth import AuthConfig, AuthorizerConfig, JwtConfig
 from apigw_cli.config.located import Located
 from apigw_cli.config.model import Config
 from apigw_cli.config.reference import SecretReference
@@ -17,17 +17,19 @@ from apigw_cli.snapshot import key_url, model, schemes
 
 # Where a credential stands → the ways in which it can be checked, the usual one first.
 _WAYS: dict[str, tuple[str, ...]] = {
-    "header": ("keys", "jwt"),
-    "query": ("keys", "jwt"),
-    "cookie": ("keys", "jwt"),
-    "bearer": ("jwt", "keys"),
-    "basic": ("basic",),
+    "header": ("keys", "jwt", "authorizer"),
+    "query": ("keys", "jwt", "authorizer"),
+    "cookie": ("keys", "jwt", "authorizer"),
+    "bearer": ("jwt", "keys", "authorizer"),
+    "basic": ("basic", "authorizer"),
+    "authorization": ("authorizer",),
     "certificate": ("mutual_tls",),
 }
 _EXAMPLES = {
     "keys": "{keys: {file: keys.yaml}}",
     "jwt": '{jwt: {issuer: "https://login.example.com", audience: [shop]}}',
     "basic": "{basic: {users: {file: users.yaml}}}",
+    "authorizer": '{authorizer: {url: "http://127.0.0.1:9002"}}',
     "mutual_tls": '{mutual_tls: {subjects: ["CN=partner"]}}',
 }
 
@@ -110,6 +112,8 @@ class Security:
         if entry.basic is not None:
             users = self._references(entry.basic.users, (*at, "users"))
             return schemes.Basic(name, users, float(entry.basic.cache))
+        if entry.authorizer is not None:
+            return self._authorizer(name, node, entry.authorizer, at)
         assert entry.mutual_tls is not None
         prints = tuple(text.replace(":", "").lower() for text in entry.mutual_tls.fingerprints)
         return schemes.MutualTls(name, tuple(entry.mutual_tls.subjects), tuple(entry.mutual_tls.names), prints)
@@ -123,8 +127,10 @@ class Security:
         jwks = self._reference(entry.jwks, (*at, "jwks")) if isinstance(entry.jwks, SecretReference) else entry.jwks
         for setting, url in (("issuer", "" if jwks else issuer), ("jwks", entry.jwks)):
             problem = key_url.problem_of(url) if url and isinstance(url, str) else None
-            if problem:
-                self._wrong(f'{setting} "{url}" {problem}', self.config.place((*at, setting)))
+            if problem and isinstance(url, str):
+                self._wrong(
+                    f'{setting} "{key_url.without_credentials(url)}" {problem}', self.config.place((*at, setting))
+                )
         return schemes.Jwt(
             name,
             location,
@@ -138,6 +144,27 @@ class Security:
             float(entry.leeway),
             float(entry.refresh),
             float(entry.keep),
+        )
+
+    def _authorizer(self, name: str, node: Node, entry: AuthorizerConfig, at: Steps) -> schemes.Authorizer:
+        location, parameter = _standing(node)
+        problem = key_url.problem_of(entry.url, encrypted=False)
+        if problem or "?" in entry.url:
+            why = problem or "has a query"
+            self._wrong(f'url "{key_url.without_credentials(entry.url)}" {why}', self.config.place((*at, "url")))
+        return schemes.Authorizer(
+            name,
+            "authorization" if location == "basic" else location,
+            parameter,
+            entry.url,
+            send=_lower(entry.send),
+            allow_headers=_lower(entry.allow_headers),
+            deny_headers=_lower(entry.deny_headers),
+            ttl=float(entry.ttl),
+            timeout=float(entry.timeout),
+            principal=(entry.principal or "").lower(),
+            scopes=(entry.scopes or "").lower(),
+            on_failure=entry.on_failure,
         )
 
     def _references(self, written: SecretReference | list[SecretReference], at: Steps) -> tuple[str, ...]:
@@ -170,6 +197,10 @@ def _standing(node: Node) -> tuple[str, str]:
     if kind == "http":
         return "authorization", ""
     return ("certificate", "") if kind == "mutualTLS" else ("", "")
+
+
+def _lower(names: list[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name.lower() for name in names))
 
 
 def _published_issuer(node: Node) -> str:

@@ -555,7 +555,9 @@ def test_keys_outlive_a_reload(there: Issuer) -> None:
     asyncio.run(test())
 
 
-def test_closing_ends_a_fetch_and_answers_who_waits(there: Issuer) -> None:
+def test_a_reload_fails_nobody_who_waits_for_keys(there: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(key_source, "SECONDS", 0.3)
+
     async def test() -> None:
         there.answers["/keys"] = None
         client = Client(of(there))

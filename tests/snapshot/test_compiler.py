@@ -146,7 +146,7 @@ def test_a_scheme_is_checked_in_a_way_that_fits_it(build: Compile) -> None:
     ]
     both = CONFIG + "auth: {Key: {keys: {file: f}, mutual_tls: {}}}\n"
     assert [message for _, message in errors(build, both, SECURED)] == [
-        "expected exactly one of keys, jwt, basic, mutual_tls"
+        "expected exactly one of keys, jwt, basic, authorizer, mutual_tls"
     ]
 
 

@@ -164,4 +164,4 @@ class Passwords:
         self._known[digest] = (self._clock() + good_for, holds)
 
     def close(self) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._pool.shutdown(wait=False)  # what waits for its turn is answered

@@ -86,6 +86,7 @@ class PublishedKeys:
         self._not_before = 0
         self._pause = FIRST_PAUSE
         self._task: asyncio.Task[None] | None = None
+        self._waiting = 0  # requests
         self._said = ""
 
     def current(self) -> KeySet | None:
@@ -102,7 +103,11 @@ class PublishedKeys:
     async def fetch(self) -> KeySet | None:
         task = self._begin()
         if task is not None:
-            await asyncio.wait((task,))  # neither cancels it nor fails with it
+            self._waiting += 1
+            try:
+                await asyncio.wait((task,))  # neither cancels it nor fails with it
+            finally:
+                self._waiting -= 1
         return self.current()
 
     def _begin(self) -> asyncio.Task[None] | None:
@@ -172,5 +177,5 @@ class PublishedKeys:
         self._said = why
 
     def close(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
+        if self._task is not None and not self._waiting:
+            self._task.cancel()  # where somebody waits it ends by itself, soon enough
