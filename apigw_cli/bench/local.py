@@ -77,7 +77,8 @@ def request_for(route: Route, sample: Sample, known: Credentials, port: int) -> 
     host = route.hosts[0].replace("*.", "any.") if route.hosts else HOST
     target = Target(f"http://{host}:{port}{sample.path}", HOST, port, tls=False, path=path)
     headers = (("Host", f"{host}:{port}"), *known.headers, *sample.headers)
-    return Request(route.method, target, headers, sample.body)
+    method = "GET" if route.method == "ANY" else route.method
+    return Request(method, target, headers, sample.body)
 
 
 @contextlib.contextmanager

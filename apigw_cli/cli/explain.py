@@ -61,6 +61,9 @@ def _print_match(found: Explanation) -> None:
     terminal.out(f"{request.method} {request.path} {arrow} {name} ({route.api}{declared})")
     values = "".join(f", {key} = {value}" for key, value in found.parameters.items())
     terminal.out(f"  {route.method} {route.path}{values}; host {request.host or '(none)'}, stage {found.stage}")
+    if found.redirect:
+        terminal.out(f"  {arrow} 308 to {found.redirect} (trailing_slash: redirect)")
+        return
     rows = [
         (f"{number}" if step.on else "·", step.policy, step.text, _where(step))
         for number, step in enumerate(found.steps, 1)

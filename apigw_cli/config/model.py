@@ -44,6 +44,10 @@ class ApiConfig(Struct, frozen=True, forbid_unknown_fields=True):
     hosts: Annotated[list[str], Meta(description="Host names it answers for; none: any host.")] = []
     base_path: Annotated[str | None, Meta(description="Default: the path of the first server.")] = None
     strip_base_path: Annotated[bool, Meta(description="Leave the base path out of what goes upstream.")] = False
+    trailing_slash: Annotated[
+        Literal["strict", "ignore", "redirect"],
+        Meta(description="/pets/ where /pets is declared. strict: 404. ignore: the same. redirect: 308 to /pets."),
+    ] = "strict"
     upstream: Annotated[str | None, Meta(description="Default integration of every route.")] = None
     mock: Annotated[bool, Meta(description="Answer every route from the specification.")] = False
     security: Annotated[

@@ -55,6 +55,8 @@ def _route(old: Route, new: Route) -> Iterator[str]:
         yield f"{new.operation} {old.method} {old.path} → {new.method} {new.path}"
     if old.hosts != new.hosts:
         yield f"hosts of {new.operation} {_hosts(old)} → {_hosts(new)}"
+    if old.trailing_slash != new.trailing_slash:
+        yield f"trailing slash of {new.operation} {old.trailing_slash} → {new.trailing_slash}"
     if old.integration != new.integration:
         yield f"{new.operation} {_integration(old)} → {_integration(new)}"
     for name in sorted(old.policies.keys() | new.policies.keys()):

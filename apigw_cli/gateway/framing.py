@@ -12,6 +12,7 @@ import base64
 import string
 from typing import TYPE_CHECKING
 
+from apigw_cli.routing.methods import SERVED
 from apigw_cli.routing.path import normalise_host
 
 if TYPE_CHECKING:
@@ -22,17 +23,7 @@ MAX_HEAD = 32 * 1024
 MAX_HEADERS = 200
 HOLD_MAXIMUM = 64 * 1024  # of a body that is kept for sending again, or waits for a connection
 
-# The methods that are served, as llhttp names them. Left out: CONNECT (this is no forward proxy), PRI (HTTP/2) and
-# the RTSP and ICE methods that llhttp knows.
-METHODS = {
-    name.encode(): name
-    for name in (
-        "GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "QUERY",
-        "ACL", "BIND", "CHECKOUT", "COPY", "LINK", "LOCK", "M-SEARCH", "MERGE", "MKACTIVITY", "MKCALENDAR", "MKCOL",
-        "MOVE", "NOTIFY", "PROPFIND", "PROPPATCH", "PURGE", "REBIND", "REPORT", "SEARCH", "SUBSCRIBE", "UNBIND",
-        "UNLINK", "UNLOCK", "UNSUBSCRIBE",
-    )
-}  # fmt: skip
+METHODS = {name.encode(): name for name in SERVED}  # as llhttp names them
 IDEMPOTENT = frozenset((b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"))  # RFC 9110, section 9.2.2
 
 # A head that has none of these and is certainly HTTP/1.1 needs no further look at its framing.

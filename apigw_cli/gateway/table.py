@@ -11,6 +11,7 @@ from apigw_cli.gateway.client_limits import ClientLimits
 from apigw_cli.gateway.forwarding import Forwarding
 from apigw_cli.gateway.framing import METHODS
 from apigw_cli.gateway.handlers import Handler, Handlers
+from apigw_cli.gateway.slashes import REDIRECT
 from apigw_cli.policies.interface import Runtime, Step
 from apigw_cli.policies.plan import steps
 from apigw_cli.routing.router import Match, MethodNotAllowed, NotFound, Router
@@ -44,7 +45,7 @@ class Table:
     empties it when it is `full`.
     """
 
-    __slots__ = ("_match", "forwarding", "known", "limits", "plans", "pools", "upstreams")
+    __slots__ = ("_elsewhere", "_match", "forwarding", "known", "limits", "plans", "pools", "upstreams")
 
     def __init__(
         self,
@@ -69,6 +70,11 @@ class Table:
             for route, place in zip(snapshot.routes, cells, strict=True)
         )
         self.pools = dict(handlers.pools())
+        self._elsewhere = {
+            index: Plan(route, (), REDIRECT, place)
+            for index, (route, place) in enumerate(zip(snapshot.routes, cells, strict=True))
+            if route.trailing_slash == "redirect"
+        }
         self.known: dict[tuple[str, bytes, str], Plan] = {}
 
     @property
@@ -80,7 +86,7 @@ class Table:
         found = self._match(host, METHODS[method], path)
         if not isinstance(found, Match):
             return found
-        plan = self.plans[found.index]
+        plan = self._elsewhere[found.index] if found.redirects else self.plans[found.index]
         if len(path) <= _KNOWN_PATH and len(self.known) < _KNOWN_MAXIMUM:
             self.known[host, method, path] = plan
         return plan

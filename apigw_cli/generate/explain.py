@@ -75,6 +75,7 @@ class Explanation:
     allow: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
     nearest: tuple[Route, ...] = ()
+    redirect: str = ""  # the form of the path to ask for, where the gateway answers 308
 
 
 def explain(options: Options, compiled: Compiled) -> Explanation:
@@ -93,7 +94,7 @@ def explain(options: Options, compiled: Compiled) -> Explanation:
     request = make(host=host, path=path)
     found = router.match(request.host, request.method, request.path)
     if isinstance(found, Match):
-        return _matched(found, request, compiled)
+        return (_redirected if found.redirects else _matched)(found, request, compiled)
     return _unmatched(found, request, router, snapshot)
 
 
@@ -176,6 +177,13 @@ def _matched(found: Match, request: Request, compiled: Compiled) -> Explanation:
         (request.path[len(integration.strip) :] or "/") if isinstance(integration, HttpIntegration) else "",
         _source(next(iter(provenance.of(route.id, "integration")), None)) if http else None,
     )
+
+
+def _redirected(found: Match, request: Request, compiled: Compiled) -> Explanation:
+    """No policy is asked before a redirect."""
+    place = compiled.provenance.place(found.route.id, "operation")
+    other = request.path[:-1] if request.path.endswith("/") else f"{request.path}/"
+    return Explanation(compiled.snapshot.stage, request, "match", 308, found.route, place, redirect=other)
 
 
 def _steps(route: Route, request: Request, compiled: Compiled) -> list[Step]:

@@ -14,6 +14,7 @@ from apigw_cli.openapi.yaml import Steps
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 METHODS_3_2 = (*METHODS, "query")
+ANY_METHOD = "x-amazon-apigateway-any-method"  # AWS: an operation for every method that has none of its own
 VERSIONS = ("2.0", "3.0", "3.1", "3.2")
 
 
@@ -46,7 +47,10 @@ def _version_of(text: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation: METHOD (upper case) and path as written, with its node and that of its path item."""
+    """One operation: METHOD and path as written, with its node and that of its path item.
+
+    The method is in upper case; ANY for AWS's `x-amazon-apigateway-any-method`.
+    """
 
     method: str
     path: str
@@ -84,6 +88,8 @@ def _of_item(path: str, item: Node, methods: tuple[str, ...]) -> Iterator[Operat
     for key, value in item.data.items():
         if key in methods and isinstance(value, dict):
             yield Operation(key.upper(), path, item.child(key), item)
+        elif key == ANY_METHOD and isinstance(value, dict):
+            yield Operation("ANY", path, item.child(key), item)
     extra = item.data.get("additionalOperations")
     if "query" in methods and isinstance(extra, dict):
         for method, value in extra.items():

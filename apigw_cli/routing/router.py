@@ -3,8 +3,10 @@
 Of all routes that match a request, the most specific wins, compared in this order: the host (exact, then the
 longest `*.suffix`, then any host), then segment by segment from the left (literal, mixed with most literal text,
 variable, rest of the path), and only routes that take the method count: `DELETE /pets/mine` reaches
-`DELETE /pets/{petId}` where `/pets/mine` has no DELETE. `HEAD` falls back on `GET` at the same path template.
-A trailing slash is a segment, an empty one: `/pets/` is not `/pets`.
+`DELETE /pets/{petId}` where `/pets/mine` has no DELETE. `HEAD` falls back on `GET` at the same path template, and what
+is left goes to `ANY` there. A trailing slash is a segment, an empty one: `/pets/` is not `/pets`, unless the
+route's API takes both for one (`ignore`) or sends who asks for the other form to the declared one (`redirect`). A
+route that was declared with that other form always comes first.
 """
 
 from __future__ import annotations
@@ -15,18 +17,23 @@ from urllib.parse import unquote
 
 from apigw_cli.errors import InputError
 from apigw_cli.routing import template
+from apigw_cli.routing.methods import ANY
 from apigw_cli.routing.template import Mixed, Template
 from apigw_cli.snapshot.model import Route
 
 
 class Match:
-    """The route that a request takes. `index` is the route's position in what the router was made from."""
+    """The route that a request takes. `index` is the route's position in what the router was made from.
 
-    __slots__ = ("_segments", "_template", "index", "route")
+    `redirects`: not yet, for the request has to ask for the other form of its path, with or without a trailing slash.
+    """
 
-    def __init__(self, index: int, route: Route, template: Template, segments: list[str]) -> None:
+    __slots__ = ("_segments", "_template", "index", "redirects", "route")
+
+    def __init__(self, index: int, route: Route, template: Template, redirects: bool, segments: list[str]) -> None:
         self.index = index
         self.route = route
+        self.redirects = redirects
         self._template = template
         self._segments = segments
 
@@ -58,7 +65,8 @@ class MethodNotAllowed:
 
 NOT_FOUND = NotFound()
 
-_Leaf = dict[str, tuple[int, Route, Template]]  # by method
+_Entry = tuple[int, Route, Template, bool]  # the last: it only redirects
+_Leaf = dict[str, _Entry]  # by method
 
 
 class _Node:
@@ -91,6 +99,16 @@ class _Node:
         return node
 
     def add(self, index: int, route: Route, parsed: Template) -> None:
+        self._leaf(parsed)[route.method] = (index, route, parsed, False)
+
+    def add_other_form(self, index: int, route: Route, parsed: Template) -> None:
+        """The route's path with, or without, a trailing slash, where no other route was declared with that."""
+        leaf = self._leaf(parsed)
+        if route.method not in leaf and ANY not in leaf:
+            leaf[route.method] = (index, route, parsed, route.trailing_slash == "redirect")
+
+    def _leaf(self, parsed: Template) -> _Leaf:
+        """The one at the end of a template, made if need be."""
         node = self
         for segment in parsed.segments:
             node = node.child(segment)
@@ -100,7 +118,7 @@ class _Node:
             node.leaf = node.leaf or {}
         leaf = node.rest if parsed.rest else node.leaf
         assert leaf is not None
-        leaf[route.method] = (index, route, parsed)
+        return leaf
 
     def settle(self) -> None:
         """Note, once all routes are in, where a walk need not remember a way back."""
@@ -191,11 +209,14 @@ def _tree(indices: Sequence[int], routes: Sequence[Route], parsed: Sequence[Temp
     root = _Node()
     for index in indices:
         root.add(index, routes[index], parsed[index])
+    for index in indices:
+        if routes[index].trailing_slash != "strict" and not parsed[index].rest and routes[index].path != "/":
+            root.add_other_form(index, routes[index], parsed[index].other_form())
     root.settle()
     return root
 
 
-def _find(node: _Node, segments: list[str], position: int, method: str) -> tuple[int, Route, Template] | None:
+def _find(node: _Node, segments: list[str], position: int, method: str) -> _Entry | None:
     """The most specific route below `node` for the segments from `position` on that takes the method."""
     count = len(segments)
     while position < count:
@@ -228,10 +249,10 @@ def _ways(node: _Node, child: _Node | None, segment: str) -> list[_Node]:
     return ways
 
 
-def _method(leaf: _Leaf | None, method: str) -> tuple[int, Route, Template] | None:
+def _method(leaf: _Leaf | None, method: str) -> _Entry | None:
     if leaf is None:
         return None
-    return leaf.get(method) or (leaf.get("GET") if method == "HEAD" else None)
+    return leaf.get(method) or (leaf.get("GET") if method == "HEAD" else None) or leaf.get(ANY)
 
 
 def _leaves(node: _Node, segments: list[str], position: int) -> Iterator[_Leaf]:

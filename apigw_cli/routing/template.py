@@ -67,6 +67,11 @@ class Template:
         """The same for templates that match the same paths, whatever their variables are called."""
         return self.segments, self.rest
 
+    def other_form(self) -> Template:
+        """The same with a slash at its end, or without the one that is there; not for the template of `/`."""
+        segments = self.segments[:-1] if self.segments[-1] == "" else (*self.segments, "")
+        return Template(segments, self.names, self.rest)
+
     def parameters(self, segments: list[str]) -> dict[str, str]:
         """The variables' values in the (decoded) segments of a path that this template matches."""
         values: list[str] = []

@@ -257,7 +257,14 @@ class _Compiler:
         integration = self._integration(owner, api_name, api, config, operation, layers, base)
         self._check_path(operation)
         return model.Route(
-            api_name, operation.name, operation.method, base + operation.path, hosts, integration, policies
+            api_name,
+            operation.name,
+            operation.method,
+            base + operation.path,
+            hosts,
+            integration,
+            policies,
+            api.trailing_slash,
         )
 
     def _check_path(self, operation: Operation) -> None:

@@ -39,13 +39,14 @@ class MockIntegration(Integration, frozen=True, tag="mock"):
     pointer: tuple[str | int, ...]
 
 
-class Route(msgspec.Struct, frozen=True):
+class Route(msgspec.Struct, frozen=True, omit_defaults=True):
     """One method and path template of one API, with all that happens to its requests.
 
     `path` is complete (base path included): literal segments, `{name}` anywhere in a segment, and a last
     `{name+}` that takes the rest. `hosts` empty: any host; a host may be `*.example.com`. `policies` maps a
     policy's name to its resolved value (plain JSON as the policy's model encodes it); only what is on stands
-    there.
+    there. `method` ANY: every one that no other route at this path takes. `trailing_slash`: `strict`, `ignore` or
+    `redirect`.
     """
 
     api: str
@@ -55,6 +56,7 @@ class Route(msgspec.Struct, frozen=True):
     hosts: tuple[str, ...]
     integration: HttpIntegration | MockIntegration
     policies: dict[str, Any]
+    trailing_slash: str = "strict"
 
     @property
     def id(self) -> str:

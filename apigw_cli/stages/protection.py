@@ -97,6 +97,14 @@ class _Comparison:
                 yield from self._policy(name, old, new, before, after)
         if before.integration != after.integration:
             yield from self._integration(before, after)
+        if before.trailing_slash != after.trailing_slash:
+            text = f"trailing slash {before.trailing_slash} → {after.trailing_slash}"
+            words, spots = (
+                (before.trailing_slash, after.trailing_slash),
+                (self._spot(Side.REVISION, after.id, "operation"),),
+            )
+            why = "the other form of the path has the same policies"
+            yield self._finding("route-changed", Level.NEUTRAL, after, "trailing_slash", text, *words, spots, why)
 
     def _policy(self, name: str, old: Any, new: Any, before: Route, after: Route) -> Iterator[Finding]:
         policy = self.policies[name]

@@ -52,11 +52,12 @@ def find(routes: list[Route], host: str, method: str, path: str) -> int | tuple[
         if None not in ranks:
             ranked.append((ranks, one.method, index))
     methods = {one for _, one, _ in ranked}
-    takes = [(ranks, one == method, index) for ranks, one, index in ranked if one in (method, *_fallback(method))]
+    order = (method, *_fallback(method))
+    takes = [(ranks, -order.index(one), index) for ranks, one, index in ranked if one in order]
     if takes:
         return max(takes)[2]
     return tuple(sorted(methods | ({"HEAD"} if "GET" in methods else set()))) if methods else None
 
 
 def _fallback(method: str) -> tuple[str, ...]:
-    return ("GET",) if method == "HEAD" else ()
+    return ("GET", "ANY") if method == "HEAD" else ("ANY",)

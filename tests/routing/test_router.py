@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections import defaultdict
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -143,6 +144,91 @@ def test_hosts(host: str, method: str, path: str, expected: str) -> None:
     assert reached(Router(HOSTS), method, path, host) == expected
 
 
+def slashed(method: str, path: str, form: str, name: str) -> Route:
+    return msgspec.structs.replace(route(method, path, name=name), trailing_slash=form)
+
+
+ANYTHING = [
+    route("ANY", "/a", name="any a"),
+    route("GET", "/a", name="get a"),
+    route("ANY", "/a/{x}", name="any x"),
+    route("POST", "/a/b", name="post b"),
+    route("ANY", "/f/{path+}", name="rest"),
+    route("HEAD", "/f/{path+}", name="head rest"),
+]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "expected"),
+    [
+        ("GET", "/a", "get a"),
+        ("HEAD", "/a", "get a"),
+        ("DELETE", "/a", "any a"),
+        ("OPTIONS", "/a", "any a"),
+        ("POST", "/a/b", "post b"),
+        ("GET", "/a/b", "any x"),
+        ("PURGE", "/f/x/y", "rest"),
+        ("HEAD", "/f/x/y", "head rest"),
+        ("GET", "/b", "404"),
+    ],
+)
+def test_any_takes_what_no_other_method_takes(method: str, path: str, expected: str) -> None:
+    assert reached(Router(ANYTHING), method, path) == expected
+
+
+SLASHES = [
+    slashed("GET", "/pets", "ignore", "pets"),
+    slashed("POST", "/pets/", "ignore", "post"),
+    slashed("GET", "/pets/{id}", "ignore", "pet"),
+    slashed("GET", "/moved", "redirect", "moved"),
+    slashed("ANY", "/gone/", "redirect", "gone"),
+    slashed("GET", "/both", "ignore", "both"),
+    slashed("ANY", "/both/", "ignore", "both slash"),
+    slashed("GET", "/strict", "strict", "strict"),
+    slashed("GET", "/rest/{path+}", "ignore", "rest"),
+    slashed("GET", "/", "ignore", "root"),
+    slashed("GET", "/v1/", "redirect", "base"),
+]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "expected"),
+    [
+        ("GET", "/pets", "pets"),
+        ("GET", "/pets/", "pets"),
+        ("HEAD", "/pets/", "pets"),
+        ("POST", "/pets", "post"),
+        ("DELETE", "/pets/", "405 GET, HEAD, POST"),
+        ("GET", "/pets/7/", "pet"),
+        ("GET", "/pets/pets/", "pet"),
+        ("GET", "/moved", "moved"),
+        ("GET", "/moved/", "moved redirects"),
+        ("HEAD", "/moved/", "moved redirects"),
+        ("POST", "/moved/", "405 GET, HEAD"),
+        ("PUT", "/gone", "gone redirects"),
+        ("PUT", "/gone/", "gone"),
+        ("GET", "/both", "both"),
+        ("GET", "/both/", "both slash"),
+        ("POST", "/both", "both slash"),
+        ("GET", "/strict/", "404"),
+        ("GET", "/rest/", "404"),
+        ("GET", "/rest/a/", "rest"),
+        ("GET", "/", "root"),
+        ("GET", "/v1", "base redirects"),
+        ("GET", "/v1/", "base"),
+    ],
+)
+def test_trailing_slashes(method: str, path: str, expected: str) -> None:
+    router = Router(SLASHES)
+    found = router.match("", method, path)
+    redirects = " redirects" if isinstance(found, Match) and found.redirects else ""
+    assert reached(router, method, path, "") + redirects == expected
+
+
+def test_the_other_form_of_a_template_has_its_parameters() -> None:
+    assert parameters(Router(SLASHES), "/pets/7/") == {"id": "7"}
+
+
 def test_no_routes_no_match() -> None:
     assert Router([]).match("h", "GET", "/") is NOT_FOUND
 
@@ -193,7 +279,7 @@ def test_hostile_segments_take_no_long_time() -> None:
 
 _segment = st.sampled_from(["a", "b", "%61", "{}", "{}", "{}.j", "a{}", "{}-{}", "{}a", ""])
 _hosts = st.lists(st.sampled_from(["h", "x.h", "*.h", "*.x.h"]), max_size=2, unique=True).map(tuple)
-_method = st.sampled_from(["GET", "HEAD", "POST"])
+_method = st.sampled_from(["GET", "HEAD", "POST", "ANY"])
 
 
 @st.composite

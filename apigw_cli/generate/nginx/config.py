@@ -287,6 +287,8 @@ class Configuration:
             yield from keys.gaps(self._snapshot.auth[name], self._callers.folder(name), place, operations)
 
     def _shared_gaps(self) -> Iterator[Gap]:
+        if slashed := tuple(route.operation for route in self._snapshot.routes if route.trailing_slash != "strict"):
+            yield Gap("trailing_slash", "nginx takes the declared form of a path only: 404 for the other", slashed)
         if self._snapshot.listen.tls is not None:
             yield Gap("listen.tls", "TLS for clients is not translated: this nginx serves http")
         if msgspec.structs.replace(self._snapshot.listen, tls=None) != Listen():

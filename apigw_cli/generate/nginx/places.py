@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 
 from apigw_cli.generate.nginx.words import literal_regex
 from apigw_cli.routing import template
+from apigw_cli.routing.methods import ANY, SERVED
 from apigw_cli.routing.template import Mixed, Segment, Variable
 from apigw_cli.snapshot.model import Route
 
@@ -55,6 +56,10 @@ class PathPlace:
     def takes(self) -> Iterator[tuple[tuple[str, ...], Route]]:
         """Its routes with the methods that reach them: GET answers HEAD where nothing else does."""
         for method, route in self.routes.items():
+            if method == ANY:
+                left = self.routes.keys() | ({"HEAD"} if "GET" in self.routes else set())
+                yield tuple(one for one in SERVED if one not in left), route
+                continue
             head = method == "GET" and "HEAD" not in self.routes
             yield ((method, "HEAD") if head else (method,)), route
 
