@@ -186,6 +186,7 @@ class Reader(asyncio.Protocol):
             query,
             True,  # complete: there is no body
             known.passed,
+            known,
         )
         if known.remove:
             request.remove.update(known.remove)

@@ -10,13 +10,14 @@ plain or not certain is left to it:
                      `Connection: keep-alive`; none that differs from request to request anyhow
     plain line       a usual method, a target in origin form and of the characters that RFC 3986 lets stand in it
 
-What depends on more than the bytes is never remembered: the route, who the client is, whether it may.
+What depends on more than these bytes is never remembered: the route, who the client is, whether it may. Only bytes of
+the same connection are ever compared with each other.
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -37,11 +38,12 @@ _LINE = re.compile(
 Line = tuple[bytes, bytes, str, bytes]  # method, target, path to route on, query
 
 
-class Repeated(msgspec.Struct, gc=False):
+class Repeated(msgspec.Struct):
     """The header lines that a connection's requests repeat. `block`: from the request line's CRLF on.
 
     `headers` and `fields` are shared by all requests that have them: nobody changes those of a request. `passed` are
-    the lines that go on to an upstream, once somebody has asked for them.
+    the lines that go on to an upstream, once somebody has asked for them. `by` and `found` are a policy's
+    (`policies.interface.Kept`).
     """
 
     block: bytes
@@ -51,6 +53,8 @@ class Repeated(msgspec.Struct, gc=False):
     host: str
     remove: set[bytes]
     passed: bytes | None = None
+    by: object = None
+    found: Any = None
 
 
 def remember(request: Request, data: bytes) -> Repeated | None:

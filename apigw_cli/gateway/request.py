@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from apigw_cli.gateway.connection import ClientConnection
     from apigw_cli.gateway.handlers import UpstreamHandler
+    from apigw_cli.gateway.repeated import Repeated
     from apigw_cli.gateway.table import Plan
     from apigw_cli.gateway.tracing import Trace
     from apigw_cli.integrations.balance import Target
@@ -43,6 +44,7 @@ class Request(msgspec.Struct, eq=False):
     query: bytes = b""
     complete: bool = False
     passed: bytes | None = None  # the header lines that go on to an upstream, where they are known (`repeated`)
+    kept: Repeated | None = None  # these lines, where they are those of the request before
 
     principal: str | None = None
     claims: Mapping[str, Any] | None = None

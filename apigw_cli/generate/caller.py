@@ -52,6 +52,7 @@ class _Exchange:
         self.remove: set[bytes] = set()
         self.answer_extra: list[bytes] = []
         self.client_certificate = None
+        self.kept = None
 
     def header(self, name: bytes) -> bytes | None:
         return next((value for header, value in self.headers if header == name), None)

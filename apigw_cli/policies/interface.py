@@ -46,6 +46,17 @@ class ClientCertificate:
     der: bytes
 
 
+class Kept(Protocol):
+    """One place for what a step has found out from a request's header lines and nothing else.
+
+    It comes again with every request that has the very same lines, byte for byte, on the same connection. `by` says
+    whose `found` is: an object that is not the same after a reload. Who writes last has the place.
+    """
+
+    by: object
+    found: Any
+
+
 class Exchange(Protocol):
     """What a step sees of a request. The gateway's own request object has these.
 
@@ -56,7 +67,8 @@ class Exchange(Protocol):
 
     `principal` is the caller's name, `claims` what a token says of the caller, `usage_plan` the plan that a credential
     belongs to; all None where nobody has proved who they are. `client_certificate` is None where the client has shown
-    none. What is there has been verified: a certificate of other authorities ends the handshake.
+    none. What is there has been verified: a certificate of other authorities ends the handshake. `kept` is None where
+    the request's header lines are new.
     """
 
     method: bytes
@@ -70,6 +82,10 @@ class Exchange(Protocol):
     extra: list[bytes]
     remove: set[bytes]
     answer_extra: list[bytes]
+
+    @property
+    def kept(self) -> Kept | None:
+        """See `Kept`."""
 
     @property
     def client_certificate(self) -> ClientCertificate | None:

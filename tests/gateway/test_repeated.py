@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
+from hashlib import sha256
 from typing import Any, cast
 
 import pytest
@@ -209,23 +210,30 @@ def test_pipelined_requests_are_answered_in_order() -> None:
 
 
 def test_a_reload_holds_for_the_next_of_the_same_requests() -> None:
-    def client(port: int, ask: Any) -> list[int]:
-        message = b"GET /up HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    """Also for a key that was known a moment ago."""
+    message = b"GET /up HTTP/1.1\r\nHost: localhost\r\nX-Api-Key: k\r\n\r\n"
+    keys = b"one: {sha256: %b}" % sha256(b"k").hexdigest().encode()
+
+    def client(port: int, reload: Callable[[Snapshot, bytes], None]) -> list[list[int]]:
+        closed = two_routes("http://127.0.0.1:9", keys=True)
+        statuses = []
         with Wire(port) as wire:
-            statuses = [wire.send(message).answer().status for _ in range(3)]
-            ask()
-            return [*statuses, wire.send(message).answer().status]
+            for one, known in ((None, b""), (closed, b"{}"), (closed, keys), (closed, b"{}"), (closed, keys)):
+                if one is not None:
+                    reload(one, known)
+                statuses.append([wire.send(message).answer().status for _ in range(3)])
+        return statuses
 
     async def main() -> None:
         async with inside() as one:
             loop = asyncio.get_running_loop()
             await one.serve(two_routes("http://127.0.0.1:9"))
-            closed = two_routes("http://127.0.0.1:9", keys=True)
 
-            def reload() -> None:
-                assert asyncio.run_coroutine_threadsafe(one.serve(closed, b"{}"), loop).result(20) is None
+            def reload(other: Snapshot, known: bytes) -> None:
+                assert asyncio.run_coroutine_threadsafe(one.serve(other, known), loop).result(20) is None
 
-            assert await beside(lambda: client(one.port, reload)) == [502, 502, 502, 401]
+            found = await beside(lambda: client(one.port, reload))
+            assert found == [[502] * 3, [401] * 3, [502] * 3, [401] * 3, [502] * 3]
 
     asyncio.run(main())
 

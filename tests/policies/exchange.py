@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from apigw_cli.limits.store import MemoryStore
-from apigw_cli.policies.interface import ClientCertificate, Runtime, Step, instance
+from apigw_cli.policies.interface import ClientCertificate, Kept, Runtime, Step, instance
 from apigw_cli.policies.plan import steps
 from apigw_cli.policies.registry import BY_NAME
 from apigw_cli.snapshot.model import MockIntegration, Route, Snapshot
@@ -31,6 +31,7 @@ class Exchange:
     remove: set[bytes] = field(default_factory=set)
     answer_extra: list[bytes] = field(default_factory=list)
     client_certificate: ClientCertificate | None = None
+    kept: Kept | None = None
 
     def header(self, name: bytes) -> bytes | None:
         return next((value for key, value in self.headers if key == name), None)

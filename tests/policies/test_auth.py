@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
@@ -200,3 +201,67 @@ def test_what_a_change_does(old: list[list[str]] | None, new: list[list[str]] | 
 def test_how_it_is_described() -> None:
     value = model("auth", {"alternatives": [["A", "B"], ["C"], []]})
     assert POLICY.describe(value) == "A and B or C or anyone"
+
+
+@dataclass
+class Place:
+    """What a connection keeps beside the header lines that it repeats."""
+
+    by: object = None
+    found: Any = None
+
+
+def test_a_lookup_is_kept_with_the_header_lines(with_keys: Runtime) -> None:
+    step = step_of("auth", {"alternatives": [["Header"]]}, with_keys)
+    place = Place()
+    for _ in range(3):
+        exchange = sent(b"demo-alice")
+        exchange.kept = place
+        assert step(exchange) is None
+        assert exchange.principal == "alice"
+    assert place.found.name == "alice"
+    # The place belongs to these lines, so whatever stands in others is not looked at.
+    other = sent(b"demo-nobody")
+    other.kept = place
+    assert step(other) is None
+
+
+def test_what_another_key_list_or_scheme_found_is_not_used(with_keys: Runtime) -> None:
+    place = Place()
+    first = sent(b"demo-alice")
+    first.kept = place
+    assert step_of("auth", {"alternatives": [["Header"]]}, with_keys)(first) is None
+    revoked = runtime(HEADER, QUERY, COOKIE, files={"file:keys.yaml": b"{}", "file:other.yaml": OTHER})
+    again = sent(b"demo-alice")
+    again.kept = place
+    assert step_of("auth", {"alternatives": [["Header"]]}, revoked)(again) is not None
+    back = sent(b"demo-alice")
+    back.kept = place
+    assert caller(with_keys, [["Cookie"]], back) == "401"
+    assert caller(with_keys, [["Header"]], back) == "alice"
+
+
+def test_a_refused_key_stays_refused_and_an_expired_one_becomes_so() -> None:
+    now = [1_000.0]
+    keys = f"eve: {{sha256: {digest(b'demo-eve')}, expires: 1970-01-01T01:00:00Z}}\n".encode()
+    with_runtime = replace(runtime(HEADER, files={"file:keys.yaml": keys}), wall=lambda: now[0])
+    step = step_of("auth", {"alternatives": [["Header"]]}, with_runtime)
+
+    def status(place: Place, key: bytes) -> int:
+        exchange = sent(key)
+        exchange.kept = place
+        refusal = step(exchange)
+        return 200 if refusal is None else refusal.status
+
+    good, bad = Place(), Place()
+    assert [status(good, b"demo-eve"), status(bad, b"demo-no"), status(bad, b"demo-no")] == [200, 401, 401]
+    now[0] = 3_600.0
+    assert [status(good, b"demo-eve"), status(Place(), b"demo-eve")] == [401, 401]
+
+
+def test_a_key_in_the_query_is_looked_up_each_time(with_keys: Runtime) -> None:
+    place = Place()
+    for query, who in ((b"api%20key=demo-alice", "alice"), (b"api%20key=demo-bob", "bob"), (b"", "401")):
+        exchange = Exchange(query=query, kept=place)
+        assert caller(with_keys, [["Query"]], exchange) == who
+    assert place.by is None

@@ -4,6 +4,10 @@ A presented key is looked up by its SHA-256. Neither the lookup nor its time tel
 is compared is a hash that the caller cannot steer towards another. The key is never logged. It is forwarded like
 any other header; an upstream that should not see it needs `request_headers: {remove: [X-Api-Key]}`.
 
+Where a connection repeats its header lines, the lookup is not repeated (`interface.Kept`): it is 0.7 of the 8.7 µs that
+this program's code takes for a small request with all policies, and twice that with cold caches. No key is kept for it
+that the connection does not hold anyhow, and a key list that was loaded anew is asked anew.
+
 APIGW_EPHEMERAL_KEY_SHA256 (hex, several joined by commas) adds keys, whose holders are called "ephemeral",
 "ephemeral-2" and so on: `apigw bench` makes random keys for the gateway that it starts for a measurement. This gives
 nothing away: who sets the environment of the gateway's process runs that process, and could hand it another key list
@@ -36,11 +40,19 @@ def compile(scheme: ApiKeys, runtime: Runtime) -> Check:  # noqa: A001
     unknown = bearer_error("invalid_token", "the key is not known, or no more valid") if bearer else missing
     unreadable = bearer_error("invalid_request", "the Authorization header cannot be read", 400) if bearer else missing
 
+    by_lines = scheme.location != "query"  # else the header lines do not say who calls
+
     def check(exchange: Exchange) -> Caller | Denied:
-        presented = find(exchange)
-        if not presented:
-            return missing if presented is None else unreadable
-        caller = by_digest.get(sha256(presented).digest())
+        kept = exchange.kept if by_lines else None
+        if kept is not None and kept.by is check:
+            caller: Caller | None = kept.found
+        else:
+            presented = find(exchange)
+            if not presented:
+                return missing if presented is None else unreadable
+            caller = by_digest.get(sha256(presented).digest())
+            if kept is not None:
+                kept.by, kept.found = check, caller
         if caller is None or (caller.expires is not None and wall() >= caller.expires):
             return unknown
         return caller
