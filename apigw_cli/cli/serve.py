@@ -46,6 +46,13 @@ def serve(
     tls_key: Annotated[
         list[str] | None, typer.Option(metavar="FILE", help="Its private key, in the same order.")
     ] = None,
+    limit_keys: Annotated[
+        int,
+        typer.Option(min=128, max=1 << 28, help="Keys that limits have room for; 32 bytes each, used where needed."),
+    ] = 1 << 20,
+    test_clock: Annotated[
+        bool, typer.Option("--test-clock", help="Let POST /clock on the admin port move the time of limits and quotas.")
+    ] = False,
     access_log: Annotated[
         str, typer.Option(metavar="FILE|-|off", help="JSON lines, one a request; - is stdout.")
     ] = "-",
@@ -65,6 +72,11 @@ def serve(
         raise UsageError("--spec serves a file by itself: leave out --config, --stage and --released")
     if released and stage is None:
         raise UsageError("--released runs what is deployed to a stage", hint="name it: --stage prod")
+    if test_clock and (released or stage in ("prod", "production")):
+        raise UsageError(
+            "--test-clock is for tests: whoever moves the clock refills every limit",
+            hint="leave it out where a release or production is served",
+        )
     unix, _, path = (listen or "").partition(":")
     if listen is not None and (unix != "unix" or not path):
         raise UsageError(f"--listen takes unix:PATH, not {listen}", hint="for an address: --host and --port")
@@ -81,6 +93,8 @@ def serve(
         admin_host=admin_host,
         admin_token_file=admin_token_file,
         access_log_share=share(access_log_sample),
+        limit_keys=limit_keys,
+        test_clock=test_clock,
     )
     if spec is not None:
         load = source.specification(spec)

@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, unquote
 
 import orjson
 
+from apigw_cli.config.values import parse_duration
 from apigw_cli.errors import ApigwError, EnvironmentFailure, InputError
 from apigw_cli.gateway import sockets
 from apigw_cli.gateway.guard import Guard
@@ -27,7 +28,7 @@ _HEAD_SECONDS = 10.0
 _BODY_SECONDS = 60.0
 _JSON = "application/json"
 _METRICS = "text/plain; version=0.0.4; charset=utf-8"
-_CHANGES = ("POST /reload", "PUT /apis/NAME", "DELETE /apis/NAME")
+_CHANGES = ("POST /reload", "POST /clock", "PUT /apis/NAME", "DELETE /apis/NAME")
 
 Answer = tuple[int, str, bytes]
 
@@ -36,6 +37,8 @@ class Operator(Protocol):
     """Who carries out what the admin port is told. All raise ApigwError where it cannot be done."""
 
     async def reload(self) -> list[str]: ...
+
+    def advance(self, seconds: float) -> dict[str, Any]: ...
 
     async def put_api(self, name: str, body: bytes, persist: bool) -> list[str]: ...
 
@@ -130,6 +133,8 @@ class Admin:
             return _message(*refusal)
         if asked.path == "/reload":
             return await self._reload(asked)
+        if asked.path == "/clock":
+            return await self._clock(asked)
         if asked.path.startswith("/apis/"):
             return await self._change(asked, unquote(asked.path.removeprefix("/apis/")))
         if asked.method not in ("GET", "HEAD"):
@@ -150,6 +155,21 @@ class Admin:
         if asked.method != "POST":
             return _message(405, "POST reloads")
         return await self._done(self._operator.reload())
+
+    async def _clock(self, asked: Asked) -> Answer:
+        if asked.method != "POST":
+            return _message(405, "POST moves the clock of limits and quotas")
+        try:
+            order = orjson.loads(await asked.body())
+            seconds = parse_duration(order["advance"])
+            if set(order) != {"advance"}:
+                raise ValueError
+        except (ValueError, KeyError, TypeError):
+            return _message(400, 'send how far: {"advance": "1d"}')
+        try:
+            return _json(200, self._operator.advance(seconds))
+        except ApigwError as error:
+            return _json(422, _problem(error))
 
     async def _change(self, asked: Asked, name: str) -> Answer:
         if not NAME.fullmatch(name):

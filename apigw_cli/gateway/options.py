@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from apigw_cli.errors import UsageError
+from apigw_cli.limits.store import CAPACITY
 
 DRAIN_SECONDS = 10.0
 
@@ -44,3 +45,5 @@ class Options:
     admin_host: str = "127.0.0.1"
     admin_token_file: Path | None = None
     access_log_share: float = 1
+    limit_keys: int = CAPACITY  # that the limiter has room for
+    test_clock: bool = False  # the admin port moves the limiter's time

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,8 +13,7 @@ from apigw_cli.gateway.control import Commit, Prepare
 from apigw_cli.gateway.metrics import Layout
 from apigw_cli.gateway.source import Loaded
 from apigw_cli.gateway.watch import Signature, signature
-from apigw_cli.limits.bucket import Decision, Limit
-from apigw_cli.limits.table import Charge
+from apigw_cli.limits.store import NoStore
 from apigw_cli.policies.interface import Runtime
 from apigw_cli.policies.plan import steps
 from apigw_cli.routing.router import Router
@@ -69,21 +68,9 @@ def prepare(load: Callable[[], Loaded], known: Iterable[Path] = ()) -> Prepared:
 def _check(loaded: Loaded, secrets: dict[str, bytes], labels: dict[str, str]) -> None:
     """Do what every worker will do, here where an error has its place and reaches a person."""
     Router(loaded.snapshot.routes)
-    runtime = Runtime(loaded.snapshot, time.monotonic_ns, _Unused(), secrets.__getitem__, labels.__getitem__)
+    runtime = Runtime(loaded.snapshot, time.monotonic_ns, NoStore(), secrets.__getitem__, labels.__getitem__)
     for route in loaded.snapshot.routes:
         steps(route, runtime)
     tls.of_listener(loaded.snapshot.listen, runtime.secret, runtime.label)
     for upstream in loaded.snapshot.upstreams.values():
         tls.of_upstream(upstream, runtime.secret, runtime.label)
-
-
-class _Unused:
-    """A limiter's store for steps that are made and never run."""
-
-    full = 0
-
-    def take(self, key: bytes, limit: Limit, now: int) -> Decision:
-        raise NotImplementedError
-
-    def take_all(self, charges: Sequence[Charge], now: int) -> list[Decision]:
-        raise NotImplementedError

@@ -14,6 +14,7 @@ import msgspec
 from apigw_cli.gateway import control
 from apigw_cli.gateway.accesslog import AccessLog
 from apigw_cli.gateway.control import Commit, Drain, Prepare, Refused, Reply
+from apigw_cli.gateway.limiting import Limiting
 from apigw_cli.gateway.metrics import WorkerCells
 from apigw_cli.gateway.shared import Shared
 from apigw_cli.gateway.worker import Inherited, Worker
@@ -132,8 +133,9 @@ class ProcessHandle:
                 pass
 
 
-def _memory(shared: Shared) -> tuple[int, int, int]:
-    return shared.inflight.fd, getattr(shared.limits, "fd", -1), shared.metrics.fd
+def _memory(shared: Shared) -> tuple[int, int, int, int, int, int]:
+    limits, quotas = (getattr(store, "fd", -1) for store in (shared.limits, shared.quotas))
+    return shared.inflight.fd, limits, shared.metrics.fd, quotas, shared.slots.fd, shared.clock.fd
 
 
 async def _spawn(inherited: Inherited, descriptors: list[int]) -> asyncio.subprocess.Process:
@@ -156,7 +158,8 @@ class LocalHandle:
         self.index = 0
         self.started = time.monotonic()
         log = AccessLog(shared.log, shared.log_share) if shared.log >= 0 else None
-        self._worker = Worker(listener, shared.inflight, shared.limits, WorkerCells(shared.metrics, 0), log)
+        limiting = Limiting(shared.limits, shared.quotas, shared.slots, shared.clock)
+        self._worker = Worker(listener, shared.inflight, limiting, WorkerCells(shared.metrics, 0), log)
         self._ended = asyncio.Event()
 
     async def prepare(self, order: Prepare) -> Refused | None:

@@ -2,6 +2,7 @@
 
 .gitignore              everything here
 gateway-PID.json        a running gateway: its admin address; taken away at its end
+quotas-STAGE.table      what was used of quotas: shared by all gateways of the stage here, kept over restarts
 apis/NAME.json          an API that was put with ?persist=true, as it was sent; or {"removed": true}
 """
 
@@ -49,6 +50,17 @@ def keep(folder: Path, name: str, change: Change | None) -> None:
         raise EnvironmentFailure(f"cannot remove {path}: {error.strerror}") from None
 
 
+def quota_file(folder: Path, stage: str) -> Path:
+    """The file that a stage's quotas are kept in, made where there is none. Raises EnvironmentFailure."""
+    path = folder / f"quotas-{stage}.table"
+    try:
+        _make(folder)
+        path.touch(mode=0o600)
+    except OSError as error:
+        raise EnvironmentFailure(f"cannot write {path}: {error.strerror or error}") from None
+    return path
+
+
 def announce(folder: Path, facts: dict[str, Any]) -> Path:
     """Say that this process is a running gateway. Returns the file, to be removed at the end."""
     path = folder / f"gateway-{os.getpid()}.json"
@@ -61,9 +73,7 @@ def write(path: Path, folder: Path, data: bytes) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        ignore = folder / ".gitignore"
-        if not ignore.exists():
-            ignore.write_text("*\n")
+        _make(folder)
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o600)
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(data)
@@ -74,6 +84,13 @@ def write(path: Path, folder: Path, data: bytes) -> None:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise EnvironmentFailure(f"cannot write {path}: {error.strerror or error}") from None
+
+
+def _make(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    ignore = folder / ".gitignore"
+    if not ignore.exists():
+        ignore.write_text("*\n")
 
 
 def running(folder: Path) -> list[dict[str, Any]]:

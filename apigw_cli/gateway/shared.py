@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
 from apigw_cli.errors import EnvironmentFailure
 from apigw_cli.gateway import metrics
 from apigw_cli.gateway.doors import Doors
 from apigw_cli.gateway.options import Options
+from apigw_cli.limits.clock import Clock, TestClock
 from apigw_cli.limits.inflight import InFlight
 from apigw_cli.limits.memory import SharedMemory
+from apigw_cli.limits.slots import Slots
 from apigw_cli.limits.store import MemoryStore, SharedStore
 
 
@@ -24,22 +27,45 @@ class Shared:
     log: int
     log_share: float
     doors: Doors | None  # through which workers hand connections to each other
+    quotas: SharedStore | MemoryStore
+    slots: Slots
+    clock: Clock
 
     @classmethod
-    def create(cls, options: Options) -> Shared:
-        """Raises EnvironmentFailure where there is no memory, or the log's file cannot be opened."""
+    def create(cls, options: Options, quotas: Path | None = None) -> Shared:
+        """`quotas`: the file that they are kept in, None where they end with the gateway.
+
+        Raises EnvironmentFailure where there is no memory, or a file cannot be opened.
+        """
         log = _open_log(options.access_log)
+        kept = _open_quotas(quotas, options)
         try:
             return cls(
                 InFlight.create(options.workers, options.concurrency),
-                MemoryStore() if options.in_process else SharedStore.create(),
+                MemoryStore(options.limit_keys) if options.in_process else SharedStore.create(options.limit_keys),
                 metrics.create(options.workers),
                 log,
                 options.access_log_share,
                 Doors.create(options.workers),
+                kept,
+                Slots.create(options.workers, options.concurrency),
+                TestClock.create() if options.test_clock else Clock(),
             )
         except OSError as error:
             raise EnvironmentFailure(f"no memory for the workers to share: {error.strerror}") from None
+
+
+def _open_quotas(path: Path | None, options: Options) -> SharedStore | MemoryStore:
+    if options.in_process:
+        return MemoryStore(options.limit_keys)
+    if path is None:
+        return SharedStore.create(options.limit_keys)
+    try:
+        return SharedStore.of_file(path, options.limit_keys)
+    except (OSError, ValueError) as error:
+        what = error.strerror if isinstance(error, OSError) else "it is not a table of this version"
+        hint = "remove it: quotas then begin anew" if isinstance(error, ValueError) else None
+        raise EnvironmentFailure(f"cannot use the quotas in {path}: {what}", hint=hint) from None
 
 
 def _open_log(name: str) -> int:

@@ -14,6 +14,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Coroutine, Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +34,12 @@ from apigw_cli.gateway.source import Load
 from apigw_cli.gateway.status import Status
 from apigw_cli.gateway.target_watch import TargetWatch
 from apigw_cli.gateway.watch import Watcher
+from apigw_cli.limits.clock import TestClock
+from apigw_cli.limits.store import SharedStore
 
 Say = Callable[[str], None]
 
+QUOTA_SECONDS = 5.0  # between two times that quotas are written to the disk
 _BACKOFF = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # seconds before a worker is started again
 _STEADY_SECONDS = 30.0  # a worker that lived so long is started again at once
 
@@ -71,6 +75,18 @@ def _kept(load: Load) -> Overlay:
     return NOTHING if folder is None else rundir.kept(folder)
 
 
+def _quota_file(options: Options, load: Load, prepared: Prepared, say: Say) -> Path | None:
+    """Where quotas outlive the gateway; None where nothing may be written, and under a test's clock."""
+    folder = load.run()
+    if folder is None or options.test_clock or options.in_process:
+        return None
+    try:
+        return rundir.quota_file(folder, prepared.loaded.snapshot.stage)
+    except EnvironmentFailure as error:  # a folder that is only read
+        say(report.event(f"{error}; quotas end with this gateway"))
+        return None
+
+
 class Supervisor:
     """One running gateway."""
 
@@ -89,7 +105,7 @@ class Supervisor:
         self._say = say
         self._listeners = listeners
         self._current = prepared
-        self._shared = Shared.create(options)
+        self._shared = Shared.create(options, _quota_file(options, load, prepared, say))
         self.status = Status(options, self._shared, load, prepared)
         self._workers: dict[int, Handle] = {}
         self._lock = asyncio.Lock()
@@ -120,6 +136,7 @@ class Supervisor:
             self._spawn(self._watch_targets())
             if self._options.watch:
                 self._spawn(self._watch())
+            self._spawn(self._keep_quotas())
             code = await self._stopped
         finally:
             await self._stop(upstreams, code)
@@ -235,6 +252,7 @@ class Supervisor:
             self.status.serving.discard(number)
             self._shared.inflight.clear(number)
             self._divert(number)
+            self._shared.slots.clear(number)
             failures = 0 if time.monotonic() - handle.started > _STEADY_SECONDS else failures
             self.status.worker_restarts += 1
             delay = _BACKOFF[min(failures, len(_BACKOFF) - 1)]
@@ -263,6 +281,25 @@ class Supervisor:
         diversion = self._diversions.pop(number, None)
         if diversion is not None:
             diversion.end()
+
+    async def _keep_quotas(self) -> None:
+        """Have quotas written to the disk now and then: what a machine that loses power forgets is bounded."""
+        while isinstance(self._shared.quotas, SharedStore):
+            await asyncio.sleep(QUOTA_SECONDS)
+            await asyncio.to_thread(self._shared.quotas.flush)
+
+    # --- time
+
+    def advance(self, seconds: float) -> dict[str, Any]:
+        """Move the time of limits and quotas forward, for all workers at one instant. Raises InputError."""
+        clock = self._shared.clock
+        if not isinstance(clock, TestClock):
+            raise InputError("this gateway goes by the machine's time", hint="start it with --test-clock")
+        try:
+            clock.advance(round(seconds * 1e9))
+        except ValueError as error:
+            raise InputError(str(error)) from None
+        return {"advanced_s": clock.offset() / 1e9, "utc": datetime.fromtimestamp(clock.wall(), UTC).isoformat()}
 
     # --- reload
 

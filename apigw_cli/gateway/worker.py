@@ -12,7 +12,6 @@ import os
 import signal
 import socket
 import sys
-import time
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
@@ -26,14 +25,16 @@ from apigw_cli.gateway.connection import ClientConnection
 from apigw_cli.gateway.control import Commit, Committed, Drain, Prepare, Prepared, Refused
 from apigw_cli.gateway.doors import Descriptors
 from apigw_cli.gateway.handover import Handover
+from apigw_cli.gateway.limiting import Limiting
 from apigw_cli.gateway.metrics import WorkerCells
 from apigw_cli.gateway.site import Site
 from apigw_cli.gateway.table import Table
 from apigw_cli.gateway.tls import HANDSHAKE_SECONDS, Listening
+from apigw_cli.limits.clock import Clock, TestClock
 from apigw_cli.limits.inflight import InFlight
 from apigw_cli.limits.memory import SharedMemory
-from apigw_cli.limits.store import MemoryStore, SharedStore, Store
-from apigw_cli.policies.interface import Runtime
+from apigw_cli.limits.slots import Slots
+from apigw_cli.limits.store import MemoryStore, SharedStore
 from apigw_cli.policies.services import Services
 from apigw_cli.snapshot import model
 
@@ -43,7 +44,7 @@ _SWITCH_SECONDS = 0.0005  # a Snapshot is made ready in a thread: requests wait 
 
 
 class Inherited(msgspec.Struct, frozen=True):
-    """A worker's number and the descriptors that it was started with; `log` is -1 for none."""
+    """A worker's number and the descriptors that it was started with; `clock` and `log` are -1 for none."""
 
     index: int
     listen: int
@@ -51,6 +52,9 @@ class Inherited(msgspec.Struct, frozen=True):
     inflight: int
     limits: int
     metrics: int
+    quotas: int
+    slots: int
+    clock: int
     log: int
     log_share: float = 1
     doors: Descriptors | None = None  # none where there is no other worker
@@ -60,10 +64,15 @@ class Worker:
     """Serves one listening socket by the Snapshot that was committed last."""
 
     def __init__(
-        self, listener: socket.socket, inflight: InFlight, store: Store, cells: WorkerCells, log: AccessLog | None
+        self,
+        listener: socket.socket,
+        inflight: InFlight,
+        limiting: Limiting,
+        cells: WorkerCells,
+        log: AccessLog | None,
     ) -> None:
         self._listener = listener
-        self._store = store
+        self._limiting = limiting
         self._log = log
         self._services = Services()
         self._prepared: tuple[int, Table, Listening | None, Services] | None = None
@@ -92,7 +101,7 @@ class Worker:
     def _build(self, order: Prepare, services: Services) -> tuple[Table, Listening | None]:
         snapshot = model.decode(order.snapshot)
         secret, label = order.secrets.__getitem__, order.labels.__getitem__
-        runtime = Runtime(snapshot, time.monotonic_ns, self._store, secret, label, services=services)
+        runtime = self._limiting.runtime(snapshot, secret, label, services)
         listening = tls.of_listener(snapshot.listen, runtime.secret, runtime.label)
         return Table(snapshot, self.site, runtime, order.cells, order.targets), listening
 
@@ -219,10 +228,15 @@ async def _obey(worker: Worker, reader: asyncio.StreamReader, writer: asyncio.St
 def _assemble(inherited: Inherited) -> Worker:
     listener = socket.socket(fileno=inherited.listen)
     inflight = InFlight.attach(inherited.inflight, inherited.index)
-    store: Store = (MemoryStore if inflight.alone else SharedStore).attach(inherited.limits)
+    limiting = Limiting(
+        (MemoryStore if inflight.alone else SharedStore).attach(inherited.limits),
+        SharedStore.attach(inherited.quotas),
+        Slots.attach(inherited.slots, inherited.index),
+        TestClock.attach(inherited.clock) if inherited.clock >= 0 else Clock(),
+    )
     cells = WorkerCells(SharedMemory.attach(inherited.metrics), inherited.index)
     log = AccessLog(inherited.log, inherited.log_share) if inherited.log >= 0 else None
-    worker = Worker(listener, inflight, store, cells, log)
+    worker = Worker(listener, inflight, limiting, cells, log)
     if inherited.doors is not None:
         worker.handover = Handover(inherited.doors, inherited.index, worker.site)
     return worker
@@ -232,9 +246,11 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGHUP):  # they mean the supervisor, which says what is to be done
         signal.signal(number, signal.SIG_IGN)
     inherited = msgspec.json.decode(sys.argv[1], type=Inherited)
-    own = (inherited.listen, inherited.control, inherited.inflight, inherited.limits, inherited.metrics)
+    memory = (inherited.inflight, inherited.limits, inherited.metrics, inherited.quotas, inherited.slots)
+    own = (inherited.listen, inherited.control, *memory, inherited.clock)
     for descriptor in (*own, *(inherited.doors.all() if inherited.doors is not None else ())):
-        os.set_inheritable(descriptor, False)
+        if descriptor >= 0:
+            os.set_inheritable(descriptor, False)
     sys.setswitchinterval(_SWITCH_SECONDS)
     run(lambda: _serve(inherited))
 

@@ -11,6 +11,7 @@ import mmap
 import os
 import sys
 import tempfile
+from pathlib import Path
 
 PAGE = 4096
 WORD = 8
@@ -38,6 +39,21 @@ class SharedMemory:
         try:
             os.ftruncate(fd, size)
             return cls(fd, size)
+        except BaseException:
+            os.close(fd)
+            raise
+
+    @classmethod
+    def of_file(cls, path: Path, size: int) -> SharedMemory:
+        """The content of a file, made where there is none; what is written stays. Raises OSError.
+
+        A file of another size keeps its own: what is in it was laid out for that.
+        """
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600)
+        try:
+            if not os.fstat(fd).st_size:
+                os.ftruncate(fd, -(-size // PAGE) * PAGE)
+            return cls(fd, os.fstat(fd).st_size)
         except BaseException:
             os.close(fd)
             raise

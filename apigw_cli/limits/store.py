@@ -21,6 +21,7 @@ decision is harmless for the same reason as with locks: the order of the writes,
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol
 
 from apigw_cli.limits.bucket import NEVER, Decision, Limit
@@ -45,6 +46,18 @@ class Store(Protocol):
 
     def take_all(self, charges: Sequence[Charge], now: int) -> list[Decision]:
         """Ask several limits at once, each for a key and a cost: all are charged, or none. Their names differ."""
+
+
+class NoStore:
+    """For steps that are made and never run: a configuration that is only checked."""
+
+    full = 0
+
+    def take(self, key: bytes, limit: Limit, now: int) -> Decision:
+        raise NotImplementedError
+
+    def take_all(self, charges: Sequence[Charge], now: int) -> list[Decision]:
+        raise NotImplementedError
 
 
 class MemoryStore:
@@ -104,6 +117,29 @@ class SharedStore:
     def create(cls, capacity: int = CAPACITY) -> SharedStore:
         """A new, empty store. Raises OSError where the machine has no memory for it."""
         return cls(SharedMemory.create(Table.size(capacity)), fresh=True)
+
+    @classmethod
+    def of_file(cls, path: Path, capacity: int = CAPACITY) -> SharedStore:
+        """The store in a file, which outlives all processes; several may have it open. Raises OSError, ValueError.
+
+        A process that dies loses nothing. A machine that does loses what it had not yet written to the disk (`flush`).
+        """
+        import fcntl
+
+        memory = SharedMemory.of_file(path, Table.size(capacity))
+        try:
+            fcntl.lockf(memory.fd, fcntl.LOCK_EX, 1, 0)  # two that start at once do not both format it
+            try:
+                return cls(memory, fresh=not memory.words[0])
+            finally:
+                fcntl.lockf(memory.fd, fcntl.LOCK_UN, 1, 0)
+        except BaseException:
+            memory.close()
+            raise
+
+    def flush(self) -> None:
+        """Have what is in memory written to the disk; takes milliseconds to seconds."""
+        self._memory.map.flush()
 
     @classmethod
     def attach(cls, fd: int) -> SharedStore:

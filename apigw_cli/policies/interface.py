@@ -26,7 +26,8 @@ from typing import Any, Protocol
 import msgspec
 
 from apigw_cli.errors import InputError
-from apigw_cli.limits.store import Store
+from apigw_cli.limits.slots import Slots
+from apigw_cli.limits.store import NoStore, Store
 from apigw_cli.policies.services import Services
 from apigw_cli.snapshot.model import Route, Snapshot
 
@@ -140,7 +141,8 @@ class Runtime:
     `clock` is monotonic, in nanoseconds, the same for every worker; `wall` says seconds since 1970 (UTC). `secret`
     gives the bytes behind a reference (`file:NAME`, `env:NAME`) and `label` how to name that file in messages.
     `memo` is for work that routes share, such as reading a key list once: it lives as long as the load. `services`
-    is for what must live longer: connections to a store, keys that were fetched.
+    is for what must live longer: connections to a store, keys that were fetched. `calendar` is the time that `quotas`
+    go by, UTC in whole seconds: like `clock`, and unlike `wall`, a test may move it.
     """
 
     snapshot: Snapshot
@@ -150,6 +152,9 @@ class Runtime:
     label: Callable[[str], str] = _file_of
     memo: dict[Any, Any] = field(default_factory=dict)
     services: Services = field(default_factory=Services)
+    quotas: Store = field(default_factory=NoStore)
+    slots: Slots | None = None  # of requests in flight; None where nothing runs
+    calendar: Callable[[], int] = lambda: time.time_ns() // 1_000_000_000
     offset: Callable[[], int] = lambda: 0  # nanoseconds that a test moved the time by, for clocks that are not ours
     wall: Callable[[], float] = time.time
 

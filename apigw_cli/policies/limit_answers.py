@@ -63,6 +63,12 @@ UNAVAILABLE = Refusal(503, "the limiter is not available", (b"Retry-After: 1\r\n
 BAD_COST = Refusal(400, "the header that says what this request costs holds no number", (), "malformed")
 
 
+def quota_exceeded(retry_after: int) -> Refusal:
+    """429 for the rest of the period."""
+    headers = (b"Retry-After: %d\r\n" % retry_after,) if retry_after != NEVER else ()
+    return Refusal(429, "Quota exceeded", headers, "quota_exceeded")
+
+
 def key_missing(key: str) -> Refusal:
     """The request has not what it is counted by."""
     return Refusal(400, f"this request lacks what its limit counts by: {key}", (), "key_missing")

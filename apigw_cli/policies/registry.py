@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from apigw_cli.policies import auth, ip, rate_limit, request_headers
+from apigw_cli.policies import auth, concurrency, ip, quota, rate_limit, request_headers, usage_plans
 from apigw_cli.policies.interface import Policy
 
-POLICIES: tuple[Policy, ...] = (ip.POLICY, auth.POLICY, rate_limit.POLICY, request_headers.POLICY)
+POLICIES: tuple[Policy, ...] = (
+    ip.POLICY,
+    auth.POLICY,
+    rate_limit.POLICY,
+    usage_plans.POLICY,
+    quota.POLICY,
+    concurrency.POLICY,
+    request_headers.POLICY,
+)
 
 BY_NAME: dict[str, Policy] = {policy.name: policy for policy in POLICIES}

@@ -12,9 +12,12 @@ import orjson
 
 from apigw_cli.gateway import metrics, sockets
 from apigw_cli.gateway.control import Cells, Commit, Prepare, Prepared, Refused
+from apigw_cli.gateway.limiting import Limiting
 from apigw_cli.gateway.metrics import Layout, WorkerCells
 from apigw_cli.gateway.worker import Worker
+from apigw_cli.limits.clock import Clock
 from apigw_cli.limits.inflight import InFlight
+from apigw_cli.limits.slots import Slots
 from apigw_cli.limits.store import MemoryStore
 from apigw_cli.snapshot.model import (
     Api,
@@ -78,7 +81,8 @@ class Inside:
 @asynccontextmanager
 async def inside() -> AsyncIterator[Inside]:
     listener = sockets.bind("127.0.0.1", 0, 1)[0]
-    worker = Worker(listener, InFlight.create(1, 100), MemoryStore(1024), WorkerCells(metrics.create(1), 0), None)
+    limiting = Limiting(MemoryStore(1024), MemoryStore(1024), Slots.create(1, 100), Clock())
+    worker = Worker(listener, InFlight.create(1, 100), limiting, WorkerCells(metrics.create(1), 0), None)
     yield Inside(worker, listener.getsockname()[1])
     await worker.drain(1)
 

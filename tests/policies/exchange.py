@@ -63,9 +63,10 @@ def runtime(
     clock: Callable[[], int] | None = None,
     files: dict[str, bytes] | None = None,
     wall: Callable[[], float] = time.time,
+    **more: Any,
 ) -> Runtime:
     snapshot = Snapshot(1, "qa", (), (), {}, {scheme.name: scheme for scheme in schemes}, {})
-    return Runtime(snapshot, clock or Clock(), MemoryStore(1_000), (files or {}).__getitem__, wall=wall)
+    return Runtime(snapshot, clock or Clock(), MemoryStore(1_000), (files or {}).__getitem__, wall=wall, **more)
 
 
 def step_of(name: str, value: Any, with_runtime: Runtime, operation: str = "getPet") -> Step:
