@@ -49,9 +49,9 @@ def reach(target: Target, timeout: float) -> Target:
     try:
         with socket.create_connection((host, target.port), timeout=timeout) as connection:
             address = connection.getpeername()[0]
-            if target.tls:
-                context = ssl.create_default_context()
-                context.wrap_socket(connection, server_hostname=target.host).close()
+            context = target.context()
+            if context is not None:
+                context.wrap_socket(connection, server_hostname=target.server_name).close()
     except ConnectionRefusedError:
         raise EnvironmentFailure(
             f"connection refused by {where}: nobody listens there",

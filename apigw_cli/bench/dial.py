@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import ssl
 from collections.abc import Callable
 
 from apigw_cli.bench.plan import Target
@@ -29,7 +28,7 @@ class Dialer:
     ) -> None:
         self._target, self._timeout, self._factory, self._failed = target, timeout, factory, failed
         self._gate = asyncio.Semaphore(_SIMULTANEOUS)
-        self._tls = ssl.create_default_context() if target.tls else None
+        self._tls = target.context()
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
 
@@ -71,7 +70,7 @@ class Dialer:
                     target.address or target.host,
                     target.port,
                     ssl=self._tls,
-                    server_hostname=target.host if target.tls else None,
+                    server_hostname=target.server_name,
                 )
             return True
         except OSError as error:

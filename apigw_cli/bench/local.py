@@ -29,6 +29,7 @@ from apigw_cli.policies.auth import EPHEMERAL
 from apigw_cli.snapshot.compiler import Compiled
 from apigw_cli.snapshot.model import HttpIntegration, Route, Snapshot
 from apigw_cli.snapshot.schemes import ApiKeys
+from apigw_cli.snapshot.secrets import read as read_secret
 
 HOST = "127.0.0.1"
 WORKERS = 2 if os.name == "posix" else 1  # more than one, so that a limit has to hold over processes
@@ -69,13 +70,14 @@ def credentials(snapshot: Snapshot, route: Route) -> Credentials:
     return Credentials(tuple(headers), tuple(places["query"]), hashlib.sha256(key.encode()).hexdigest())
 
 
-def request_for(route: Route, sample: Sample, known: Credentials, port: int) -> Request:
-    """The request to send to the gateway on `port`."""
+def request_for(route: Route, sample: Sample, known: Credentials, port: int, pinned: str = "") -> Request:
+    """The request to send to the gateway on `port`, which shows one of the certificates in `pinned` (none: http)."""
     path = sample.path
     if known.query:
         path += ("&" if "?" in path else "?") + urllib.parse.urlencode(known.query)
     host = route.hosts[0].replace("*.", "any.") if route.hosts else HOST
-    target = Target(f"http://{host}:{port}{sample.path}", HOST, port, tls=False, path=path)
+    url = f"{'https' if pinned else 'http'}://{host}:{port}{sample.path}"
+    target = Target(url, HOST, port, bool(pinned), path, pinned=pinned)
     headers = (("Host", f"{host}:{port}"), *known.headers, *sample.headers)
     method = "GET" if route.method == "ANY" else route.method
     return Request(method, target, headers, sample.body)
@@ -90,6 +92,7 @@ def gateway(
     There is no other caller (None) where the route asks for no key. `extra` headers go with both.
     Raises EnvironmentFailure where the gateway does not come up.
     """
+    pinned = certificates(compiled)
     loud, quiet = (credentials(compiled.snapshot, route) for _ in range(2))
     sample = sample_request(compiled.snapshot, route)
     upstream = ["--upstream"] if needs_upstream(compiled.snapshot, route) else []
@@ -99,9 +102,20 @@ def gateway(
     environment = {EPHEMERAL: f"{loud.digest},{quiet.digest}"}
     with running([*command, *upstream], environment, when_ready(route.api)) as log:
         port = ports_in(log.read_text(), route.api)[0]
-        request = with_headers(request_for(route, sample, loud, port), extra)
-        other = with_headers(request_for(route, sample, quiet, port), extra)
+        request = with_headers(request_for(route, sample, loud, port, pinned), extra)
+        other = with_headers(request_for(route, sample, quiet, port, pinned), extra)
         yield request, other if other != request else None
+
+
+def certificates(compiled: Compiled) -> str:
+    """The PEM certificates that the gateway shows; none: http. Raises UsageError where it asks for one of ours."""
+    tls = compiled.snapshot.listen.tls
+    if tls is None:
+        return ""
+    if tls.client_ca and not tls.client_optional:
+        hint = "measure a stage that has client_certificates: optional"
+        raise UsageError("this gateway lets in only clients with a certificate (listen.tls.client_ca)", hint=hint)
+    return "\n".join(read_secret(chain, compiled.root).decode("ascii", "replace") for chain, _ in tls.certificates)
 
 
 def needs_upstream(snapshot: Snapshot, route: Route) -> bool:
@@ -137,7 +151,7 @@ def ports_in(log: str, api: str) -> list[int]:
     """The ports of an API and of the admin address in what `apigw serve` has printed; empty until it has."""
     ports = []
     for name in (api, "admin"):
-        found = re.search(rf"^ +{re.escape(name)} +http +http://\S*?:([0-9]+)(/|\s)", log, re.MULTILINE)
+        found = re.search(rf"^ +{re.escape(name)} +http +https?://\S*?:([0-9]+)(/|\s)", log, re.MULTILINE)
         if found is not None:
             ports.append(int(found[1]))
     return ports if len(ports) == 2 else []

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ssl
+import urllib.parse
+
 import msgspec
 
 from apigw_cli.bench.spread import in_words, spread
@@ -10,7 +13,11 @@ SECOND = 1_000_000_000
 
 
 class Target(msgspec.Struct, frozen=True):
-    """Where requests go: the URL as given, and what a connection needs. `address` is resolved once, for all."""
+    """Where requests go: the URL as given, and what a connection needs. `address` is resolved once, for all.
+
+    `pinned`: the PEM certificates of which the server must show one, whatever name stands in it; '': one that the
+    system trusts, for `host`.
+    """
 
     url: str
     host: str
@@ -18,6 +25,26 @@ class Target(msgspec.Struct, frozen=True):
     tls: bool
     path: str
     address: str = ""
+    pinned: str = ""
+
+    def context(self) -> ssl.SSLContext | None:
+        """How to speak TLS there; None for http."""
+        if not self.tls:
+            return None
+        if not self.pinned:
+            return ssl.create_default_context()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        context.load_verify_locations(cadata=self.pinned)
+        return context
+
+    @property
+    def server_name(self) -> str | None:
+        """The name to ask for in the TLS handshake; None for http."""
+        if not self.tls:
+            return None
+        return urllib.parse.urlsplit(self.url).hostname if self.pinned else self.host
 
 
 class Watch(msgspec.Struct, frozen=True):

@@ -19,6 +19,7 @@ import pexpect
 import pytest
 
 from tests.bench.server import ADMITTED, HANG, OK, REFUSED, Bucket, serving
+from tests.gateway.certificates import authority, issue
 
 PROGRAM = [sys.executable, "-m", "apigw_cli.cli.app"]
 APIGW = [*PROGRAM, "bench"]
@@ -250,6 +251,27 @@ def test_a_route_can_be_named_and_its_variables_are_filled_in(shop: tuple[Path, 
     assert done.returncode == 0
     assert re.search(r"/v1/pets/\d+$", result["plan"]["url"])
     assert result["statuses"]["200"] > 0
+
+
+def test_a_gateway_that_speaks_tls(shop: tuple[Path, int]) -> None:
+    """Its own certificates are trusted, whatever their names; one that wants a certificate of ours is refused."""
+    folder, _ = shop
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl, which makes the certificate, is not installed")
+    issue(folder, "shop", authority(folder, "ca"), "DNS:shop.example")
+    config = folder / "apigw.yaml"
+    tls = "certificates: [{cert: {file: shop.pem}, key: {file: shop.key}}]"
+    plain = config.read_text()
+    config.write_text(plain + f"\nlisten: {{tls: {{{tls}}}}}\n")
+    done = run("--route", "getPet", "--requests", "20", "--format", "json", "-q", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["plan"]["url"].startswith("https://")
+    assert result["statuses"]["200"] > 0
+    config.write_text(plain + f"\nlisten: {{tls: {{{tls}, client_ca: {{file: ca.pem}}}}}}\n")
+    done = run("--route", "getPet", "--requests", "20", cwd=folder)
+    assert done.returncode == 2
+    assert "lets in only clients with a certificate" in done.stderr
 
 
 def test_ctrl_c_stops_the_gateway_and_the_upstream_too(shop: tuple[Path, int]) -> None:
