@@ -260,6 +260,44 @@ def test_a_target_killed_and_revived_under_load_costs_no_client_an_error(
     assert set(found) == {200}
 
 
+def test_all_of_it_at_once_under_load_costs_no_client_an_error(serve: Serve, pair: tuple[Server, Server]) -> None:
+    """Bounded pools, slow start, refusal and every cause of retries together; both targets die in turn.
+
+    The other one is always up again before one is killed, for with none there is nobody to ask.
+    """
+    gateway = serve(
+        f"{CHECKED}, eject: {{after: 3, first: 200ms, longest: 1s}}, slow_start: 500ms, when_all_out: refuse, "
+        "pool: {connections: 6, queue: 100, queue_timeout: 20s}, "
+        "retries: {attempts: 3, budget: 20%, on: [connect, closed, timeout, 502, 503, 504]}",
+        "--workers",
+        "2",
+    )
+    go_on = threading.Event()
+    go_on.set()
+    with ThreadPoolExecutor() as pool:
+        answers = pool.submit(load, gateway, 12, go_on)
+        try:
+            for target in (*pair, *pair):
+                served = target.ask("/stats")["requests"]
+                wait_until(partial(busy, target, served + 50), "load on the target")
+                target.kill()
+                wait_until(partial(usable, gateway, target, 0), "it is out")
+                target.revive()
+                wait_until(partial(usable, gateway, target, 1), "it is back")
+        finally:
+            go_on.clear()
+        found = answers.result()
+    assert len(found) > 400
+    assert set(found) == {200}
+    assert all(gateway.metric("apigw_upstream_connections", target=one.url) <= 6 for one in pair)
+    outs = [line for line in gateway.lines if " is out: " in line]
+    assert len(outs) >= 4
+
+
+def usable(gateway: Gateway, target: Server, value: int) -> bool:
+    return gateway.metric("apigw_upstream_healthy", target=target.url) == value
+
+
 def test_without_retries_the_same_costs_errors(serve: Serve, pair: tuple[Server, Server]) -> None:
     pair[1].kill()
     gateway = serve("balance: round_robin", "--workers", "1")
