@@ -397,7 +397,7 @@ class ClientConnection(Reader):
         elif not request.keep_alive:
             self._close(request)
         elif request.complete:
-            if self._queue or self.site.draining:
+            if self._queue or self.site.draining or self._reading_paused:
                 self._take_next()
             else:  # as `_take_next` does, without the call
                 self.active = None
@@ -504,6 +504,7 @@ class ClientConnection(Reader):
             self.transport.close()
         else:
             self.deadline = self.site.now + self.site.table.limits.idle
+            self.flow()
 
     def _pump(self) -> None:
         """Start what is queued, as long as that is answered at once and the client takes it."""

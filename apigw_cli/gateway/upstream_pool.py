@@ -130,7 +130,8 @@ class Pool:
 
     def _part(self, upstream: UpstreamConnection, reusable: bool) -> None:
         """A connection that is not kept: who has waited longest goes on with it, or it ends."""
-        first = self._slots.first() if reusable and not upstream.leaving else None
+        fit = reusable and not upstream.leaving and not upstream.transport.is_closing()
+        first = self._slots.first() if fit else None
         if first is not None and (first.method in IDEMPOTENT or not upstream.is_stale()):
             request = self._slots.hand_over()
             if request is not None:
@@ -262,6 +263,9 @@ class Pool:
         except (OSError, UnicodeError) as error:
             why = f"is not reachable: {getattr(error, 'strerror', None) or error}"
             self._failed(request, target, why, failure(Failure.NAME) if self._is_unknown() else of_error(error))
+        except Exception as error:  # a bug: it costs one request, and no slot
+            self.site.report(error)
+            self._failed(request, target, "could not be connected to", failure(Failure.UNKNOWN))
         else:
             self._connected(request, target, upstream)
 

@@ -121,6 +121,45 @@ def test_large_bodies_wait_too(tmp_path: Path) -> None:
         assert server.requests[-1].endswith(b"\r\n\r\n" + body)
 
 
+@pytest.mark.parametrize("size", [70_000, 1_000_000])
+def test_after_a_body_that_waited_its_connection_takes_the_next_request(tmp_path: Path, size: int) -> None:
+    gate = Gate()
+    with (
+        Scripted(gate) as server,
+        serving(tmp_path, with_pool(server, "connections: 1, queue_timeout: 20s")) as gateway,
+        ThreadPoolExecutor(2) as threads,
+        Wire(gateway.port) as wire,
+    ):
+        first = threads.submit(get, gateway, "one")
+        until(gateway, 1, 0)
+        head = b"POST /one HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % size
+        sending = threads.submit(wire.send, head + bytes(size))
+        until(gateway, 1, 1)
+        gate.open(4)
+        assert first.result(PATIENCE).status == 200
+        sending.result(PATIENCE)
+        assert wire.answer().status == 200
+        assert wire.send(REQUEST).answer().status == 200
+        assert wire.send(REQUEST).answer().status == 200
+
+
+def test_after_a_body_that_waited_in_vain_too(tmp_path: Path) -> None:
+    gate = Gate()
+    with (
+        Scripted(gate) as server,
+        serving(tmp_path, with_pool(server, "connections: 1, queue_timeout: 300ms")) as gateway,
+        ThreadPoolExecutor(2) as threads,
+        Wire(gateway.port) as wire,
+    ):
+        first = threads.submit(get, gateway, "one")
+        until(gateway, 1, 0)
+        wire.send(b"POST /one HTTP/1.1\r\nHost: localhost\r\nContent-Length: 70000\r\n\r\n" + bytes(70_000))
+        assert wire.answer().status == 503
+        gate.open(2)
+        assert first.result(PATIENCE).status == 200
+        assert wire.send(REQUEST).answer().status == 200
+
+
 def test_a_reload_and_draining_keep_who_waits(tmp_path: Path) -> None:
     gate = Gate()
     with Scripted(gate) as server, ThreadPoolExecutor(4) as threads:
