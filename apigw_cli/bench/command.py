@@ -17,7 +17,7 @@ from apigw_cli.bench.limit import Declared
 from apigw_cli.bench.plan import Plan
 from apigw_cli.bench.request import Header, Request
 from apigw_cli.bench.result import Result, assemble
-from apigw_cli.bench.times import Times, times_of
+from apigw_cli.bench.times import DEFAULT_DURATION, Times, stages_of, times_of
 from apigw_cli.config import project
 from apigw_cli.errors import UsageError
 from apigw_cli.policies.registry import POLICIES
@@ -49,6 +49,9 @@ class Options:
     stage: str | None = None
     assertions: tuple[str, ...] = ()
     quiet_headers: tuple[str, ...] = ()
+    ramp: str | None = None
+    arrivals: str = "constant"
+    seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +66,7 @@ class Talk:
 def bench(options: Options, talk: Talk) -> Result:
     """Make the load that was asked for, and judge it. Raises ApigwError where it cannot be made."""
     _check(options)
-    counted = options.requests is not None
-    times = times_of(options.duration, options.warmup, options.timeout, of_requests=counted)
+    times = _times(options)
     assertions = [assertion.parse(text) for text in options.assertions]
     with ending_on_sigterm(), _aimed(options, talk) as aim:
         plan = _plan(options, times, aim.request, aim.limited)
@@ -87,12 +89,18 @@ class _Aim:
     other: Request | None = None
 
 
+def _times(options: Options) -> Times:
+    """As typed; a ramp lasts as long as its stages, where nothing else is said."""
+    default = sum(seconds for seconds, _ in stages_of(options.ramp)) if options.ramp is not None else DEFAULT_DURATION
+    counted = options.requests is not None
+    return times_of(options.duration, options.warmup, options.timeout, of_requests=counted, default=default)
+
+
 def plan_for(options: Options) -> Plan:
     """The plan of a run against a URL that somebody answers at, without a proof. Raises ApigwError."""
     _check(options)
     assert options.url is not None
-    counted = options.requests is not None
-    times = times_of(options.duration, options.warmup, options.timeout, of_requests=counted)
+    times = _times(options)
     plan = _plan(options, times, _request(options, options.url), None)
     return msgspec.structs.replace(plan, target=reach(plan.target, plan.timeout))
 
@@ -126,6 +134,8 @@ def _check(options: Options) -> None:
         for name, value in (("--config", options.config), ("--stage", options.stage), ("--route", options.route)):
             if value is not None:
                 raise UsageError(f"{name} has a meaning only with --verify-limits, or without a URL")
+    if options.arrivals == "poisson" and options.rate is None and options.ramp is None:
+        raise UsageError("--arrivals poisson is for the open model", hint="add --rate 100")
     if options.quiet_headers and not verifying:
         raise UsageError("--quiet-header has a meaning only with --verify-limits or --limit")
     if options.limit is not None and options.url is not None:
@@ -205,6 +215,9 @@ def _plan(options: Options, times: Times, request: Request, limited: Declared | 
         warmup=warm if times.warmup is None else times.warmup,
         duration=times.duration,
         requests=options.requests,
-        rate=options.rate,
+        rate=0.0 if options.rate is None and options.ramp is not None else options.rate,
         watch=limited.watch(options.workers) if limited else None,
+        stages=stages_of(options.ramp) if options.ramp is not None else (),
+        poisson=options.arrivals == "poisson",
+        seed=options.seed,
     )

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import math
-
 from apigw_cli.bench.alarm import alarm
+from apigw_cli.bench.arrivals import Schedule
 from apigw_cli.bench.connection import Connection, clock
 from apigw_cli.bench.histogram import MAXIMUM, index_of
 from apigw_cli.bench.load import Load
-from apigw_cli.bench.plan import SECOND, Share
+from apigw_cli.bench.plan import Share
 
 LATE = 2_000_000  # nanoseconds after its appointed time from which a start counts as late
 _UNLIMITED = 1 << 62
 _FINEST_ALARM = 100_000
+_COUNTED = 100_000  # arrivals that did not start are counted one by one up to here
 
 
 class ClosedLoad(Load):
@@ -63,29 +63,23 @@ class ClosedLoad(Load):
 
 
 class OpenLoad(Load):
-    """Requests at appointed times. Arrival `k` of this worker is the (offset + k * stride)-th of the run.
+    """Requests at appointed times (bench/arrivals.py).
 
-    Arrivals before the measurement begins have negative numbers. No queue is kept of those that wait for a
-    connection: the next one due is a number, so a server that stands still costs no memory.
+    No queue is kept of those that wait for a connection: only the next one due is known, so a server that stands
+    still costs no memory.
     """
 
     def __init__(self, share: Share) -> None:
         super().__init__(share)
-        assert share.rate is not None
-        self._period = SECOND / share.rate
-        self._number = 0
+        self._schedule = Schedule(share)
+        self._times = self._schedule.due()
         self._due = _UNLIMITED
         self._first = 0
-        self._last = _UNLIMITED  # arrivals from this time on are not part of the run
         self._late_starts = self._never_started = 0
         self._alarm = alarm(self._go)
 
     def start(self, zero: int) -> None:
-        share = self.share
-        self._first = self.since = zero + share.warmup
-        self._number = -int(share.warmup / (self._period * share.stride))
-        if share.duration is not None:
-            self._last = self._first + share.duration
+        self._first = self.since = zero + self.share.warmup
         self._appoint()
         super().start(zero)
 
@@ -94,10 +88,8 @@ class OpenLoad(Load):
 
     def _appoint(self) -> None:
         """Work out when the next arrival is due; never, when it was the last."""
-        place = self.share.offset + self._number * self.share.stride
-        due = self._first + round(place * self._period)
-        within = self.share.requests is None or place < self.share.requests
-        self._due = due if within and due < self._last else _UNLIMITED
+        time = next(self._times, None)
+        self._due = _UNLIMITED if time is None else self._first + time
 
     def _go(self) -> None:
         now = clock()
@@ -112,7 +104,6 @@ class OpenLoad(Load):
         connection.intended = self._due
         if now - self._due > LATE and self._due >= self.since:
             self._late_starts += 1
-        self._number += 1
         self._appoint()
         connection.send()
 
@@ -134,11 +125,13 @@ class OpenLoad(Load):
 
     def _close_shop(self) -> None:
         self._go()
-        if self._due < _UNLIMITED:
-            end = min(self._last, clock())
-            per_arrival = self._period * self.share.stride
-            self._never_started = max(0, math.ceil((end - self._due) / per_arrival))
-            self._due = _UNLIMITED
+        end = clock()
+        while self._due < end and self._never_started < _COUNTED:
+            self._never_started += 1
+            self._appoint()
+        if self._due < end:
+            self._never_started += self._schedule.expected(self._due - self._first, end - self._first)
+        self._due = _UNLIMITED
 
     def _exhausted(self) -> bool:
         # A run of so many seconds lasts that long, even where the last arrival comes a moment before its end.

@@ -57,7 +57,8 @@ class Watch(msgspec.Struct, frozen=True):
 
 class Share(msgspec.Struct, frozen=True):
     """One worker's part; times in nanoseconds. Of the arrivals of an open model it makes every `stride`-th
-    from `offset` on; `requests` is its own number in the closed model and the total in the open one."""
+    from `offset` on; `requests` is its own number in the closed model and the total in the open one. `rate` is the
+    first one where it changes over `stages` (how long, to which rate)."""
 
     target: Target
     method: str
@@ -71,10 +72,16 @@ class Share(msgspec.Struct, frozen=True):
     stride: int
     offset: int
     watch: Watch | None = None
+    stages: list[tuple[int, float]] = []
+    poisson: bool = False
+    seed: int = 0
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """A run. Totals are totals over all workers; times in seconds. One of `duration` and `requests` is set."""
+    """A run. Totals are totals over all workers; times in seconds. One of `duration` and `requests` is set.
+
+    `stages`: from `rate` on, in so many seconds to which rate. `poisson`: arrivals as of independent clients.
+    """
 
     target: Target
     method: str
@@ -87,6 +94,9 @@ class Plan(msgspec.Struct, frozen=True):
     requests: int | None = None
     rate: float | None = None
     watch: Watch | None = None
+    stages: tuple[tuple[float, float], ...] = ()
+    poisson: bool = False
+    seed: int = 0
 
     @property
     def model(self) -> str:
@@ -117,6 +127,9 @@ class Plan(msgspec.Struct, frozen=True):
                 stride=self.workers,
                 offset=number,
                 watch=self.watch,
+                stages=[(nanoseconds(seconds), rate) for seconds, rate in self.stages],
+                poisson=self.poisson,
+                seed=self.seed,
             )
             for number, connections in enumerate(self.in_flight)
         ]
@@ -128,11 +141,17 @@ class Plan(msgspec.Struct, frozen=True):
         if self.rate is None:
             parts.append("closed model")
         else:
-            each = "" if self.workers == 1 else f" ({self.rate / self.workers:,.6g}/s per worker)"
-            parts.append(f"open model {self.rate:,.6g}/s{each}")
+            parts.append(f"open model {self._rate_in_words(self.rate)}{', Poisson' if self.poisson else ''}")
         length = f"{self.duration:g} s" if self.duration is not None else f"{self.requests:,} requests"
         parts.append(length + (f" after {self.warmup:g} s of warm-up" if self.warmup else ""))
         return " · ".join([*parts, f"{self.method} {self.target.url}"])
+
+    def _rate_in_words(self, rate: float) -> str:
+        if self.stages:
+            steps = [f"{rate:,.6g}/s", *(f"{to:,.6g}/s in {seconds:g} s" for seconds, to in self.stages)]
+            return " → ".join(steps)
+        each = "" if self.workers == 1 else f" ({rate / self.workers:,.6g}/s per worker)"
+        return f"{rate:,.6g}/s{each}"
 
 
 def nanoseconds(seconds: float) -> int:

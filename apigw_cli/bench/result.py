@@ -58,6 +58,9 @@ class PlanSummary(msgspec.Struct, frozen=True):
     requests: int | None
     warmup_s: float
     timeout_s: float
+    ramp: list[tuple[float, float]] = []
+    arrivals: str = "constant"
+    seed: int = 0
 
 
 class Counts(msgspec.Struct, frozen=True):
@@ -211,6 +214,9 @@ def _summary(plan: Plan) -> PlanSummary:
         requests=plan.requests,
         warmup_s=plan.warmup,
         timeout_s=plan.timeout,
+        ramp=list(plan.stages),
+        arrivals="poisson" if plan.poisson else "constant",
+        seed=plan.seed,
     )
 
 

@@ -56,6 +56,19 @@ def bench(
             show_default="closed model",
         ),
     ] = None,
+    ramp: Annotated[
+        str | None,
+        typer.Option(
+            metavar="STAGES",
+            help="Open model whose rate grows from --rate (0): 10s:100,30s:1000.",
+            show_default=False,
+        ),
+    ] = None,
+    arrivals: Annotated[
+        Literal["constant", "poisson"],
+        typer.Option(help="Open model: evenly, or as of clients who know nothing of one another."),
+    ] = "constant",
+    seed: Annotated[int, typer.Option(help="Of everything that is drawn by lot.")] = 0,
     warmup: Annotated[
         str | None,
         typer.Option(help="Load before the measurement.", show_default="1s; 0s with --requests or --verify-limits"),
@@ -184,6 +197,9 @@ def bench(
         stage=stage,
         assertions=tuple(assertions or ()),
         quiet_headers=tuple(quiet_header or ()),
+        ramp=ramp,
+        arrivals=arrivals,
+        seed=seed,
     )
     if against is not None or repeat is not None:
         what = "runs that are compared"
