@@ -15,6 +15,7 @@ _ABOUT = {
     "apigw.yaml": "what the gateway does: APIs, limits, upstreams",
     "petstore.yaml": "the API's specification (OpenAPI 3.1)",
     "keys.yaml": "who may call; alice's key is demo-alice",
+    "schemes/": "a gateway beside it: every way of checking who calls",
     "stages/": "what is different in each stage",
     ".gitignore": "keeps what running gateways leave out of git",
 }
