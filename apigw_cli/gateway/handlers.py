@@ -232,6 +232,8 @@ class MockHandler:
     def start(self, request: Request) -> None:
         if request.has_body and not request.complete:
             request.connection.deadline = request.started + BODY_TIMEOUT
+            request.sink = _Unread(request)
+            request.connection.flow()
         else:
             self.ended(request)
 
@@ -242,6 +244,33 @@ class MockHandler:
         if answer.content_type:
             lines = (self._operation, b"Content-Type: %b\r\n" % answer.content_type)
         request.connection.respond(request, answer.status, lines, answer.body)
+
+
+class _Unread:
+    """Takes a body that nobody looks at, so that it comes to its end."""
+
+    __slots__ = ("_request",)
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+
+    def send(self, data: bytes) -> None:
+        """Beyond its first parts nothing is kept."""
+
+    def end(self) -> None:
+        request = self._request
+        request.sink = None
+        assert request.plan is not None
+        request.plan.integration.ended(request)
+
+    def cancel(self) -> None:
+        self._request.sink = None
+
+    def pause(self) -> None:
+        """There is no answer yet that the client could be too slow for."""
+
+    def resume(self) -> None:
+        """Nothing was paused."""
 
 
 def _printable(operation: str) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -183,3 +185,27 @@ def test_dns_needs_a_name(tmp_path: Path) -> None:
     write(tmp_path, {"one": (["http://127.0.0.1:9", "http://[::1]:9"], "dns: {refresh: 5s}")})
     with pytest.raises(InputError, match="dns has no effect: every target is an address"):
         load(tmp_path / "apigw.yaml", None)
+
+
+def test_explain_shows_what_is_done_for_an_upstream(tmp_path: Path) -> None:
+    settings = (
+        "pool: {connections: 7, queue: 9}, dns: {refresh: 5s}, slow_start: 3s, eject: {}, when_all_out: refuse, "
+        "retries: {on: [connect, 503]}, timeout: {idle: 4s}"
+    )
+    write(tmp_path, {"one": (["http://one.test", "http://two.test"], settings)})
+    found = subprocess.run(
+        [sys.executable, "-m", "apigw_cli.cli.app", "explain", "GET", "/one"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    for part in (
+        "idle 4 s, total 60 s",
+        "at most 7 connections a target and 9 waiting",
+        "names looked up every 5 s",
+        "refused while all targets are out",
+        "slow start of 3 s",
+        "tried 2 times at most (on 503, connect)",
+    ):
+        assert part in found, found

@@ -206,6 +206,22 @@ def test_a_table_that_cannot_be_made_is_refused_and_the_old_one_serves_on(record
     run(test())
 
 
+@pytest.mark.parametrize("size", [70_000, 1_000_000])
+def test_a_large_body_to_a_mock_comes_to_its_end(size: int) -> None:
+    def client(port: int) -> list[int]:
+        head = b"POST /mock HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n"
+        with Wire(port) as wire:
+            first = wire.send(head % size + bytes(size)).answer()
+            return [first.status, wire.send(head % 0).answer().status]
+
+    async def test() -> None:
+        async with inside() as here:
+            await here.serve(snapshot("http://127.0.0.1:9"))
+            assert await beside(lambda: client(here.port)) == [200, 200]
+
+    run(test())
+
+
 def test_pools_live_as_long_as_their_target_is_named(recorder: Recorder) -> None:
     async def test() -> None:
         async with inside() as site:
