@@ -108,7 +108,7 @@ def lanes(loop: asyncio.AbstractEventLoop, variant: str) -> Callable[[int], None
     one = snapshot(policies, 1_100 if variant == "routes" else 0)
     runtime = Runtime(one, time.monotonic_ns, store(workers), lambda _: KEYS)
     layout = metrics.Layout()
-    cells = [(layout.api(r.api), layout.route(r.api, r.operation)) for r in one.routes]
+    cells = [(layout.histogram(r.api, r.operation), layout.route(r.api, r.operation)) for r in one.routes]
     site.swap(Table(one, site, runtime, cells, {}))
     pool = site.pool(site.upstreams["up"], TARGET)
     for _ in range(CONNECTIONS):

@@ -282,6 +282,12 @@ def rise(samples: list[tuple[float, float, int]], index: int) -> float:
     return statistics.linear_regression(times, [one[index] for one in samples]).slope * (times[-1] - times[0])
 
 
+def bugs(said: list[str]) -> list[str]:
+    """The tracebacks among what the gateway said, each as one text."""
+    starts = [at for at, line in enumerate(said) if line.startswith("Traceback")]
+    return ["\n".join(said[at : at + 40]) for at in starts]
+
+
 def soak(gateway: Gateway, faults: Faults, seconds: float, every: float, quiet: bool) -> dict[str, Any]:
     """Mixed traffic with faults."""
     load, watch = Load(gateway.port, faults.explain), Watch(gateway)
@@ -298,7 +304,7 @@ def soak(gateway: Gateway, faults: Faults, seconds: float, every: float, quiet: 
             print(f"{elapsed:5.0f} s   MiB, fds: {footprints}   {load.seen.total():>10,} requests", flush=True)
         time.sleep(min(1.0, every / 4))
     load.stop()
-    failures = load.failures + faults.failures + Counter(line for line in gateway.said if "Traceback" in line)
+    failures = load.failures + faults.failures + Counter(bugs(gateway.said))
     growth = watch.growth()
     found = {"seconds": seconds, "requests": load.seen.total(), "failures": dict(failures), "faults": dict(faults.done)}
     found |= {"came_back": dict(sorted(load.seen.items())), "growth": growth}

@@ -122,11 +122,12 @@ def _apis(view: View) -> Table:
 def _routes(view: View, most: int | None) -> Table:
     from rich.markup import escape
 
-    table = _table("ROUTE", "REQ/S", *(code.upper() for code in _CLASSES), "LIMITED")
+    table = _table("ROUTE", "REQ/S", *(code.upper() for code in _CLASSES), "LIMITED", "P50", "P99")
     for row in view.routes[:most]:
         name = f"{row.api} {row.route}" if row.route else "(no route)"
         cells = (row.rate, *(row.classes.get(code, 0.0) for code in _CLASSES), row.limited)
-        table.add_row(escape(name), *(terminal.count(cell) for cell in cells))
+        latencies = (_time(row.p50), _time(row.p99))
+        table.add_row(escape(name), *(terminal.count(cell) for cell in cells), *latencies)
     return table
 
 

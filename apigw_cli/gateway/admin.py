@@ -87,6 +87,7 @@ class Admin:
             "/config": lambda: _json(200, status.config()),
             "/health": lambda: _json(200, status.health()),
             "/metrics": lambda: (200, _METRICS, status.metrics().encode()),
+            "/metrics/routes": lambda: (200, _METRICS, status.metrics(by_route=True).encode()),
             "/ready": lambda: _json(200 if status.ready else 503, status.health()),
             "/upstreams": lambda: _json(200, status.targets()),
             "/snapshot": lambda: _json(200, status.snapshot()),

@@ -1,6 +1,6 @@
 """Counters: integers in memory that workers and supervisor share, added up when somebody asks.
 
-    words of one worker   [ unrouted ][ other ][ singles ][ API ][ its routes … ] … [ target … ] … [ spare ]
+    words of one worker   [ unrouted ][ other ][ singles ][ route ][ route ] … [ target … ] … [ spare ]
 
 Only its worker writes a region, so nothing is locked; a killed worker's region is taken over by its successor, so
 nothing is lost. The supervisor says which words belong to which route (`Layout`); a route that comes or goes with a
@@ -17,11 +17,12 @@ from apigw_cli.limits.memory import WORD, SharedMemory
 # Upper bounds of the latency histogram, in nanoseconds.
 SECONDS = ("0.0005", "0.001", "0.0025", "0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1", "2.5", "5", "10")
 BOUNDS = tuple(int(float(seconds) * 1e9) for seconds in SECONDS)
-# An API's words: a count for each bound and one above them all, then the sum of nanoseconds.
+# A histogram's words: a count for each bound and one above them all, then the sum of nanoseconds.
 _SUM = len(BOUNDS) + 1
 HISTOGRAM = _SUM + 1
 
-# A route's words: one for each class of status (1 to 5; 0 is not used), then one for each reason.
+# A route's words: one for each class of status (1 to 5; 0 is not used), then one for each reason; then its histogram.
+# An API's latencies are those of its routes, added up.
 CLASSES = 6
 REASONS = (
     "unauthorized", "forbidden", "auth_unavailable", "rate_limited", "overloaded", "no_route", "method_not_allowed",
@@ -67,23 +68,20 @@ class WorkerCells:
 class Layout:
     """Which words count what. Grows, never moves; once it is full, newcomers share one place, "(other)"."""
 
-    apis: dict[str, int] = field(default_factory=dict)
     routes: dict[tuple[str, str], int] = field(default_factory=dict)
     targets: dict[tuple[str, int, str], int] = field(default_factory=dict)
     end: int = WAITED + 1
-
-    def api(self, name: str) -> int:
-        """Where the histogram of an API begins."""
-        if name not in self.apis:
-            self.apis[name] = self._take(HISTOGRAM, _OTHER[0])
-        return self.apis[name]
 
     def route(self, api: str, operation: str) -> int:
         """Where the counts of a route begin."""
         key = (api, operation)
         if key not in self.routes:
-            self.routes[key] = self._take(ROUTE, _OTHER[1])
+            self.routes[key] = self._take(ROUTE + HISTOGRAM, _OTHER[1])
         return self.routes[key]
+
+    def histogram(self, api: str, operation: str) -> int:
+        """Where the histogram of a route begins."""
+        return _histogram(self.route(api, operation))
 
     def target(self, upstream: str, index: int, url: str) -> int | None:
         """Where the state of an upstream's target stands; None where there is no room."""
@@ -100,6 +98,11 @@ class Layout:
             return otherwise
         self.end += size
         return self.end - size
+
+
+def _histogram(route: int) -> int:
+    """Where the histogram stands that belongs to a route's counts."""
+    return {UNROUTED[1]: UNROUTED[0], _OTHER[1]: _OTHER[0]}.get(route, route + ROUTE)
 
 
 class Totals:
@@ -150,8 +153,8 @@ class Gauges:
     targets: tuple[TargetGauges, ...] = ()
 
 
-def render(layout: Layout, totals: Totals, gauges: Gauges) -> str:
-    """Everything in Prometheus' text format, version 0.0.4."""
+def render(layout: Layout, totals: Totals, gauges: Gauges, by_route: bool = False) -> str:
+    """Everything in Prometheus' text format, version 0.0.4. `by_route`: latencies of each route that was asked, too."""
     routes = [(("", ""), UNROUTED[1]), *layout.routes.items()]
     if _OTHER[1] in layout.routes.values():
         routes = [(k, at) for k, at in routes if at != _OTHER[1]] + [(("(other)", "(other)"), _OTHER[1])]
@@ -160,7 +163,10 @@ def render(layout: Layout, totals: Totals, gauges: Gauges) -> str:
     lines += _requests(counts)
     lines += _reasons(counts)
     lines += _limiter(counts, gauges.limited)
-    lines += _latency(layout, totals)
+    latencies = {key: totals.read(_histogram(at), HISTOGRAM) for key, at in routes}
+    lines += _latency(latencies)
+    if by_route:
+        lines += _route_latency(latencies)
     lines += _targets(gauges.targets)
     lines += _gauges(gauges)
     lines += _singles(totals)
@@ -210,17 +216,31 @@ def _limiter(counts: Counts, limited: frozenset[tuple[str, str]]) -> Iterator[st
             yield f"apigw_limiter_decisions_total{_labels(api=api, route=route, decision=decision)} {number}"
 
 
-def _latency(layout: Layout, totals: Totals) -> Iterator[str]:
+def _latency(latencies: Counts) -> Iterator[str]:
     name = "apigw_request_duration_seconds"
     yield from _family(name, "histogram", "From a request's head to the end of its answer.")
-    for api, at in {"": UNROUTED[0], **layout.apis}.items():
-        words = totals.read(at, HISTOGRAM)
-        cumulated = 0
-        for bound, number in zip((*SECONDS, "+Inf"), words, strict=False):
-            cumulated += number
-            yield f"{name}_bucket{_labels(api=api, le=bound)} {cumulated}"
-        yield f"{name}_sum{_labels(api=api)} {words[_SUM] / 1e9:.9f}"
-        yield f"{name}_count{_labels(api=api)} {cumulated}"
+    apis: dict[str, list[int]] = {}
+    for (api, _), words in latencies.items():
+        apis[api] = [a + b for a, b in zip(apis.get(api, [0] * HISTOGRAM), words, strict=True)]
+    for api, words in apis.items():
+        yield from _buckets(name, words, api=api)
+
+
+def _route_latency(latencies: Counts) -> Iterator[str]:
+    name = "apigw_route_duration_seconds"
+    yield from _family(name, "histogram", "The same by route, of those that were asked for.")
+    for (api, route), words in latencies.items():
+        if any(words):
+            yield from _buckets(name, words, api=api, route=route)
+
+
+def _buckets(name: str, words: list[int], **labels: str) -> Iterator[str]:
+    cumulated = 0
+    for bound, number in zip((*SECONDS, "+Inf"), words, strict=False):
+        cumulated += number
+        yield f"{name}_bucket{_labels(**labels, le=bound)} {cumulated}"
+    yield f"{name}_sum{_labels(**labels)} {words[_SUM] / 1e9:.9f}"
+    yield f"{name}_count{_labels(**labels)} {cumulated}"
 
 
 def _targets(targets: tuple[TargetGauges, ...]) -> Iterator[str]:

@@ -33,7 +33,9 @@ class Prepared:
     def order(self, generation: int, layout: Layout) -> Prepare:
         """The order that lets a worker make it ready. `layout` gets a place for every route and target."""
         routes = self.loaded.snapshot.routes
-        cells = [(layout.api(route.api), layout.route(route.api, route.operation)) for route in routes]
+        cells = [
+            (layout.histogram(route.api, route.operation), layout.route(route.api, route.operation)) for route in routes
+        ]
         targets = {}
         for name, upstream in self.loaded.snapshot.upstreams.items():
             places = [layout.target(name, index, url) for index, url in enumerate(upstream.targets)]

@@ -137,7 +137,7 @@ class Status:
             "ejected_until": _wall_time(max((words[2] for words in told), default=0)),
         }
 
-    def metrics(self) -> str:
+    def metrics(self, by_route: bool = False) -> str:
         snapshot = self.prepared.loaded.snapshot
         gauges = Gauges(
             version=__version__,
@@ -163,7 +163,7 @@ class Status:
             ),
             limited=frozenset((r.api, r.operation) for r in snapshot.routes if "rate_limit" in r.policies),
         )
-        return metrics.render(self.layout, self._totals, gauges)
+        return metrics.render(self.layout, self._totals, gauges, by_route)
 
 
 def _wall_time(moment: int) -> str | None:

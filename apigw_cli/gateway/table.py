@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _KNOWN_MAXIMUM = 4096
 _KNOWN_PATH = 256  # characters; longer paths are not worth remembering
 
-Cells = tuple[int, int]  # where the API's histogram and the route's counts begin
+Cells = tuple[int, int]  # where the route's histogram and its counts begin
 
 
 class Plan:

@@ -17,6 +17,7 @@ from apigw_cli.gateway import guard, rundir
 
 _SAMPLE = re.compile(r"(\w+)(?:\{(.*)\})? (\S+)")
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+_LATENCY = "apigw_request_duration_seconds_bucket"
 _SECONDS = 5.0  # what an answer of the admin port may take
 
 Labels = tuple[tuple[str, str], ...]
@@ -50,13 +51,15 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class RouteRow:
-    """One route between two looks: requests a second, by class of status, and refused by the limiter."""
+    """One route between two looks: requests a second, by class of status, and refused by the limiter; latencies."""
 
     api: str
     route: str
     rate: float
     classes: dict[str, float]
     limited: float
+    p50: float | None
+    p99: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +121,7 @@ def look(url: str, token_file: Path | None) -> Look:
     token = guard.token(token_file)
     headers = {"Authorization": f"Bearer {token.decode()}"} if token else {}
     try:
-        answer = httpx.get(f"{url}/metrics", headers=headers, timeout=_SECONDS, trust_env=False)
+        answer = httpx.get(f"{url}/metrics/routes", headers=headers, timeout=_SECONDS, trust_env=False)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise EnvironmentFailure(f"no gateway answers at {url}: {error}") from None
     if answer.status_code == 401:
@@ -150,7 +153,7 @@ def view(admin: str, before: Look, now: Look) -> View:
     seconds = max(now.when - before.when, 1e-3)
     routes = _routes(before, now, seconds)
     classes = {code: sum(row.classes.get(code, 0.0) for row in routes) for code in ("2xx", "3xx", "4xx", "5xx")}
-    buckets = _buckets(before, now, None)
+    buckets = _histograms(before, now, _LATENCY).get((), [])
     return View(
         admin=admin,
         version=now.label("apigw_info", "version"),
@@ -181,35 +184,34 @@ def _routes(before: Look, now: Look, seconds: float) -> list[RouteRow]:
         named = dict(labels)
         rates = found.setdefault((named["api"], named["route"]), {})
         rates[named["code"]] = max(value - old.get(labels, 0.0), 0.0) / seconds
+    latencies = _histograms(before, now, "apigw_route_duration_seconds_bucket", "api", "route")
     rows = []
     for (api, route), classes in found.items():
         limited = {"api": api, "route": route, "reason": "rate_limited"}
         refused = now.total("apigw_refusals_total", **limited) - before.total("apigw_refusals_total", **limited)
-        rows.append(RouteRow(api, route, sum(classes.values()), classes, max(refused, 0.0) / seconds))
+        buckets = latencies.get((api, route), [])
+        quantiles = (quantile(buckets, 0.5), quantile(buckets, 0.99))
+        rows.append(RouteRow(api, route, sum(classes.values()), classes, max(refused, 0.0) / seconds, *quantiles))
     return sorted(rows, key=lambda row: (-row.rate, row.api, row.route))
 
 
 def _apis(before: Look, now: Look, seconds: float) -> list[ApiRow]:
-    names = [dict(labels)["api"] for labels in now.metrics.get("apigw_request_duration_seconds_count", {})]
     rows = []
-    for name in names:
-        buckets = _buckets(before, now, name)
-        count = buckets[-1][1] if buckets else 0.0
-        rows.append(ApiRow(name, count / seconds, quantile(buckets, 0.5), quantile(buckets, 0.99)))
+    for (name,), buckets in _histograms(before, now, _LATENCY, "api").items():
+        rows.append(ApiRow(name, buckets[-1][1] / seconds, quantile(buckets, 0.5), quantile(buckets, 0.99)))
     return sorted(rows, key=lambda row: (-row.rate, row.api))
 
 
-def _buckets(before: Look, now: Look, api: str | None) -> list[tuple[float, float]]:
-    """Upper bounds and cumulated counts of the requests that ended between the looks; of all APIs for None."""
-    name = "apigw_request_duration_seconds_bucket"
+def _histograms(before: Look, now: Look, name: str, *by: str) -> dict[tuple[str, ...], list[tuple[float, float]]]:
+    """Upper bounds and cumulated counts of the requests that ended between the looks, by these labels."""
     old = before.metrics.get(name, {})
-    counts: dict[float, float] = {}
+    found: dict[tuple[str, ...], dict[float, float]] = {}
     for labels, value in now.metrics.get(name, {}).items():
         named = dict(labels)
-        if api is None or named["api"] == api:
-            bound = float(named["le"])
-            counts[bound] = counts.get(bound, 0.0) + max(value - old.get(labels, 0.0), 0.0)
-    return sorted(counts.items())
+        counts = found.setdefault(tuple(named[label] for label in by), {})
+        bound = float(named["le"])
+        counts[bound] = counts.get(bound, 0.0) + max(value - old.get(labels, 0.0), 0.0)
+    return {key: sorted(counts.items()) for key, counts in found.items()}
 
 
 def quantile(buckets: list[tuple[float, float]], share: float) -> float | None:

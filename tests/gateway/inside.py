@@ -68,7 +68,9 @@ class Inside:
     async def serve(self, one: Snapshot, keys: bytes = b"") -> Refused | None:
         """Prepare and commit. Returns why it was refused."""
         self._generation += 1
-        cells: list[Cells] = [(self.layout.api(r.api), self.layout.route(r.api, r.operation)) for r in one.routes]
+        cells: list[Cells] = [
+            (self.layout.histogram(r.api, r.operation), self.layout.route(r.api, r.operation)) for r in one.routes
+        ]
         reference = "file:keys.yaml"
         order = Prepare(self._generation, encoded(one), {reference: keys}, {reference: "keys.yaml"}, cells)
         reply = await self.worker.prepare(order)

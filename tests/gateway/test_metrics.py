@@ -13,19 +13,20 @@ GAUGES = Gauges("1", "qa", "abc", 2, 3, 100, 4, 5, 6, frozenset({("api", 'a "rou
 def test_places_never_move_and_never_overlap() -> None:
     layout = Layout()
     first = {name: layout.route("api", name) for name in ("a", "b", "c")}
-    histogram = layout.api("api")
+    histograms = [layout.histogram("api", name) for name in ("a", "b", "c")]
     assert {name: layout.route("api", name) for name in ("c", "a", "b")} == {k: first[k] for k in ("c", "a", "b")}
     spans = [(at, at + ROUTE) for at in first.values()]
-    spans += [(histogram, histogram + HISTOGRAM), (UNROUTED[0], HISTOGRAM), (UNROUTED[1], UNROUTED[1] + ROUTE)]
+    spans += [(at, at + HISTOGRAM) for at in histograms]
+    spans += [(UNROUTED[0], HISTOGRAM), (UNROUTED[1], UNROUTED[1] + ROUTE)]
     spans.sort()
     assert all(end <= start for (_, end), (start, _) in pairwise(spans))
 
 
 def test_when_there_is_no_room_routes_share_a_place() -> None:
-    layout = Layout(end=WORDS - ROUTE)
+    layout = Layout(end=WORDS - ROUTE - HISTOGRAM)
     own = layout.route("api", "last")
     shared = layout.route("api", "too many")
-    assert own == WORDS - ROUTE
+    assert own == WORDS - ROUTE - HISTOGRAM
     assert shared == layout.route("api", "still more")
     assert shared != own
     memory = metrics.create(1)
@@ -37,7 +38,7 @@ def test_when_there_is_no_room_routes_share_a_place() -> None:
 
 def test_the_text_adds_up_the_workers() -> None:
     memory, layout = metrics.create(2), Layout()
-    route, api = layout.route("api", 'a "route"'), layout.api("api")
+    route, api = layout.route("api", 'a "route"'), layout.histogram("api", 'a "route"')
     for number in range(2):
         cells = WorkerCells(memory, number)
         cells.words[route + 2] += 10
@@ -57,5 +58,11 @@ def test_the_text_adds_up_the_workers() -> None:
     assert 'apigw_request_duration_seconds_sum{api="api"} 3.000000000' in lines
     assert 'apigw_request_duration_seconds_count{api="api"} 26' in lines
     assert "apigw_worker_restarts_total 6" in lines
+    assert not any("apigw_route_duration" in line for line in lines)
+    lines = metrics.render(layout, Totals(memory, 2), GAUGES, by_route=True).splitlines()
+    name = r'apigw_route_duration_seconds_bucket{api="api",route="a \"route\"",le='
+    assert f'{name}"10"}} 24' in lines
+    assert f'{name}"+Inf"}} 26' in lines
+    assert sum("apigw_route_duration_seconds_count" in line for line in lines) == 1  # none that nobody asked for
     for line in lines:
         assert line.startswith("#") or len(line.rsplit(" ", 1)) == 2

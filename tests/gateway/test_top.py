@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,8 @@ apigw_request_duration_seconds_bucket{{api="a",le="0.001"}} {quick}
 apigw_request_duration_seconds_bucket{{api="a",le="0.01"}} {every}
 apigw_request_duration_seconds_bucket{{api="a",le="+Inf"}} {every}
 apigw_request_duration_seconds_count{{api="a"}} {every}
+apigw_route_duration_seconds_bucket{{api="a",route="b",le="0.001"}} {quick - 5}
+apigw_route_duration_seconds_bucket{{api="a",route="b",le="+Inf"}} {quick}
 apigw_workers 2
 apigw_reloads_total{{result="done"}} 3
 apigw_reloads_total{{result="refused"}} 1
@@ -45,6 +48,10 @@ def test_what_happened_between_two_looks() -> None:
     assert view.p50 == pytest.approx(0.001 * 50 / 90)
     assert view.p99 == pytest.approx(0.001 + 0.009 * 0.9)
     assert view.apis[0].rate == 50
+    assert [(row.p50, row.p99) for row in view.routes] == [
+        (None, None),
+        (pytest.approx(0.0005), pytest.approx(0.00099)),
+    ]
 
 
 def test_a_gateway_that_began_anew_counts_from_zero() -> None:
@@ -75,6 +82,7 @@ def test_it_finds_the_gateway_beside_the_configuration(start: Start, tmp_path: P
     view = json.loads(found.stdout)
     assert (view["admin"], view["workers"], view["stage"]) == (facts["admin"], 2, "default")
     assert [row["route"] for row in view["routes"]] == ["readOpen"]
+    assert view["routes"][0].keys() >= {"rate", "p50", "p99"}
     found = apigw_top(tmp_path, "--admin", f"127.0.0.1:{gateway.admin_port}")  # a pipe gets one look
     assert "2 workers, 0 restarts" in found.stdout
     assert "everything readOpen" in found.stdout
@@ -82,6 +90,11 @@ def test_it_finds_the_gateway_beside_the_configuration(start: Start, tmp_path: P
     assert not list((tmp_path / ".apigw/run").glob("gateway-*"))
     found = apigw_top(tmp_path)
     assert (found.returncode, "no gateway runs here" in found.stderr) == (1, True)
+
+
+def _ask_until(port: int, enough: threading.Event) -> None:
+    while not enough.wait(0.02):
+        get(port, "/open/x")
 
 
 def test_a_live_terminal(gateway: Gateway) -> None:
@@ -92,6 +105,15 @@ def test_a_live_terminal(gateway: Gateway) -> None:
     program.expect("requests/s")
     program.expect("in flight")
     program.expect("requests/s")  # refreshed
+    go_on = threading.Event()
+    asking = threading.Thread(target=_ask_until, args=(gateway.port, go_on))
+    asking.start()
+    try:
+        program.expect(r"LIMITED[^\r\n]*P50[^\r\n]*P99")
+        program.expect(r"everything readOpen [^\r\n]*\d ?(µs|us|ms|s) +[\d.]+ ?(µs|us|ms|s)")  # its latencies
+    finally:
+        go_on.set()
+        asking.join()
     program.sendintr()
     program.expect(pexpect.EOF)
     program.close()
