@@ -67,7 +67,7 @@ def test_the_configuration_without_its_credentials(gateway: Gateway) -> None:
     route = next(route for route in config["routes"] if route["api"] == "hidden")
     assert REDACTED in json.dumps(route)
     assert '"text"' in json.dumps(route)
-    assert config["auth"]["Key"]["keys"] == "file:keys.yaml"
+    assert config["auth"]["Key"]["keys"] == ["file:keys.yaml"]
     assert len(config["documents"]["spec.yaml"]["sha256"]) == 64
 
 
