@@ -159,6 +159,10 @@ class Result(msgspec.Struct, frozen=True, rename={"traffic": "bytes"}):
     def encode(self) -> bytes:
         return msgspec.json.format(msgspec.json.encode(self), indent=2)
 
+    def text(self) -> str:
+        """The JSON, for printing."""
+        return self.encode().decode()
+
 
 def assemble(plan: Plan, collected: Collected, proofs: list[Proof], assertions: Iterable[Assertion] = ()) -> Result:
     """Put together what the workers counted, and judge it."""

@@ -132,7 +132,10 @@ def bench(
             metavar="OPERATION", help="The route, by operationId or 'METHOD /path'.", show_default="the strictest"
         ),
     ] = None,
-    output: Annotated[Literal["text", "json"], typer.Option("--format", help="How to print the result.")] = "text",
+    output: Annotated[
+        Literal["text", "json", "csv", "prometheus"],
+        typer.Option("--format", help="How to print the result; csv: counts over time."),
+    ] = "text",
     to: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", help="Write the result there.", show_default="stdout"),
@@ -153,12 +156,15 @@ def bench(
     Exit codes: 0, 4 a limit or a threshold does not hold, 7 not trustworthy or not proved, 1 nothing answered,
     130 interrupted.
     """
-    from apigw_cli.bench import sweeping
+    from apigw_cli.bench import export, sweeping
     from apigw_cli.bench.command import MOST_CONNECTIONS, MOST_WORKERS, Options, Talk
     from apigw_cli.bench.command import bench as run
+    from apigw_cli.bench.result import Result
     from apigw_cli.bench.spread import number
     from apigw_cli.cli import bench_progress, bench_report, bench_sweep_report
 
+    if output in ("csv", "prometheus") and (sweep or against is not None or repeat is not None):
+        raise UsageError(f"--format {output} is for a single run")
     if sweep:
         single: dict[str, object] = {
             "--requests": requests,
@@ -212,7 +218,8 @@ def bench(
     _refuse({"--tolerance": tolerance}, "a single run")
     with bench_progress.shown(quiet=quiet) as progress:
         result = run(options, Talk(progress.note, progress.show, progress.begin))
-    text = result.encode().decode() if output == "json" else bench_report.text(result, quiet=quiet)
+    makers = {"json": Result.text, "csv": export.as_csv, "prometheus": export.as_prometheus}
+    text = makers[output](result) if output in makers else bench_report.text(result, quiet=quiet)
     _deliver(text, to, result.exit_code)
 
 

@@ -103,7 +103,7 @@ def _names(networks: list[Network | None], text: str) -> bool:
 # --- which addresses get in, as spans of numbers: of IPv4, of IPv6, and one for `unix`
 
 _ALL: tuple[Span, ...] = ((0, 2**32 - 1), (0, 2**128 - 1), (0, 0))
-_KINDS = (ipaddress.IPv4Network, ipaddress.IPv6Network, type(None))
+_KINDS: tuple[type, ...] = (ipaddress.IPv4Network, ipaddress.IPv6Network, type(None))
 
 
 def _admitted(value: IpLists | None) -> tuple[list[Span], ...]:
