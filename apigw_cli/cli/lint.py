@@ -23,7 +23,7 @@ def lint(
     paths: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Specifications, configurations or stage files. "
+            help="Specifications, configurations or stage files; - is stdin. "
             "None: the configuration, its stages and their specifications.",
             show_default=False,
         ),
@@ -31,6 +31,10 @@ def lint(
     config: Annotated[
         Path | None, typer.Option("-c", "--config", help="The configuration to lint without paths.")
     ] = None,
+    stdin_file: Annotated[
+        str,
+        typer.Option("--stdin-filepath", metavar="FILE", help="What stdin is called, and relative to what it refers."),
+    ] = "",
     ruleset: Annotated[
         str, typer.Option(help="apigw:recommended, spectral:oas, apigw:gateway, or a file in Spectral's form.")
     ] = "apigw:recommended",
@@ -98,6 +102,7 @@ def lint(
         Options(
             tuple(paths or ()),
             config,
+            stdin_file,
             ruleset,
             full,
             Severity[fail_severity.name.upper()],

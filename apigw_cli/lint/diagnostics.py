@@ -70,21 +70,27 @@ def of_reference(subject: Subject, reference: Reference, target: Node | InputErr
     return None
 
 
-def _leads_back(subject: Subject, holder: Node, node: Node) -> bool:
-    """Whether a chain of references alone comes back to where it began."""
-    start, seen = _key(holder), set()
-    while isinstance(node.data, dict) and isinstance(node.data.get("$ref"), str):
+def _leads_back(subject: Subject, holder: Node, target: Node) -> bool:
+    """Whether a chain of references alone comes back to where it began. Each reference is followed once in all."""
+    known, start = subject.circles, _key(holder)
+    chain: dict[tuple[str, tuple[str, ...]], None] = {start: None}
+    node = target
+    while start not in known:
         key = _key(node)
-        if key == start:
-            return True
-        if key in seen:
-            return False  # a circle further on: reported at its own members
-        seen.add(key)
-        try:
-            node = subject.library.target(node.document, node.data["$ref"])
-        except InputError:
-            return False
-    return False
+        is_reference = isinstance(node.data, dict) and isinstance(node.data.get("$ref"), str)
+        if key in chain:  # those from here on are the circle; those before only lead into it
+            keys = list(chain)
+            at = keys.index(key)
+            known |= dict.fromkeys(keys[:at], False) | dict.fromkeys(keys[at:], True)
+        elif not is_reference or key in known:
+            known |= dict.fromkeys(chain, False)
+        else:
+            chain[key] = None
+            try:
+                node = subject.library.target(node.document, node.data["$ref"])
+            except InputError:
+                known |= dict.fromkeys(chain, False)
+    return known[start]
 
 
 def _key(node: Node) -> tuple[str, tuple[str, ...]]:

@@ -23,6 +23,7 @@ class Options:
 
     paths: tuple[str, ...] = ()
     config: Path | None = None
+    stdin_file: str = ""  # what the path "-" stands for
     ruleset: str = ruleset.DEFAULT
     full: bool = False
     fail_severity: Severity = Severity.ERROR
@@ -63,6 +64,8 @@ def checked(options: Options) -> Options:
     """The options as they are run. Raises UsageError where they contradict each other."""
     if options.max_warnings is not None and options.max_warnings < 0:
         raise UsageError("--max-warnings takes a number from 0")
+    if "-" in options.paths and (options.fix or options.fix_dry_run):
+        raise UsageError("what comes from stdin cannot be fixed", hint="name the file")
     if options.workers < 1:
         raise UsageError("--workers takes a number from 1")
     if options.update_baseline and (options.fix or options.fix_dry_run):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -22,9 +23,9 @@ from apigw_cli.lint.options import Options, Settings, settings_of
 from apigw_cli.lint.pool import lint_all
 from apigw_cli.lint.registry import ALWAYS, BY_ID
 from apigw_cli.lint.report import Report
-from apigw_cli.lint.work import Linted, lint_configuration, lint_specification
+from apigw_cli.lint.work import Linted, lint_configuration, lint_specification, lint_stdin
 from apigw_cli.openapi.document import Document, Library
-from apigw_cli.openapi.reading import URL, collection_paused
+from apigw_cli.openapi.reading import MAX_BYTES, URL, collection_paused
 
 Progress = Callable[[str], None]
 
@@ -77,7 +78,11 @@ class _Job:
 
     def lint_paths(self) -> None:
         library = Library(Path.cwd())
-        names = dict.fromkeys(_name(path, library) for path in self.options.paths)
+        names = dict.fromkeys(_name(path, library) for path in self.options.paths if path != "-")
+        if "-" in self.options.paths:
+            self.progress("reading stdin")
+            data = sys.stdin.buffer.read(MAX_BYTES + 1)
+            self.units.append(lint_stdin(data, self.options.stdin_file, library, self.settings))
         self.units += lint_all(names, library, self.settings, self.options, self.progress)
         self._note(library)
 

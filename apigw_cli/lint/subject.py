@@ -64,6 +64,7 @@ class Subject:
     library: Library
     version: str
     references: list[Reference] = field(default_factory=list)
+    circles: dict[tuple[str, tuple[str, ...]], bool] = field(default_factory=dict)  # references: do they lead back?
     used_paths: list[Steps] = field(default_factory=list)  # in the document itself, by references from anywhere
     corrected: bool = True  # judge rightly where Spectral is known to be wrong
 

@@ -18,7 +18,9 @@ from apigw_cli.lint.ignores import Mark
 from apigw_cli.lint.model import Finding
 from apigw_cli.lint.options import Settings
 from apigw_cli.openapi.document import Document, Library
-from apigw_cli.openapi.reading import MISSING, URL, digest
+from apigw_cli.openapi.reading import MISSING, URL, decoded, digest, read_document
+
+STDIN = "<stdin>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ def lint_path(name: str, library: Library, settings: Settings) -> Linted:
     except InputError as error:
         if error.place is None:
             raise
-        return _broken(name, error, library, settings)
+        return _broken(name, error, settings)
     path = Path(document.label)
     data = document.data if isinstance(document.data, dict) else {}
     configuration = path.parent.parent / "apigw.yaml"
@@ -54,7 +56,20 @@ def lint_path(name: str, library: Library, settings: Settings) -> Linted:
     return lint_specification(document, library, settings)
 
 
-def _broken(name: str, error: InputError, library: Library, settings: Settings) -> Linted:
+def lint_stdin(data: bytes, file: str, library: Library, settings: Settings) -> Linted:
+    """Lint what came from stdin; `file` is what it is called, and what its references are relative to."""
+    label = file or STDIN
+    name = library.name_of(Path(file)) if file else STDIN
+    try:
+        text = decoded(data, label)
+        read, composed, problems = read_document(text, label)
+    except InputError as error:
+        return _broken(name, error, settings)
+    library.documents[name] = Document(name, label, text, read, composed=composed, problems=problems)
+    return lint_path(name, library, settings)
+
+
+def _broken(name: str, error: InputError, settings: Settings) -> Linted:
     collector = Collector(settings.ruleset)
     collector.hits.extend(diagnostics.of_error(error, diagnostics.PARSER))
     return Linted(tuple(collector.findings()), (error.place.file if error.place else name,))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import queue
 import re
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +20,7 @@ from apigw_cli.openapi import yaml as yaml_format
 from apigw_cli.openapi.places import Lines
 
 MAX_BYTES = 128 * 1024 * 1024
+MAX_VALUES = 2_000_000  # which take 2 GB at most; GitHub's specification (13 MB) has 0.4 million
 FETCH_SECONDS = 30  # for a document at a URL, from the first byte asked to the last one read
 URL = re.compile(r"https?://", re.IGNORECASE)
 _CONFLICT = re.compile(r"(?m)^(<{7}( |$)|>{7}( |$))")
@@ -41,10 +44,7 @@ Reading = tuple[Any, yaml_format.Composed | None, tuple[InputError, ...]]
 
 def read_document(text: str, label: str) -> Reading:
     """Data, the places where it is YAML, and what makes it ambiguous but readable."""
-    nul = text.find("\0")
-    if nul >= 0:
-        place = Place(label, *Lines(text).position(nul))
-        raise InputError("a binary file, not text: it holds a NUL byte", place=place)
+    _bounded(text, label)
     try:
         return _read_either(text, label)
     except InputError as error:
@@ -54,6 +54,17 @@ def read_document(text: str, label: str) -> Reading:
         place = Place(label, *Lines(text).position(conflict.start()))
         hint = "resolve the conflict first"
         raise InputError("merge conflict markers in the file", place=place, hint=hint) from error
+
+
+def _bounded(text: str, label: str) -> None:
+    """Refuse what is no text, or has more values than fit in memory: each has a comma, a colon or a line of its own."""
+    nul = text.find("\0")
+    if nul >= 0:
+        place = Place(label, *Lines(text).position(nul))
+        raise InputError("a binary file, not text: it holds a NUL byte", place=place)
+    values = text.count(":") + text.count(",") + (0 if begins_like_json(text) else text.count("\n"))
+    if values > MAX_VALUES:
+        raise InputError(f"{label} has more than {MAX_VALUES:,} values", place=Place(label), hint="split it into files")
 
 
 def _read_either(text: str, label: str) -> Reading:
@@ -68,6 +79,8 @@ def _read_either(text: str, label: str) -> Reading:
                 composed = yaml_format.compose(text, label)
             except InputError:
                 raise error from None
+            if _CONFLICT.search(text):  # markers are plain text in a flow mapping
+                raise error
     else:
         composed = yaml_format.compose(text, label)
     return composed.data, composed, tuple(composed.problems)
@@ -117,28 +130,56 @@ def _seen(name: str, text: str) -> str:
     return text
 
 
+def decoded(data: bytes, label: str, asked_at: Place | None = None) -> str:
+    """The text of a file's bytes. Raises InputError for too many of them, or what is not UTF-8."""
+    if len(data) > MAX_BYTES:
+        raise InputError(f"{label} is larger than {MAX_BYTES >> 20} MiB", place=asked_at or Place(label))
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        wide = data.startswith((b"\xff\xfe", b"\xfe\xff"))
+        raise InputError(
+            f"{label} is UTF-16 text" if wide else f"{label} is not UTF-8 text (byte {error.start})",
+            place=asked_at or Place(label),
+            hint="save it as UTF-8",
+        ) from None
+
+
 def read_text(path: Path, label: str, asked_at: Place | None = None) -> str:
     """A file's text. Raises InputError where there is none, or it is too large or not UTF-8."""
     try:
         with path.open("rb") as stream:
             data = stream.read(MAX_BYTES + 1)  # bounded also where the name is a pipe or a device
-        if len(data) > MAX_BYTES:
-            raise InputError(f"{label} is larger than {MAX_BYTES >> 20} MiB", place=asked_at or Place(label))
-        return _seen(str(path), data.decode("utf-8-sig"))
+        return _seen(str(path), decoded(data, label, asked_at))
     except FileNotFoundError:
         raise InputError(f"no such file: {label}", place=asked_at) from None
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"{label} is not UTF-8 text (byte {error.start})",
-            place=asked_at or Place(label),
-            hint="save it as UTF-8",
-        ) from None
     except (OSError, ValueError) as error:  # ValueError: a name with a NUL in it
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise InputError(f"cannot read {label}: {reason}", place=asked_at) from None
 
 
 def fetch(url: str, asked_at: Place | None) -> str:
+    """The text at a URL. Raises InputError where it cannot be had, is too large, or takes longer than FETCH_SECONDS."""
+    results: queue.SimpleQueue[str | InputError] = queue.SimpleQueue()
+
+    def work() -> None:
+        try:
+            results.put(_fetch(url, asked_at))
+        except InputError as error:
+            results.put(error)
+
+    # In a thread that is left behind: a name server or a server that drips bytes can hold up every single step.
+    threading.Thread(target=work, daemon=True).start()
+    try:
+        result = results.get(timeout=FETCH_SECONDS)
+    except queue.Empty:
+        raise InputError(f"{url} takes longer than {FETCH_SECONDS} s to fetch", place=asked_at) from None
+    if isinstance(result, InputError):
+        raise result
+    return _seen(url, result)
+
+
+def _fetch(url: str, asked_at: Place | None) -> str:
     import httpx
 
     try:
@@ -148,13 +189,9 @@ def fetch(url: str, asked_at: Place | None) -> str:
             body = bytearray()
             for chunk in response.iter_bytes():
                 body += chunk
-                if len(body) > MAX_BYTES:
-                    raise InputError(f"{url} is larger than {MAX_BYTES >> 20} MiB", place=asked_at)
-                if time.monotonic() > deadline:
-                    raise InputError(f"{url} takes longer than {FETCH_SECONDS} s to fetch", place=asked_at)
-            return _seen(url, body.decode("utf-8-sig"))
+                if len(body) > MAX_BYTES or time.monotonic() > deadline:
+                    break
+        return decoded(bytes(body), url, asked_at)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         what = str(error) or type(error).__name__
         raise InputError(f"cannot fetch {url}: {what}", place=asked_at) from None
-    except UnicodeDecodeError:
-        raise InputError(f"{url} is not UTF-8 text", place=asked_at) from None
