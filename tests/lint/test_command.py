@@ -181,7 +181,7 @@ def test_a_file_that_may_not_be_read(shop: Path, capsys: Captured) -> None:
         (b"openapi: 3.1.0\n<<<<<<< HEAD\nx: 1\n=======\n>>>>>>> b\n", "parser", "merge conflict markers"),
         (b"openapi: 3.1.0\n---\nx: 1\n", "parser", "more than one YAML document"),
         (b"- 1\n", "unrecognized-format", "not an OpenAPI document"),
-        (b"\xff\xfe\x00", "parser", "f.yaml is not UTF-8 text"),
+        (b"\xff\xfe\x00", "parser", "f.yaml is UTF-16 text"),
     ],
 )
 def test_bad_files_are_one_finding(folder: Path, capsys: Captured, data: bytes, code: str, message: str) -> None:
