@@ -135,7 +135,7 @@ def lint_document(document: Document, library: Library, collector: Collector, *,
 
 
 def _lint_openapi(subject: Subject, ruleset: Ruleset, collector: Collector, everything: bool) -> None:
-    targets: Targets = {}
+    targets: Targets = subject.targets
     handlers = _handlers(subject, ruleset, collector)
     walk(subject, handlers, targets)
     _references(subject, targets, ruleset, collector)
@@ -177,6 +177,8 @@ def _handlers(subject: Subject, ruleset: Ruleset, collector: Collector) -> dict[
     for rule in _active(ruleset, On.KEYS, subject.version):
         for key in rule.keys:
             handlers.setdefault(key, []).append(_handler(rule, collector))
+    for key in ("nullable", "x-nullable"):
+        handlers.setdefault(key, []).append(lambda visit: subject.nullable.append(visit.node))
     if subject.corrected:
         handlers.setdefault("discriminator", []).append(lambda visit: _note_mapping(subject, visit))
     return handlers

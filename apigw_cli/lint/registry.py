@@ -6,7 +6,19 @@ from types import ModuleType
 
 from apigw_cli.lint import baseline, diagnostics, full, gateway_rules, ignores, structure, upstreams
 from apigw_cli.lint.model import Rule
-from apigw_cli.lint.rules import components, document, operations, parameters, paths, routes, schemas, security
+from apigw_cli.lint.rules import (
+    components,
+    document,
+    examples,
+    operations,
+    parameters,
+    paths,
+    routes,
+    schemas,
+    security,
+    servers,
+    versions,
+)
 from apigw_cli.lint.targets import registry as targets
 
 _MODULES: tuple[ModuleType, ...] = (
@@ -22,6 +34,9 @@ _MODULES: tuple[ModuleType, ...] = (
     schemas,
     security,
     components,
+    examples,
+    servers,
+    versions,
     routes,
     gateway_rules,
     upstreams,

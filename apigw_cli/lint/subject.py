@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from apigw_cli.errors import InputError
 from apigw_cli.lint.model import Hit
 from apigw_cli.openapi.document import Document, Library, Node
 from apigw_cli.openapi.operations import METHODS, METHODS_3_2, Operation, mapping
 from apigw_cli.openapi.places import Steps
+
+if TYPE_CHECKING:
+    from apigw_cli.lint.examples import Examples
 
 Link = tuple[Any, str | int] | None  # a path from its end: (the link of the parent, the last step)
 
@@ -32,7 +35,11 @@ class Visit:
     key: str
     document: Document
     link: Link
-    version: str
+    subject: Subject
+
+    @property
+    def version(self) -> str:
+        return self.subject.version
 
     @property
     def path(self) -> Steps:
@@ -66,6 +73,10 @@ class Subject:
     references: list[Reference] = field(default_factory=list)
     circles: dict[tuple[str, tuple[str, ...]], bool] = field(default_factory=dict)  # references: do they lead back?
     used_paths: list[Steps] = field(default_factory=list)  # in the document itself, by references from anywhere
+    # Of each reference's text, by the document that it stands in: what it leads to.
+    targets: dict[tuple[str, str], Node | InputError] = field(default_factory=dict)
+    foreign: dict[int, Document] = field(default_factory=dict)  # of mappings with $ref: the document, if another
+    nullable: list[dict[str, Any]] = field(default_factory=list)  # the mappings with such a key
     corrected: bool = True  # judge rightly where Spectral is known to be wrong
 
     @property
@@ -78,6 +89,13 @@ class Subject:
         if not self.corrected:
             return set(self.used_paths)
         return {path[:length] for path in self.used_paths for length in range(1, len(path) + 1)}
+
+    @cached_property
+    def examples(self) -> Examples:
+        """What judges examples by their schemas."""
+        from apigw_cli.lint.examples import Examples
+
+        return Examples(self)
 
     @property
     def root(self) -> Node:

@@ -52,12 +52,14 @@ class _Walk:
                 for key, value in node.items():
                     if key in handlers:
                         for handler in handlers[key]:
-                            handler(Visit(node, key, document, link, self.subject.version))
+                            handler(Visit(node, key, document, link, self.subject))
                     kind = type(value)
                     if kind is dict or kind is list:
                         stack.append((value, (link, key)))
                     elif key == "$ref" and kind is str:
                         references.append(Reference(value, document, link))
+                        if not whole:
+                            self.subject.foreign[id(node)] = document
             elif type(node) is list:
                 for index, value in enumerate(node):
                     if type(value) is dict or type(value) is list:

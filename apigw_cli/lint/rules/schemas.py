@@ -120,8 +120,6 @@ def _truthy(value: Any) -> bool:
     fix="Move it to what the reference names, or wrap the reference: allOf: [{$ref: …}].",
 )
 def no_ref_siblings(visit: Visit) -> Iterator[Hit]:
-    if not isinstance(visit.node["$ref"], str):
-        return
     for key in visit.node:
         if key != "$ref":
             yield visit.hit(key, on_key=True)

@@ -76,14 +76,23 @@ class Evaluator:
     """Checks values. `resolve` leads from a schema with a `$ref` to its target; it may raise MissingReference.
 
     `draft4`: exclusive bounds are booleans. `relaxed`: a property that its schema marks so ("readOnly") need not be
-    there, however `required` it is. `all_errors`: do not stop at the first.
+    there, however `required` it is. `all_errors`: do not stop at the first. `swagger`: `x-nullable` is `nullable`.
     """
 
-    def __init__(self, resolve: Resolve, *, draft4: bool = False, relaxed: str = "", all_errors: bool = False) -> None:
+    def __init__(
+        self,
+        resolve: Resolve,
+        *,
+        draft4: bool = False,
+        relaxed: str = "",
+        all_errors: bool = False,
+        swagger: bool = False,
+    ) -> None:
         self.resolve = resolve
         self.draft4 = draft4
         self.relaxed = relaxed
         self.all_errors = all_errors
+        self.swagger = swagger
         self.problems: list[Problem] = []
         self._depth = 0
         self._met: set[tuple[int, int]] = set()
@@ -123,7 +132,7 @@ class Evaluator:
 
     def _check(self, schema: dict[str, Any], value: Any, path: tuple[Any, ...]) -> bool:
         valid = True
-        types = _types(schema)
+        types = _types(schema, self.swagger)
         if types and not any(is_type(value, name) for name in types):
             deferred = len(types) == 1 and any(keyword in schema for keyword in _OF_TYPE.get(types[0], ()))
             valid = self._wrong_type(schema, path)
@@ -160,9 +169,9 @@ class Evaluator:
         return self.fail("type", path, f"must be {names}{null}", type=declared)
 
 
-def _types(schema: dict[str, Any]) -> list[str]:
+def _types(schema: dict[str, Any], swagger: bool) -> list[str]:
     declared = schema.get("type")
-    nullable = schema.get("nullable")
+    nullable = schema.get("nullable", schema.get("x-nullable") if swagger else None)
     types = list(declared) if isinstance(declared, list) else [] if declared is None else [declared]
     if isinstance(nullable, bool):
         if not types:

@@ -1,0 +1,215 @@
+"""Whether examples and defaults fit their schemas.
+
+Most do, and jsonschema-rs sees that fast: it holds the whole document once, and a schema is a pointer into it. What it
+refuses, and what is no collection, is judged by `validation`, in whose words it is reported.
+"""
+
+from __future__ import annotations
+
+import urllib.parse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from apigw_cli.errors import InputError
+from apigw_cli.lint.schema_function import dialect_of, invalid_schema
+from apigw_cli.lint.validation.evaluator import Evaluator, MissingReference, SchemaError
+from apigw_cli.lint.validation.wording import Worded, worded
+from apigw_cli.openapi.document import Document, Node
+from apigw_cli.openapi.places import Steps
+from apigw_cli.openapi.references import pointer
+
+if TYPE_CHECKING:
+    from apigw_cli.lint.subject import Subject
+
+_URI = "urn:apigw:document"
+_DATA = frozenset({"example", "examples", "default", "enum", "const", "x-example"})
+
+
+class Examples:
+    """The examples of one document, with what is remembered of its schemas."""
+
+    def __init__(self, subject: Subject) -> None:
+        self.subject = subject
+        self.dialect = _dialect(subject)
+        self._circular: dict[int, bool] = {}
+        self._broken: dict[int, str | None] = {}
+        self._registry: Any = None
+
+    def faults(
+        self, schema: Node, value: Any, place: Steps, *, relaxed: str = "", is_root: bool = False
+    ) -> list[Worded]:
+        """What is wrong with `value`, an example that stands at `place`, if anything."""
+        data = schema.data
+        if not isinstance(data, dict) or (not self.subject.corrected and self._is_circular(data)):
+            return []  # a schema that contains itself is not checked by Spectral
+        if self.subject.version == "2.0" and isinstance(data.get("required"), bool):
+            data = {key: inner for key, inner in data.items() if key != "required"}
+            schema = Node(Document("", "", None, data), (), data)
+        problem = self._problem(data)
+        if problem is not None:
+            return [Worded((), problem)]
+        if isinstance(value, dict | list) and value and self._is_surely_valid(schema, value):
+            return []
+        swagger = self.subject.version == "2.0"
+        run = Evaluator(self.resolve, draft4=self.dialect == "draft4", relaxed=relaxed, swagger=swagger)
+        try:
+            if run.check(data, value):
+                return []
+        except MissingReference:
+            return []
+        except SchemaError as error:
+            return [Worded((), str(error))]
+        return worded(run.problems, value, place)
+
+    def resolve(self, holder: dict[str, Any], ref: str) -> Any:
+        """What the `$ref` of a schema leads to. Raises MissingReference."""
+        document = self.subject.foreign.get(id(holder), self.subject.document)
+        known = self.subject.targets.get((document.name, ref))
+        if known is None:
+            try:
+                known = self.subject.library.target(document, ref)
+            except InputError as error:
+                known = error
+        if isinstance(known, InputError):
+            raise MissingReference(f"can't resolve reference {ref} from id #")
+        return known.data
+
+    # --- what is wrong with the schema itself
+
+    def _problem(self, schema: dict[str, Any]) -> str | None:
+        """What Ajv would say of the schema, or of one that it refers to."""
+        problem = self._own_problem(schema)
+        if problem is not None:
+            return problem
+        return next((found for found in map(self._problem_of, self._targets(schema)) if found is not None), None)
+
+    def _problem_of(self, schema: Any) -> str | None:
+        if not isinstance(schema, dict):
+            return None
+        if id(schema) not in self._broken:
+            self._broken[id(schema)] = None  # while it is looked at: schemas may go in circles
+            self._broken[id(schema)] = self._problem(schema)
+        return self._broken[id(schema)]
+
+    def _own_problem(self, schema: dict[str, Any]) -> str | None:
+        problem = invalid_schema(schema, self.dialect)
+        if problem is not None:
+            return problem
+        if any("nullable" in node and "type" not in node for node in _schemas_in(schema)):
+            return '"nullable" cannot be used without "type"'
+        return None
+
+    def _targets(self, schema: Any) -> Iterator[Any]:
+        for node in _schemas_in(schema):
+            ref = node.get("$ref")
+            if isinstance(ref, str):
+                try:
+                    yield self.resolve(node, ref)
+                except MissingReference:
+                    continue
+
+    def _is_circular(self, schema: Any) -> bool:
+        """Whether references lead from a schema to one that contains itself."""
+        return any(self._leads_into_circle(target) for target in self._targets(schema))
+
+    def _leads_into_circle(self, start: Any) -> bool:
+        """Depth first without recursion: who is met again while still open closes a circle."""
+        if id(start) in self._circular:
+            return self._circular[id(start)]
+        path: list[tuple[Any, Iterator[Any]]] = [(start, self._targets(start))]
+        is_open = {id(start)}
+        while path:
+            node, targets = path[-1]
+            following = next(targets, None)
+            if following is None:
+                path.pop()
+                is_open.discard(id(node))
+                self._circular.setdefault(id(node), False)
+            elif id(following) in is_open or self._circular.get(id(following)):
+                for each, _ in path:  # all of them lead here
+                    self._circular[id(each)] = True
+                return self._circular[id(start)]
+            elif id(following) not in self._circular:
+                path.append((following, self._targets(following)))
+                is_open.add(id(following))
+        return self._circular[id(start)]
+
+    # --- fast
+
+    def _is_surely_valid(self, schema: Node, value: Any) -> bool:
+        """Whether jsonschema-rs finds nothing. It may be stricter, never laxer, than what decides."""
+        import jsonschema_rs
+
+        if schema.document is not self.subject.document or self.registry is None:
+            return False
+        uri = _URI + "#" + urllib.parse.quote(pointer(schema.path), safe="/~!$&'()*+,;=:@")
+        try:
+            validator = _DRAFTS[self.dialect](jsonschema_rs)(
+                {"$ref": uri}, registry=self.registry, validate_formats=True, offline=True
+            )
+            return bool(validator.is_valid(value))
+        except (ValueError, jsonschema_rs.ReferencingError, RecursionError):
+            return False
+
+    @property
+    def registry(self) -> Any:
+        """The document as jsonschema-rs holds it, `nullable` said in its words; None where it cannot."""
+        if self._registry is None:
+            import jsonschema_rs
+
+            try:
+                with _null_allowed(self.subject.nullable):
+                    draft = getattr(jsonschema_rs, _NAMES[self.dialect])
+                    self._registry = jsonschema_rs.Registry([(_URI, self.subject.document.data)], draft=draft)
+            except (ValueError, jsonschema_rs.ReferencingError, RecursionError):
+                self._registry = False
+        return self._registry or None
+
+
+_NAMES = {
+    "draft4": "Draft4",
+    "draft6": "Draft6",
+    "draft7": "Draft7",
+    "draft2019-09": "Draft201909",
+    "draft2020-12": "Draft202012",
+}
+_DRAFTS: dict[str, Any] = {
+    dialect: (lambda module, name=f"{name}Validator": getattr(module, name)) for dialect, name in _NAMES.items()
+}
+
+
+def _dialect(subject: Subject) -> str:
+    if subject.version in ("2.0", "3.0"):
+        return "draft4"
+    return dialect_of(subject.data.get("jsonSchemaDialect")) or "draft2020-12"
+
+
+def _schemas_in(schema: Any) -> Iterator[dict[str, Any]]:
+    """The mappings of a schema, its examples and the like left out."""
+    stack: list[Any] = [schema]
+    while stack:
+        node = stack.pop()
+        if type(node) is dict:
+            yield node
+            for key, value in node.items():
+                if (type(value) is dict or type(value) is list) and key not in _DATA:
+                    stack.append(value)
+        elif type(node) is list:
+            stack.extend(node)
+
+
+@contextmanager
+def _null_allowed(schemas: list[dict[str, Any]]) -> Iterator[None]:
+    """While the document is copied, `type: [x, "null"]` where `nullable` says so."""
+    changed = []
+    for schema in schemas:
+        kind = schema.get("type")
+        if isinstance(kind, str) and (schema.get("nullable") is True or schema.get("x-nullable") is True):
+            changed.append((schema, kind))
+            schema["type"] = [kind, "null"]
+    try:
+        yield
+    finally:
+        for schema, kind in changed:
+            schema["type"] = kind
