@@ -13,7 +13,7 @@ from apigw_cli.lint.subject import Reference, Subject, Visit
 from apigw_cli.lint.walk import Handler, Targets, targets_of, walk
 from apigw_cli.openapi.document import Document, Library, Node, pointer_path
 from apigw_cli.openapi.operations import mapping, version
-from apigw_cli.openapi.places import Steps
+from apigw_cli.openapi.places import Spot, Steps
 
 AnyHit = Hit | PlacedHit
 
@@ -43,7 +43,9 @@ class Collector:
         for _, hit in self.hits:
             if isinstance(hit, Hit):
                 for document, path in ((hit.document, hit.path), *((d, p) for d, p, _ in hit.related)):
-                    wanted.setdefault(id(document), (document, []))[1].append(path)
+                    paths = wanted.setdefault(id(document), (document, []))[1]
+                    existing = _existing(document, path)
+                    paths += (existing, _last_leaf(document, existing))
         for document, paths in wanted.values():
             document.locate(paths)
 
@@ -60,7 +62,7 @@ class Collector:
         related = tuple((_shown(document, path, True)[0], note) for document, path, note in hit.related)
         if hit.see_also and related:
             message = f"{message}: see also {related[0][0]}"
-        span = _spectral_span(hit.document, path)
+        span = _spectral_span(hit.document, path, key=rule.id == diagnostics.PARSER.id)
         url = rule.documentation_url
         return Finding(rule.id, message, severity, start, end, path, hit.hint, related, span, url)
 
@@ -100,20 +102,38 @@ def _shown(document: Document, path: Steps, on_key: bool) -> tuple[Place, Place]
     return document.span(path, key=on_key or isinstance(value, dict | list) or value is None)
 
 
-def _spectral_span(document: Document, path: Steps) -> tuple[tuple[int, int], tuple[int, int]]:
-    """The range that Spectral gives: from zero, and in YAML a collection begins right behind its key's colon."""
+def _last_leaf(document: Document, path: Steps) -> Steps:
+    """The last value in a collection that is none itself, or is empty: where Spectral lets a collection end."""
+    value = document.get(path)
+    while isinstance(value, dict | list) and value:
+        key: str | int = next(reversed(value)) if isinstance(value, dict) else len(value) - 1
+        path, value = (*path, key), value[key]  # type: ignore[index]
+    return path
+
+
+def _spectral_span(document: Document, path: Steps, *, key: bool = False) -> tuple[tuple[int, int], tuple[int, int]]:
+    """The range that Spectral gives: from zero, and a collection begins right behind its key's colon."""
     spot = document.spot(path)
     if spot is None:
         return (0, 0), (0, 0)
-    start, end = spot.start, spot.end
-    if document.is_yaml and spot.key_end >= 0:
+    start, end = (spot.key_start, spot.key_end) if key else (spot.start, spot.end)
+    if not key and spot.key_end >= 0:
         if start == end:
             start = end = spot.key_end + 1
         elif isinstance(document.get(path), dict | list):
-            start = spot.key_end + 1
+            start = _behind_colon(document, spot)
+    if not document.is_yaml and not key:
+        leaf = document.spot(_last_leaf(document, path))
+        end = end if leaf is None else leaf.end
     position = document.lines.position
     (line, column), (end_line, end_column) = position(start), position(end)
     return (line - 1, column - 1), (end_line - 1, end_column - 1)
+
+
+def _behind_colon(document: Document, spot: Spot) -> int:
+    if document.is_yaml or document.text is None:
+        return spot.key_end + 1
+    return document.text.index(":", spot.key_end) + 1
 
 
 def lint_document(document: Document, library: Library, collector: Collector, *, everything: bool = False) -> None:
@@ -136,8 +156,11 @@ def lint_document(document: Document, library: Library, collector: Collector, *,
 
 def _lint_openapi(subject: Subject, ruleset: Ruleset, collector: Collector, everything: bool) -> None:
     targets: Targets = subject.targets
-    handlers = _handlers(subject, ruleset, collector)
+    late: list[tuple[Rule, Visit]] = []
+    handlers = _handlers(subject, ruleset, collector, late)
     walk(subject, handlers, targets)
+    for rule, visit in late:
+        collector.add(rule, rule.check(visit))
     _references(subject, targets, ruleset, collector)
     _note_uses(subject, targets)
     _structure(subject, ruleset, collector, everything)
@@ -172,11 +195,13 @@ def _structure(subject: Subject, ruleset: Ruleset, collector: Collector, everyth
 # --- the walk
 
 
-def _handlers(subject: Subject, ruleset: Ruleset, collector: Collector) -> dict[str, list[Handler]]:
+def _handlers(
+    subject: Subject, ruleset: Ruleset, collector: Collector, late: list[tuple[Rule, Visit]]
+) -> dict[str, list[Handler]]:
     handlers: dict[str, list[Handler]] = {}
     for rule in _active(ruleset, On.KEYS, subject.version):
         for key in rule.keys:
-            handlers.setdefault(key, []).append(_handler(rule, collector))
+            handlers.setdefault(key, []).append(_handler(rule, collector, late))
     for key in ("nullable", "x-nullable"):
         handlers.setdefault(key, []).append(lambda visit: subject.nullable.append(visit.node))
     if subject.corrected:
@@ -184,8 +209,10 @@ def _handlers(subject: Subject, ruleset: Ruleset, collector: Collector) -> dict[
     return handlers
 
 
-def _handler(rule: Rule, collector: Collector) -> Callable[[Visit], None]:
+def _handler(rule: Rule, collector: Collector, late: list[tuple[Rule, Visit]]) -> Callable[[Visit], None]:
     check, hits = rule.check, collector.hits
+    if rule.late:
+        return lambda visit: late.append((rule, visit))
 
     def handle(visit: Visit) -> None:
         for hit in check(visit):

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from apigw_cli.errors import InputError
+from apigw_cli.lint.model import Hit
 from apigw_cli.lint.schema_function import dialect_of, invalid_schema
 from apigw_cli.lint.validation.evaluator import Evaluator, MissingReference, SchemaError
 from apigw_cli.lint.validation.wording import Worded, worded
@@ -36,10 +36,15 @@ class Examples:
         self._broken: dict[int, str | None] = {}
         self._registry: Any = None
 
-    def faults(
-        self, schema: Node, value: Any, place: Steps, *, relaxed: str = "", is_root: bool = False
-    ) -> list[Worded]:
-        """What is wrong with `value`, an example that stands at `place`, if anything."""
+    def hits(self, schema: Node, example: Node, relaxed: str = "") -> Iterator[Hit]:
+        """What is wrong with an example. `relaxed`: properties that are so marked ("readOnly") need not be there."""
+        value, origins = example.data, Origins(example)
+        if not self.subject.corrected and isinstance(value, dict | list):
+            value = origins.resolved(self.subject)  # Spectral sees references in examples too
+        for fault in self._faults(schema, value, example.path, relaxed):
+            yield Hit(*origins.place(value, fault.path), fault.message)
+
+    def _faults(self, schema: Node, value: Any, place: Steps, relaxed: str) -> list[Worded]:
         data = schema.data
         if not isinstance(data, dict) or (not self.subject.corrected and self._is_circular(data)):
             return []  # a schema that contains itself is not checked by Spectral
@@ -66,12 +71,7 @@ class Examples:
         """What the `$ref` of a schema leads to. Raises MissingReference."""
         document = self.subject.foreign.get(id(holder), self.subject.document)
         known = self.subject.targets.get((document.name, ref))
-        if known is None:
-            try:
-                known = self.subject.library.target(document, ref)
-            except InputError as error:
-                known = error
-        if isinstance(known, InputError):
+        if not isinstance(known, Node):
             raise MissingReference(f"can't resolve reference {ref} from id #")
         return known.data
 
@@ -165,6 +165,67 @@ class Examples:
             except (ValueError, jsonschema_rs.ReferencingError, RecursionError):
                 self._registry = False
         return self._registry or None
+
+
+class Origins:
+    """An example with the references in it replaced, and where each part of it comes from."""
+
+    def __init__(self, example: Node) -> None:
+        self.example = example
+        self._origin: dict[int, Node] = {}
+
+    def resolved(self, subject: Subject) -> Any:
+        """The example's value; itself where it has no references."""
+        if not _has_references(self.example.data):
+            return self.example.data
+        return self._made(subject, self.example, frozenset())
+
+    def _made(self, subject: Subject, node: Node, chain: frozenset[int]) -> Any:
+        found = subject.follow(node) or node
+        data = found.data
+        if not isinstance(data, dict | list) or id(data) in chain:
+            return data
+        inner = chain | {id(data)}
+        made: Any
+        if isinstance(data, dict):
+            made = {key: self._made(subject, found.child(key), inner) for key in data}
+        else:
+            made = [self._made(subject, found.child(index), inner) for index in range(len(data))]
+        self._origin[id(made)] = found
+        return made
+
+    def place(self, value: Any, path: Steps) -> tuple[Document, Steps]:
+        """Where the part of `value` at `path` stands."""
+        document, place = self.example.document, self.example.path
+        steps = iter(path)
+        while True:
+            origin = self._origin.get(id(value))
+            if origin is not None:
+                document, place = origin.document, origin.path
+            step = next(steps, None)
+            if step is None:
+                return document, place
+            value, place = _inner(value, step), (*place, step)
+
+
+def _inner(value: Any, step: Any) -> Any:
+    try:
+        return value[step]
+    except (KeyError, IndexError, TypeError):
+        return None
+
+
+def _has_references(value: Any) -> bool:
+    stack = [value]
+    while stack:
+        node = stack.pop()
+        if type(node) is dict:
+            if type(node.get("$ref")) is str:
+                return True
+            stack.extend(each for each in node.values() if type(each) is dict or type(each) is list)
+        elif type(node) is list:
+            stack.extend(node)
+    return False
 
 
 _NAMES = {

@@ -130,6 +130,7 @@ class Rule:
     keys: tuple[str, ...] = ()
     definition: Any = None  # given.Definition, of a rule that a ruleset defines
     documentation_url: str | None = None
+    late: bool = False  # of On.KEYS: called when the walk is over, with all references known
 
 
 def rule(
@@ -145,11 +146,14 @@ def rule(
     recommended: bool = True,
     family: str = "spectral:oas",
     keys: tuple[str, ...] = (),
+    late: bool = False,
 ) -> Callable[[Check], Rule]:
     """Make a function a rule: it becomes the check."""
 
     def make(check: Check) -> Rule:
-        return Rule(name, message, summary, why, fix, check, on, severity, formats, recommended, family, keys)
+        return Rule(
+            name, message, summary, why, fix, check, on, severity, formats, recommended, family, keys, late=late
+        )
 
     return make
 

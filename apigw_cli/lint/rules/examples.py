@@ -42,8 +42,7 @@ def _schema_examples(visit: Visit, words: tuple[str, ...], fields: tuple[str, ..
 
 
 def _faults(visit: Visit, schema: Node, value: Any, place: Steps, relaxed: str = "") -> Iterator[Hit]:
-    for fault in visit.subject.examples.faults(schema, value, place, relaxed=relaxed):
-        yield Hit(visit.document, (*place, *fault.path), fault.message)
+    return visit.subject.examples.hits(schema, Node(visit.document, place, value), relaxed)
 
 
 @rule(
@@ -51,6 +50,7 @@ def _faults(visit: Visit, schema: Node, value: Any, place: Steps, relaxed: str =
     "The example does not fit its schema.",
     on=On.KEYS,
     keys=("example", "default"),
+    late=True,
     severity=ERROR,
     formats=OAS3,
     summary="The example and the default of a schema fit it.",
@@ -66,6 +66,7 @@ def oas3_valid_schema_example(visit: Visit) -> Iterator[Hit]:
     "The example does not fit its schema.",
     on=On.KEYS,
     keys=("example", "x-example", "default"),
+    late=True,
     severity=ERROR,
     formats=OAS2,
     summary="The example and the default of a schema fit it.",
@@ -81,6 +82,7 @@ def oas2_valid_schema_example(visit: Visit) -> Iterator[Hit]:
     "The example does not fit its schema.",
     on=On.KEYS,
     keys=("examples",),
+    late=True,
     severity=ERROR,
     formats=OAS2,
     summary="The examples of a response fit its schema.",
@@ -108,6 +110,7 @@ def _schema(visit: Visit, path: Steps) -> Node | None:
     "The example does not fit its schema.",
     on=On.KEYS,
     keys=("example", "examples"),
+    late=True,
     severity=ERROR,
     formats=OAS3,
     summary="The examples of a body, parameter or header fit its schema.",
@@ -139,9 +142,7 @@ def _named(visit: Visit, schema: Node, example: Node, relaxed: str) -> Iterator[
     if "value" not in found.data:
         yield Hit(found.document, found.path, f'"{dotted((str(found.path[-1]), "value"))}" property must exist')
         return
-    place = (*found.path, "value")
-    for fault in visit.subject.examples.faults(schema, found.data["value"], place, relaxed=relaxed):
-        yield Hit(found.document, (*place, *fault.path), fault.message)
+    yield from visit.subject.examples.hits(schema, found.child("value"), relaxed)
 
 
 def _is_request(path: Steps) -> bool:
@@ -158,6 +159,7 @@ def _is_response(path: Steps) -> bool:
     'Examples must have either "value" or "externalValue" field.',
     on=On.KEYS,
     keys=("examples",),
+    late=True,
     formats=OAS3,
     summary="An example has a value or says where it is, not both.",
     why="Of two values a reader cannot know which is meant; without any there is nothing to show.",
@@ -169,9 +171,9 @@ def oas3_examples_value_or_external_value(visit: Visit) -> Iterator[Hit]:
         return
     for name, example in mapping(visit.node["examples"]).items():
         found = visit.subject.follow(Node(visit.document, (*path, name), example))
-        if found is not None and isinstance(found.data, dict):
-            if ("value" in found.data) is ("externalValue" in found.data):
-                yield Hit(found.document, found.path)
+        data = found.data if found is not None else None
+        if found is not None and isinstance(data, dict) and ("value" in data) is ("externalValue" in data):
+            yield Hit(found.document, found.path)
 
 
 def _holds_examples(path: Steps) -> bool:
