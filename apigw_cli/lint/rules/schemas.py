@@ -120,6 +120,8 @@ def _truthy(value: Any) -> bool:
     fix="Move it to what the reference names, or wrap the reference: allOf: [{$ref: …}].",
 )
 def no_ref_siblings(visit: Visit) -> Iterator[Hit]:
+    if visit.subject.corrected and not isinstance(visit.node["$ref"], str):
+        return  # a property of that name
     for key in visit.node:
         if key != "$ref":
             yield visit.hit(key, on_key=True)

@@ -41,15 +41,15 @@ def _of_owner(subject: Subject, owner: Node, kind: str, schemes: dict[str, Any])
                 yield Hit.at(owner, "security", index, name, message=message, on_key=True)
                 continue
             for position, scope in enumerate(scopes if isinstance(scopes, list) else ()):
-                if not _knows_scope(subject.version, schemes[name], scope):
+                if not _knows_scope(subject, schemes[name], scope):
                     message = f'"{scope}" must be listed among scopes.'
                     yield Hit.at(owner, "security", index, name, position, message=message)
 
 
-def _knows_scope(version: str, scheme: Any, scope: Any) -> bool:
+def _knows_scope(subject: Subject, scheme: Any, scope: Any) -> bool:
     """Whether a requirement may name `scope`: OpenID Connect declares none, and 3.1 lets other schemes name roles."""
-    data = mapping(scheme)
-    kind = data.get("type")
+    data, version = mapping(scheme), subject.version
+    kind = data.get("type") if subject.corrected else None
     if kind == "openIdConnect" or (version in ("3.1", "3.2") and kind in ("http", "apiKey", "mutualTLS")):
         return True
     if version in OAS2:
