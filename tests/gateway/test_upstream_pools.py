@@ -79,7 +79,7 @@ def test_who_waits_too_long_is_refused_and_who_leaves_waits_no_more(tmp_path: Pa
     gate = Gate()
     with (
         Scripted(gate) as server,
-        serving(tmp_path, with_pool(server, "connections: 1, queue: 5, queue_timeout: 1s")) as gateway,
+        serving(tmp_path, with_pool(server, "connections: 1, queue: 5, queue_timeout: 20s")) as gateway,
         ThreadPoolExecutor(2) as threads,
     ):
         first = threads.submit(get, gateway, "one")
@@ -89,6 +89,8 @@ def test_who_waits_too_long_is_refused_and_who_leaves_waits_no_more(tmp_path: Pa
             until(gateway, 1, 1)
         until(gateway, 1, 0)
         gateway.log_line(reason="client_gone", status=499)
+        write(tmp_path, with_pool(server, "connections: 1, queue: 5, queue_timeout: 300ms"))
+        assert gateway.admin("/reload", "POST")[0] == 200
         late = post(gateway, "one")
         assert (late.status, late.header("retry-after")) == (503, "1")
         gateway.log_line(reason="queue_timeout")
@@ -315,7 +317,7 @@ def test_idle_connections_are_bounded(tmp_path: Path) -> None:
         assert [get(gateway, "one").status for _ in range(3)] == [200] * 3
         assert server.connections == 3
         until(gateway, 0, 0)
-        write(tmp_path, {"one": ([server.url], "pool: {idle: 1, idle_timeout: 300ms}")})
+        write(tmp_path, {"one": ([server.url], "pool: {idle: 1, idle_timeout: 2s}")})
         assert gateway.admin("/reload", "POST")[0] == 200
         assert [get(gateway, "one").status for _ in range(3)] == [200] * 3
         assert server.connections == 4
