@@ -40,7 +40,7 @@ def _spellings(name: bytes) -> set[bytes]:
 
 
 DROP_REQUEST = frozenset(
-    {*_HOP_BY_HOP, b"content-length", b"expect", b"host", *(s for name in _OWN for s in _spellings(name))}
+    {b"expect", b"host", *(s for name in (*_HOP_BY_HOP, *_OWN, b"content-length") for s in _spellings(name))}
 )
 DROP_RESPONSE = frozenset({*_HOP_BY_HOP, b"content-length", b"x-request-id"})
 

@@ -9,6 +9,7 @@ of the connection; what is forwarded is framed anew from what was understood her
 from __future__ import annotations
 
 import base64
+import re
 import string
 from typing import TYPE_CHECKING
 
@@ -86,6 +87,12 @@ def check_size(headers: list[Header]) -> None:
     """Raises Malformed when a head is larger than is served."""
     if len(headers) > MAX_HEADERS or sum(len(n) + len(v) + 4 for n, v in headers) > MAX_HEAD:
         raise Malformed(431, f"the headers are larger than {MAX_HEAD // 1024} KiB or more than {MAX_HEADERS}")
+
+
+def refuse_rtsp(method: bytes, url: bytes, raw: bytes) -> None:
+    """llhttp takes `GET /x RTSP/1.1` for HTTP/1.1: raises Malformed where such a request line stands in `raw`."""
+    if re.search(rb"%b +%b +RTSP/" % (re.escape(method), re.escape(url)), raw):
+        raise Malformed(400, "the request line does not name HTTP/1.1 or HTTP/1.0")
 
 
 def inspect(request: Request, version: str, raw: tuple[bytes, bytes], connection_lives: bool) -> None:

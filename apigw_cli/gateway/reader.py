@@ -144,16 +144,19 @@ class Reader(asyncio.Protocol):
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             rest = data[upgrade.args[0] :]
-            if self.handshake is None:
-                self._go_on_without_upgrade(rest)
-            else:
-                self._parser = httptools.HttpRequestParser(self)
-                self.undecided(rest)
         except httptools.HttpParserError as error:
             self._unparsable(error)
+            return
         else:
             if self._state == _HEAD:
                 self._head_is_partial(data)
+            return
+        # Outside of the handler above, or every error that the rest gives would seem to come of the upgrade.
+        if self.handshake is None:
+            self._go_on_without_upgrade(rest)
+        else:
+            self._parser = httptools.HttpRequestParser(self)
+            self.undecided(rest)
 
     def _takes_again(self, known: Repeated, data: bytes) -> bool:
         """Take `data` for a plain request with header lines that are known; False where the parser must look.
@@ -312,6 +315,8 @@ class Reader(asyncio.Protocol):
         if not lives or not FRAMING.isdisjoint(fields):
             framing.inspect(request, parser.get_http_version(), (self._earlier, self._data), lives)
             request.upgrades = parser.should_upgrade()
+        if b" RTSP/" in self._data or (self._earlier and b" RTSP/" in self._earlier + self._data):
+            framing.refuse_rtsp(method, self._url, self._earlier + self._data)
         if method not in METHODS:
             raise Malformed(501, "this method is not served here")
         if request.upgrades and framing.wants_websocket(request):

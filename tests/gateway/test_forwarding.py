@@ -295,6 +295,18 @@ def test_a_client_that_leaves_cancels_the_exchange(gateway: Gateway, recorder: R
     wait_until(lambda: gateway.metric("apigw_in_flight") == 0, "nothing in flight")
 
 
+def test_nonsense_behind_an_upgrade_that_is_declined(gateway: Gateway) -> None:
+    with Wire(gateway.port) as wire:
+        wire.send(
+            b"POST /open/x HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n"
+            b"Content-Length: 5\r\n\r\nhello"
+            b"GET /open/y HTTP/1.1\r\n\r\n"
+        )
+        assert wire.answer().status == 200
+        assert wire.answer().status == 400
+        assert wire.closed()
+
+
 def test_an_upgrade_is_declined(gateway: Gateway, recorder: Recorder) -> None:
     upgrade = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"
     with Wire(gateway.port) as wire:

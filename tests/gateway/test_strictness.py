@@ -43,6 +43,24 @@ REFUSED: dict[str, tuple[int, bytes]] = {
     "vertical tab before chunked": (400, _POST + b"Transfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n"),
     "quoted chunked": (400, _POST + b'Transfer-Encoding: "chunked"\r\n\r\n0\r\n\r\n'),
     "empty coding": (400, _POST + b"Transfer-Encoding:\r\n\r\n"),
+    "empty element before chunked": (400, _POST + b"Transfer-Encoding: ,chunked\r\n\r\n0\r\n\r\n"),
+    "chunked with a parameter": (400, _POST + b"Transfer-Encoding: chunked;q=1\r\n\r\n0\r\n\r\n"),
+    "form feed before chunked": (400, _POST + b"Transfer-Encoding: \x0cchunked\r\n\r\n0\r\n\r\n"),
+    "no-break space before chunked": (400, _POST + b"Transfer-Encoding: \xa0chunked\r\n\r\n0\r\n\r\n"),
+    "tab after chunked": (400, _POST + b"Transfer-Encoding: chunked\t\r\n\r\n0\r\n\r\n"),
+    "NUL after chunked": (400, _POST + b"Transfer-Encoding: chunked\x00\r\n\r\n0\r\n\r\n"),
+    "coding folded": (400, _POST + b"Transfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n"),
+    "CR in the name": (400, _POST + b"Transfer-\rEncoding: chunked\r\n\r\n0\r\n\r\n"),
+    "coding before a bare LF": (400, _POST + b"X: a\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+    "length and coding in HTTP/1.0": (
+        400,
+        _POST.replace(b"1.1", b"1.0") + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    ),
+    "handshake with a body": (
+        400,
+        _GET + b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nContent-Length: 5\r\n\r\nhello",
+    ),
     "coding in HTTP/1.0": (400, _POST.replace(b"1.1", b"1.0") + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
     # lines
     "folded header": (400, _GET + b"X: a\r\n b\r\n\r\n"),
@@ -82,6 +100,8 @@ REFUSED: dict[str, tuple[int, bytes]] = {
     "no host": (400, b"GET /open/smuggled HTTP/1.1\r\n\r\n"),
     "two hosts": (400, _GET + b"Host: localhost\r\n\r\n"),
     "two different hosts": (400, _GET + b"Host: evil.example\r\n\r\n"),
+    "a list of hosts": (400, b"GET /open/smuggled HTTP/1.1\r\nHost: localhost, evil.example\r\n\r\n"),
+    "host after a blank": (400, b"GET /open/smuggled HTTP/1.1\r\nHost : localhost\r\n\r\n"),
     "host with a path": (400, b"GET /open/smuggled HTTP/1.1\r\nHost: localhost/x\r\n\r\n"),
     "host with a user": (400, b"GET /open/smuggled HTTP/1.1\r\nHost: me@localhost\r\n\r\n"),
     "host with a blank": (400, b"GET /open/smuggled HTTP/1.1\r\nHost: local host\r\n\r\n"),
@@ -103,6 +123,14 @@ REFUSED: dict[str, tuple[int, bytes]] = {
     "HTTP/2.0": (505, b"GET /open/smuggled HTTP/2.0\r\nHost: localhost\r\n\r\n"),
     "RTSP version": (400, b"OPTIONS /open/smuggled RTSP/1.0\r\nHost: localhost\r\n\r\n"),
     "RTSP method": (400, b"DESCRIBE /open/smuggled RTSP/1.0\r\nHost: localhost\r\n\r\n"),
+    "RTSP/1.1": (400, b"GET /open/smuggled RTSP/1.1\r\nHost: localhost\r\n\r\n"),
+    "RTSP/1.1 with OPTIONS": (400, b"OPTIONS  /open/smuggled  RTSP/1.1\r\nHost: localhost\r\n\r\n"),
+    "RTSP/1.0 that quotes HTTP": (400, b"GET /open/smuggled RTSP/1.0\r\nX: a HTTP/1.0\r\nHost: localhost\r\n\r\n"),
+    "RTSP/2.0": (505, b"GET /open/smuggled RTSP/2.0\r\nHost: localhost\r\n\r\n"),
+    "ICE/1.1": (501, b"SOURCE /open/smuggled ICE/1.1\r\nHost: localhost\r\n\r\n"),
+    "HTTP/0.9": (505, b"GET /open/smuggled HTTP/0.9\r\nHost: localhost\r\n\r\n"),
+    "asterisk": (400, b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+    "user in an absolute target": (400, b"GET http://me@localhost/open/smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n"),
     "ICE": (400, b"SOURCE /open/smuggled ICE/1.0\r\nHost: localhost\r\n\r\n"),
     "blank after the version": (400, b"GET /open/smuggled HTTP/1.1 \r\nHost: localhost\r\n\r\n"),
     "method in lower case": (501, b"get /open/smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n"),
@@ -140,6 +168,26 @@ ACCEPTED: dict[str, tuple[bytes, bytes]] = {
     "coding in capitals": (_POST + b"Transfer-Encoding: CHUNKED\r\n\r\n5\r\nhello\r\n0\r\n\r\n", b"hello"),
     "leading zeros": (_CHUNKED + b"00005\r\nhello\r\n0\r\n\r\n", b"hello"),
     "empty lines before": (b"\r\n\r\n" + _POST + b"Content-Length: 5\r\n\r\nhello", b"hello"),
+    "a tab before chunked": (_POST + b"Transfer-Encoding:\tchunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", b"hello"),
+    "chunk extensions": (_CHUNKED + b'5;a=b;c="d"\r\nhello\r\n0;x\r\n\r\n', b"hello"),
+    "framing that Connection names": (
+        _POST + b"Connection: Transfer-Encoding, Content-Length\r\nContent-Length: 5\r\n\r\nhello",
+        b"hello",
+    ),
+    "framing with underscores": (
+        _POST + b"Transfer_Encoding: chunked\r\nContent_Length: 99\r\nContent-Length: 5\r\n\r\nhello",
+        b"hello",
+    ),
+    "an upgrade that is declined, with a body": (
+        _POST + b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"
+        b"Content-Length: 5\r\n\r\nhello",
+        b"hello",
+    ),
+    "trailers that say what headers say": (
+        _CHUNKED + b"5\r\nhello\r\n0\r\nHost: evil.example\r\nX-Api-Key: k\r\n\r\n",
+        b"hello",
+    ),
+    "a body that quotes RTSP": (_POST + b"Content-Length: 16\r\n\r\nGET / RTSP/1.1\r\n", b"GET / RTSP/1.1\r\n"),
     "empty value": (_POST + b"X-Empty:\r\nContent-Length: 5\r\n\r\nhello", b"hello"),
     "byte above ASCII in a value": (_POST + b"X-Latin: \xff\r\nContent-Length: 5\r\n\r\nhello", b"hello"),
 }
@@ -155,6 +203,9 @@ def test_accepted(name: str, gateway: Gateway, recorder: Recorder) -> None:
     got = recorder.last("/open/" + name.replace(" ", "-"))
     assert got.body == body
     assert got.raw.count(b"Content-Length") + got.raw.count(b"Transfer-Encoding") == 1
+    low = got.raw.partition(b"\r\n")[2].lower()
+    assert not any(word in low for word in (b"content_", b"transfer_", b"upgrade", b"evil.example", b"x-api-key"))
+    assert got.header("Host") == f"127.0.0.1:{recorder.port}"
 
 
 _PIECES = st.sampled_from(
