@@ -122,7 +122,10 @@ def _care(upstream: Upstream) -> str:
     parts += [f", ejected after {eject.after} failures"] if eject is not None else []
     pool = upstream.pool
     if pool is not None and pool.connections is not None:
-        parts += [f", at most {pool.connections} connections a target and {pool.queue} waiting"]
+        parts += [
+            f", at most {pool.connections} connections a target and {pool.queue} waiting {pool.queue_timeout:g} s"
+        ]
+    parts += [f", {pool.idle} kept for {pool.idle_timeout:g} s"] if pool is not None else []
     parts += [f", names looked up every {upstream.dns_refresh:g} s"] if upstream.dns_refresh else []
     parts += [", refused while all targets are out"] if upstream.refuse else []
     parts += [f", slow start of {upstream.slow_start:g} s"] if upstream.slow_start else []

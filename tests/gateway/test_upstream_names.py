@@ -202,7 +202,7 @@ def test_explain_shows_what_is_done_for_an_upstream(tmp_path: Path) -> None:
     ).stdout
     for part in (
         "idle 4 s, total 60 s",
-        "at most 7 connections a target and 9 waiting",
+        "at most 7 connections a target and 9 waiting 1 s, 512 kept for 55 s",
         "names looked up every 5 s",
         "refused while all targets are out",
         "slow start of 3 s",
