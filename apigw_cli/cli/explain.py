@@ -82,6 +82,8 @@ def _print_step(line: str, step: Step) -> None:
     verdict = step.verdict
     said = f"   {terminal.symbol('ok' if verdict.holds else 'bad')} {verdict.text}" if verdict else ""
     terminal.out(f"  {line}{said}")
+    for source in step.schemes:
+        terminal.out(terminal.style(f"      {source.text} ({_short(source.place)})", "dim"))
     for source in step.over:
         terminal.out(terminal.style(f"      over {source.note} {source.text} ({_short(source.place)})", "dim"))
 

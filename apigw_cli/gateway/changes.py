@@ -8,6 +8,7 @@ from typing import Any
 from apigw_cli.policies.interface import instance
 from apigw_cli.policies.registry import BY_NAME
 from apigw_cli.snapshot.model import HttpIntegration, Route, Snapshot
+from apigw_cli.snapshot.schemes import ApiKeys, Basic, Jwt
 from apigw_cli.snapshot.secrets import references
 
 _SHOWN = 6
@@ -17,7 +18,7 @@ def describe(old: Snapshot, new: Snapshot, secrets_changed: bool) -> list[str]:
     """Every change, most visible first; empty where clients and upstreams see none."""
     changes = [*_routes(old, new), *_upstreams(old, new)]
     if secrets_changed:
-        changes.append("API keys" if _holds_keys_only(new) else "API keys or certificates")
+        changes.append(" or ".join(_kinds_of_secrets(new)))
     if old.proxy != new.proxy:
         changes.append("trusted proxies and what upstreams are told of clients")
     if old.listen != new.listen:
@@ -29,8 +30,11 @@ def describe(old: Snapshot, new: Snapshot, secrets_changed: bool) -> list[str]:
     return changes
 
 
-def _holds_keys_only(snapshot: Snapshot) -> bool:
-    return references(snapshot) == {one for scheme in snapshot.auth.values() for one in scheme.references()}
+def _kinds_of_secrets(snapshot: Snapshot) -> list[str]:
+    """What the secrets that a Snapshot refers to are."""
+    words: dict[type, str] = {ApiKeys: "API keys", Basic: "users", Jwt: "keys of tokens"}
+    of_schemes = {reference: words[type(one)] for one in snapshot.auth.values() for reference in one.references()}
+    return list(dict.fromkeys(of_schemes.get(one, "certificates") for one in sorted(references(snapshot))))
 
 
 def summary(changes: list[str]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -47,7 +47,10 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One policy: its value, where that came from, and the values that it went over. `on` False: switched off."""
+    """One policy: its value, where that came from, and the values that it went over. `on` False: switched off.
+
+    `schemes`: where it is said how each security scheme is checked.
+    """
 
     policy: str
     text: str
@@ -55,6 +58,7 @@ class Step:
     over: tuple[Source, ...] = ()
     verdict: Verdict | None = None
     on: bool = True
+    schemes: tuple[Source, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,10 +198,18 @@ def _steps(route: Route, request: Request, compiled: Compiled) -> list[Step]:
         if name == auth.POLICY.name:
             text += "".join(f", {scheme.place}" for scheme in caller.schemes(route, compiled.snapshot))
             verdict = caller.verdict(route, request, compiled)
-        steps.append(_step(name, text, route, compiled, verdict))
+        step = _step(name, text, route, compiled, verdict)
+        steps.append(replace(step, schemes=_schemes(route, compiled)) if name == auth.POLICY.name else step)
     off = (policy.name for policy in POLICIES if policy.name not in route.policies)
     named = [name for name in off if compiled.provenance.of(route.id, f"policies.{name}")]
     return steps + [_step(name, "off", route, compiled, None) for name in named]
+
+
+def _schemes(route: Route, compiled: Compiled) -> tuple[Source, ...]:
+    """Where it is said how each scheme of the route is checked."""
+    named = (f"auth:{scheme.name}" for scheme in caller.schemes(route, compiled.snapshot))
+    found = (_source(origin) for owner in named for origin in compiled.provenance.of(owner, "scheme"))
+    return tuple(source for source in found if source is not None)
 
 
 def _step(name: str, text: str, route: Route, compiled: Compiled, verdict: Verdict | None) -> Step:

@@ -96,7 +96,7 @@ class _Compiler:
         self.by_name = {policy.name: policy for policy in registry}
         self.provenance = Provenance()
         self.problems: list[InputError] = []
-        self.security = Security(config, library, self.problems)
+        self.security = Security(config, library, self.provenance, self.problems)
         self.reported: set[tuple[str, str]] = set()
         self.checked: set[str] = set()  # documents whose references all lead to something, or are reported
 

@@ -26,6 +26,7 @@ class Provenance:
     """Origins by route id and item, the winner first, then what it went over.
 
     Items: "operation", "integration", "security", "policies.NAME"; for an upstream the id is "upstream:NAME".
+    For a security scheme it is "auth:NAME", with the item "scheme".
     """
 
     origins: dict[tuple[str, str], list[Origin]] = field(default_factory=dict)

@@ -24,6 +24,11 @@ class AuthScheme(Struct, frozen=True, omit_defaults=True, tag_field="type"):
         """Where the credential stands, for people: `header X-Api-Key`."""
         return ""
 
+    @property
+    def checked(self) -> str:
+        """What it is checked against, for people: `keys of file:keys.yaml`."""
+        return ""
+
 
 class ApiKeys(AuthScheme, frozen=True, tag="api_key"):
     """A key out of the lists that `keys` refers to."""
@@ -34,6 +39,10 @@ class ApiKeys(AuthScheme, frozen=True, tag="api_key"):
 
     def references(self) -> tuple[str, ...]:
         return self.keys
+
+    @property
+    def checked(self) -> str:
+        return f"keys of {', '.join(self.keys)}"
 
     @property
     def place(self) -> str:
@@ -64,6 +73,11 @@ class Jwt(AuthScheme, frozen=True, tag="jwt"):
         return (self.jwks,) if self.jwks.startswith(("file:", "env:")) else ()
 
     @property
+    def checked(self) -> str:
+        keys = f"of {self.jwks}" if self.jwks else "that the issuer publishes"
+        return f"for {' or '.join(self.audiences)}, signed by the keys {keys}"
+
+    @property
     def place(self) -> str:
         return f"token of {self.issuer}, {_place(self.location, self.parameter)}"
 
@@ -76,6 +90,10 @@ class Basic(AuthScheme, frozen=True, tag="basic"):
 
     def references(self) -> tuple[str, ...]:
         return self.users
+
+    @property
+    def checked(self) -> str:
+        return f"users of {', '.join(self.users)}"
 
     @property
     def place(self) -> str:
@@ -92,6 +110,11 @@ class MutualTls(AuthScheme, frozen=True, tag="mutual_tls"):
     subjects: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     fingerprints: tuple[str, ...] = ()
+
+    @property
+    def checked(self) -> str:
+        listed = (*self.subjects, *self.names, *(f"SHA-256 {one[:12]}…" for one in self.fingerprints))
+        return ", ".join(listed) or "any of listen.tls.client_ca"
 
     @property
     def place(self) -> str:
@@ -116,6 +139,11 @@ class Authorizer(AuthScheme, frozen=True, tag="authorizer"):
     principal: str = ""
     scopes: str = ""
     on_failure: str = "deny"
+
+    @property
+    def checked(self) -> str:
+        kept = f"answers good for {self.ttl:g} s" if self.ttl else "every request"
+        return f"{kept}, on failure {self.on_failure}"
 
     @property
     def place(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from apigw_cli.config import located
@@ -14,6 +15,7 @@ from apigw_cli.openapi import operations as openapi
 from apigw_cli.openapi.document import Document, Library, Node
 from apigw_cli.openapi.yaml import Steps
 from apigw_cli.snapshot import key_url, model, schemes
+from apigw_cli.snapshot.provenance import Origin, Provenance
 
 # Where a credential stands → the ways in which it can be checked, the usual one first.
 _WAYS: dict[str, tuple[str, ...]] = {
@@ -35,10 +37,11 @@ _EXAMPLES = {
 
 
 class Security:
-    """Makes the Snapshot's schemes; collects `problems`."""
+    """Makes the Snapshot's schemes; collects `problems` and provenance."""
 
-    def __init__(self, config: Located, library: Library, problems: list[InputError]) -> None:
+    def __init__(self, config: Located, library: Library, provenance: Provenance, problems: list[InputError]) -> None:
         self.config = config
+        self.provenance = provenance
         self.library = library
         self.problems = problems
 
@@ -91,6 +94,9 @@ class Security:
                     f'no specification declares a security scheme called "{name}"',
                     self.config.place(("auth", name), key=True),
                 )
+        for name, scheme in found.items():
+            place = partial(self.config.place, ("auth", name), key=True)
+            self.provenance.add(f"auth:{name}", "scheme", Origin("auth", place, f"{name}: {scheme.checked}"))
         return {name: found[name] for name in config.auth if name in found}
 
     def _scheme(self, name: str, node: Node, entry: AuthConfig) -> schemes.Scheme | None:

@@ -84,6 +84,7 @@ EXPLAINED = """\
 POST /v1/pets → createPet (petstore, petstore.yaml:41)
   POST /v1/pets; host api.petshop.localhost, stage qa
   1  auth             ApiKeyAuth, header X-Api-Key  petstore.yaml:12   ✓ key "alice"
+      ApiKeyAuth: keys of file:keys.yaml (apigw.yaml:28)
   2  rate_limit       5/s burst 5 per api_key       apigw.yaml:15
       over API default 50/s burst 20 per api_key (apigw.yaml:12)
   3  request_headers  + X-Gateway: apigw            apigw.yaml:16

@@ -128,6 +128,20 @@ def test_every_scheme_guards_its_route(site: Site, decider: Decider, capsys: pyt
         assert secret not in everything
 
 
+@pytest.mark.parametrize("name", ["token", "password"])
+def test_credentials_come_once(site: Site, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    good = site.token(capsys) if name == "token" else BASIC
+    for headers in ((good, good), (good, "Bearer x"), ("Basic x", good)):
+        context = ssl.create_default_context(cafile=str(site.ca.certificate))
+        connection = http.client.HTTPSConnection("127.0.0.1", site.gateway.port, timeout=30, context=context)
+        connection.putrequest("GET", f"/v1/{name}")
+        for value in headers:
+            connection.putheader("Authorization", value)
+        connection.endheaders()
+        assert connection.getresponse().status == (400 if name == "token" else 401)
+        connection.close()
+
+
 def test_what_is_revoked_is_out_at_once(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     at = ["-c", str(site.folder / "apigw.yaml")]
     bearer = site.token(capsys)

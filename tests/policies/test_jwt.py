@@ -548,6 +548,7 @@ def test_keys_outlive_a_reload(there: Issuer) -> None:
             {"alternatives": [["Login"]]},
             Runtime(again.runtime.snapshot, client.clock, again.runtime.store, services=successor, wall=client.wall),
         )
+        assert set(successor._held) == set(client.runtime.services._held)
         successor.committed()
         assert await again.asks(there.token()) == "Login:alice"
         assert len(there.asked) == 2

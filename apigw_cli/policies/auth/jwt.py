@@ -62,10 +62,10 @@ class _Refused(Exception):
 def compile(scheme: Jwt, runtime: Runtime) -> Check:  # noqa: A001
     """Raises InputError for a key set that cannot be used."""
     find = finder(scheme.location, scheme.parameter, scheme.name)
-    fixed = scheme.references()
-    data = runtime.secret(scheme.jwks) if fixed else b""
-    identity = ("jwt", scheme, data)
-    verify = runtime.services.get(identity, lambda: _verifier(scheme, data, runtime)).check
+    data = runtime.secret(scheme.jwks) if scheme.references() else None
+    source = _published(scheme, runtime) if data is None else _fixed(scheme, data, runtime)
+    # Both are taken over by the next Snapshot, where nothing that they depend on has changed.
+    verify = runtime.services.get(("jwt", scheme, data), lambda: Verifier(scheme, source, runtime.wall)).check
 
     def check(exchange: Exchange) -> Outcome:
         token = find(exchange)
@@ -76,16 +76,14 @@ def compile(scheme: Jwt, runtime: Runtime) -> Check:  # noqa: A001
     return check
 
 
-def _verifier(scheme: Jwt, data: bytes, runtime: Runtime) -> Verifier:
-    if not data:
-        identity = ("jwks", scheme.issuer, scheme.jwks, scheme.refresh, scheme.keep)
-        published = runtime.services.get(
-            identity,
-            lambda: PublishedKeys(scheme.issuer, scheme.jwks, scheme.refresh, scheme.keep, runtime.clock),
-        )
-        return Verifier(scheme, published, runtime.wall)
+def _published(scheme: Jwt, runtime: Runtime) -> KeySource:
+    settings = (scheme.issuer, scheme.jwks, scheme.refresh, scheme.keep)
+    return runtime.services.get(("jwks", *settings), lambda: PublishedKeys(*settings, runtime.clock))
+
+
+def _fixed(scheme: Jwt, data: bytes, runtime: Runtime) -> KeySource:
     try:
-        return Verifier(scheme, FixedKeys(key_set.parse(data)), runtime.wall)
+        return FixedKeys(key_set.parse(data))
     except ValueError as error:
         label = runtime.label(scheme.jwks)
         hint = "a JSON Web Key Set, as apigw token keys writes it"

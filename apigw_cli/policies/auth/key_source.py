@@ -61,9 +61,6 @@ class FixedKeys:
     async def fetch(self) -> KeySet:
         return self._keys
 
-    def close(self) -> None:
-        pass
-
 
 class PublishedKeys:
     """Keys out of the network. `url` is that of the key set; '' has it looked up at the issuer (OpenID discovery)."""
