@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from apigw_cli.cli import lint_output, terminal
 from apigw_cli.errors import Exit
+
+if TYPE_CHECKING:
+    from apigw_cli.lint.report import Report
 
 
 class Level(enum.StrEnum):
@@ -61,6 +64,13 @@ def lint(
     ] = False,
     workers: Annotated[int, typer.Option(metavar="N", help="Lint several files in so many processes.")] = 1,
     cache: Annotated[bool, typer.Option(help="Take the findings of unchanged files from the last run.")] = True,
+    timings: Annotated[
+        bool,
+        typer.Option("--timings", help="Say on stderr how long each rule took (one process, no cache)."),
+    ] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Lint again whenever a file changes that takes part, until Ctrl-C.")
+    ] = False,
     fix: Annotated[bool, typer.Option("--fix", help="Mend what can safely be mended, then report the rest.")] = False,
     fix_dry_run: Annotated[
         bool, typer.Option("--fix-dry-run", help="Print what --fix would change, as a diff; exit 3 if anything.")
@@ -113,16 +123,29 @@ def lint(
             check_upstreams,
             workers,
             cache,
-            False,
+            timings,
+            watch,
             fix and not fix_dry_run,
             fix_dry_run,
         )
     )
-    with lint_output.progress() as progress:
-        report = run(options, progress)
+
+    def once() -> Report:
+        with lint_output.progress() as progress:
+            report = run(options, progress)
+        if not fix_dry_run:
+            lint_output.note_fixes(report, quiet=quiet)
+            lint_output.write(report, wanted, verbose=verbose, quiet=quiet)
+            lint_output.note_timings(report)
+        return report
+
+    if options.watch:
+        from apigw_cli.cli.lint_watch import watch as watching
+
+        watching(once, options, [output.file for output in wanted if output.file is not None])
+        return
+    report = once()
     if fix_dry_run:
         raise typer.Exit(lint_output.write_diff(report, quiet=quiet))
-    lint_output.note_fixes(report, quiet=quiet)
-    lint_output.write(report, wanted, verbose=verbose, quiet=quiet)
     if report.blocked:
         raise typer.Exit(Exit.BLOCKED)

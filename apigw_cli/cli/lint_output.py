@@ -96,6 +96,12 @@ def note_fixes(report: Report, *, quiet: bool, done: str = "fixed") -> None:
             terminal.note(f"{place}  not fixed  {code}  {reason}")
 
 
+def note_timings(report: Report) -> None:
+    """How long each rule took, on stderr, where that was asked for."""
+    for line in report.stopwatch.lines() if report.stopwatch is not None else ():
+        terminal.note(line)
+
+
 def _stylish(report: Report, *, verbose: bool, quiet: bool) -> None:
     from apigw_cli.lint.reports.stylish import WIDTH, Look, render
 

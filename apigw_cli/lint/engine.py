@@ -10,6 +10,7 @@ from apigw_cli.lint import diagnostics, full, structure
 from apigw_cli.lint.model import WARN, Finding, Hit, On, PlacedHit, Rule
 from apigw_cli.lint.ruleset import Ruleset
 from apigw_cli.lint.subject import Reference, Subject, Visit
+from apigw_cli.lint.timings import Stopwatch
 from apigw_cli.lint.walk import Handler, Targets, targets_of, walk
 from apigw_cli.openapi.document import Document, Library, Node, pointer_path
 from apigw_cli.openapi.operations import mapping, version
@@ -27,8 +28,11 @@ class Collector:
 
     ruleset: Ruleset
     hits: list[tuple[Rule, AnyHit]] = field(default_factory=list)
+    stopwatch: Stopwatch | None = None
 
     def add(self, rule: Rule, hits: Iterable[AnyHit]) -> None:
+        if self.stopwatch is not None:
+            hits = self.stopwatch.listed(rule.id, hits)
         self.hits.extend((rule, hit) for hit in hits)
 
     def findings(self) -> list[Finding]:
@@ -151,7 +155,7 @@ def lint_document(document: Document, library: Library, collector: Collector, *,
     if guided:
         from apigw_cli.lint import given
 
-        collector.hits.extend(given.run(subject, guided))
+        collector.hits.extend(given.run(subject, guided, collector.stopwatch))
 
 
 def _lint_openapi(subject: Subject, ruleset: Ruleset, collector: Collector, everything: bool) -> None:
@@ -218,7 +222,7 @@ def _handler(rule: Rule, collector: Collector, late: list[tuple[Rule, Visit]]) -
         for hit in check(visit):
             hits.append((rule, hit))
 
-    return handle
+    return handle if collector.stopwatch is None else lambda visit: collector.add(rule, check(visit))
 
 
 def _note_mapping(subject: Subject, visit: Visit) -> None:

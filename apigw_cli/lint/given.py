@@ -14,6 +14,7 @@ from apigw_cli.lint.jsonpath.values import UNDEFINED
 from apigw_cli.lint.messages import dotted, fill
 from apigw_cli.lint.model import Hit, Rule
 from apigw_cli.lint.subject import Subject
+from apigw_cli.lint.timings import Stopwatch
 from apigw_cli.lint.view import ResolvedView, View, child_of
 from apigw_cli.openapi.places import Steps
 from apigw_cli.openapi.references import pointer
@@ -40,18 +41,18 @@ class Definition:
     resolved: bool = True
 
 
-def run(subject: Subject, rules: Iterable[Rule]) -> list[tuple[Rule, Hit]]:
+def run(subject: Subject, rules: Iterable[Rule], stopwatch: Stopwatch | None = None) -> list[tuple[Rule, Hit]]:
     """What the rules find in a document."""
     hits: list[tuple[Rule, Hit]] = []
     wanted = [rule for rule in rules if rule.definition is not None]
     for resolved, kind in ((True, ResolvedView), (False, View)):
         chosen = [rule for rule in wanted if rule.definition and rule.definition.resolved is resolved]
         if chosen:
-            _run(kind(subject), chosen, hits)
+            _run(kind(subject), chosen, hits, stopwatch)
     return hits
 
 
-def _run(view: View, rules: list[Rule], hits: list[tuple[Rule, Hit]]) -> None:
+def _run(view: View, rules: list[Rule], hits: list[tuple[Rule, Hit]], stopwatch: Stopwatch | None) -> None:
     by_path: dict[str, list[Rule]] = {}
     for rule in rules:
         assert rule.definition is not None
@@ -66,7 +67,10 @@ def _run(view: View, rules: list[Rule], hits: list[tuple[Rule, Hit]]) -> None:
                 return
             frame = (frame[1], frame[1], frame[2])
         for rule in owners[index]:
-            hits.extend((rule, hit) for hit in _of_rule(view, rule, frame))
+            found: Iterable[Hit] = _of_rule(view, rule, frame)
+            if stopwatch is not None:
+                found = stopwatch.listed(rule.id, found)
+            hits.extend((rule, hit) for hit in found)
 
     jsonpath.Program(paths).run(view.root, emit)
 

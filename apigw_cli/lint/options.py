@@ -11,6 +11,7 @@ from apigw_cli.lint import baseline, ruleset, upstreams
 from apigw_cli.lint.model import Severity
 from apigw_cli.lint.ruleset import Ruleset
 from apigw_cli.lint.targets import registry as targets
+from apigw_cli.lint.timings import Stopwatch
 from apigw_cli.openapi.reading import observed
 
 
@@ -35,6 +36,7 @@ class Options:
     workers: int = 1
     cache: bool = True
     timings: bool = False
+    watch: bool = False
     fix: bool = False
     fix_dry_run: bool = False
 
@@ -46,6 +48,8 @@ class Settings:
     ruleset: Ruleset
     full: bool = False
     digest: str = ""
+    files: tuple[str, ...] = ()  # of the ruleset
+    stopwatch: Stopwatch | None = None
 
 
 def settings_of(options: Options) -> Settings:
@@ -57,7 +61,8 @@ def settings_of(options: Options) -> Settings:
     if options.check_upstreams:
         rules = rules.adding({upstreams.UNREACHABLE.id: upstreams.UNREACHABLE.severity})
     parts = (options.ruleset, options.target, options.full, options.check_upstreams, sorted(files.items()))
-    return Settings(rules, options.full, hashlib.sha256(repr(parts).encode("utf-8", "replace")).hexdigest())
+    name = hashlib.sha256(repr(parts).encode("utf-8", "replace")).hexdigest()
+    return Settings(rules, options.full, name, tuple(files), Stopwatch() if options.timings else None)
 
 
 def checked(options: Options) -> Options:
@@ -66,6 +71,8 @@ def checked(options: Options) -> Options:
         raise UsageError("--max-warnings takes a number from 0")
     if "-" in options.paths and (options.fix or options.fix_dry_run):
         raise UsageError("what comes from stdin cannot be fixed", hint="name the file")
+    if options.watch and ("-" in options.paths or options.update_baseline or options.fix_dry_run):
+        raise UsageError("--watch goes with files, and not with --update-baseline or --fix-dry-run")
     if options.workers < 1:
         raise UsageError("--workers takes a number from 1")
     if options.update_baseline and (options.fix or options.fix_dry_run):

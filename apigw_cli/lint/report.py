@@ -9,6 +9,7 @@ from pathlib import Path
 from apigw_cli.errors import InputError, Place
 from apigw_cli.lint.fix.run import FixedFile
 from apigw_cli.lint.model import Finding, Severity
+from apigw_cli.lint.timings import Stopwatch
 from apigw_cli.openapi.document import Document
 from apigw_cli.openapi.places import Lines
 from apigw_cli.openapi.reading import URL, read_text
@@ -35,6 +36,8 @@ class Report:
     known: int = 0  # in the baseline
     updated: str = ""  # the baseline that was written
     fixed: tuple[FixedFile, ...] = ()
+    stopwatch: Stopwatch | None = None
+    watched: tuple[str, ...] = ()  # every file that another result may come from
     lines: Mapping[Place, str] = field(default_factory=dict)
 
     def line(self, place: Place) -> str:

@@ -111,6 +111,8 @@ class _Job:
             fail_severity=self.options.fail_severity,
             max_warnings=self.options.max_warnings,
             ignored=applied.ignored,
+            stopwatch=self.settings.stopwatch,
+            watched=self._watched(names),
             lines={place: line for unit in self.units for place, line in unit.lines.items()},
         )
         if self.options.baseline is not None:
@@ -124,6 +126,14 @@ class _Job:
     def _marks_of_folders(self) -> list[Mark]:
         folders = dict.fromkeys(folder.resolve() for folder in self.folders)
         return [mark for folder in folders for mark in ignores.of_folder(folder)]
+
+    def _watched(self, names: Iterable[str]) -> tuple[str, ...]:
+        """The files that take part, those of the ruleset, the ignore files (even if there is none), the baseline."""
+        ignoring = [str(folder / name) for folder in self.folders for name in (ignores.OWN_FILE, ignores.REDOCLY_FILE)]
+        known = [str(self.options.baseline)] if self.options.baseline is not None else []
+        return tuple(
+            absolute(name) for name in (*names, *self.settings.files, *ignoring, *known) if not URL.match(name)
+        )
 
     def _unused(self, mark: Mark) -> Finding:
         return ignores.unused(mark, lambda rule: None if rule in BY_ID else ruleset.nearest(rule, lambda _: True))

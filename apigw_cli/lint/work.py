@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from apigw_cli.lint.engine import Collector, lint_document
 from apigw_cli.lint.ignores import Mark
 from apigw_cli.lint.model import Finding
 from apigw_cli.lint.options import Settings
+from apigw_cli.lint.timings import LOCATING, READING, WALKING
 from apigw_cli.openapi.document import Document, Library
 from apigw_cli.openapi.reading import MISSING, URL, decoded, digest, read_document
 
@@ -40,7 +42,8 @@ def lint_path(name: str, library: Library, settings: Settings) -> Linted:
     Raises InputError where the file itself cannot be had; what is wrong in it is a finding.
     """
     try:
-        document = library.read(name, tolerant=True)
+        with _timed(settings, READING):
+            document = library.read(name, tolerant=True)
     except InputError as error:
         if error.place is None:
             raise
@@ -54,6 +57,10 @@ def lint_path(name: str, library: Library, settings: Settings) -> Linted:
         if path.parent.name == "stages" and configuration.is_file():
             return lint_configuration(configuration, settings, path.stem)[0]
     return lint_specification(document, library, settings)
+
+
+def _timed(settings: Settings, part: str) -> AbstractContextManager[None]:
+    return nullcontext() if settings.stopwatch is None else settings.stopwatch.around(part)
 
 
 def lint_stdin(data: bytes, file: str, library: Library, settings: Settings) -> Linted:
@@ -70,7 +77,7 @@ def lint_stdin(data: bytes, file: str, library: Library, settings: Settings) -> 
 
 
 def _broken(name: str, error: InputError, settings: Settings) -> Linted:
-    collector = Collector(settings.ruleset)
+    collector = Collector(settings.ruleset, stopwatch=settings.stopwatch)
     collector.hits.extend(diagnostics.of_error(error, diagnostics.PARSER))
     return Linted(tuple(collector.findings()), (error.place.file if error.place else name,))
 
@@ -78,12 +85,15 @@ def _broken(name: str, error: InputError, settings: Settings) -> Linted:
 def lint_specification(document: Document, library: Library, settings: Settings) -> Linted:
     """Lint a specification with all that it refers to."""
     library.touched = {document.name}
-    collector = Collector(settings.ruleset)
-    lint_document(document, library, collector, everything=settings.full)
+    collector = Collector(settings.ruleset, stopwatch=settings.stopwatch)
+    with _timed(settings, WALKING):
+        lint_document(document, library, collector, everything=settings.full)
+    with _timed(settings, LOCATING):
+        findings = tuple(collector.findings())
     met = [library.documents[name] for name in sorted(library.touched) if name in library.documents]
     if document not in met:
         met.append(document)
-    return replace(_linted(tuple(collector.findings()), met), depends=tuple(_depends(library)))
+    return replace(_linted(findings, met), depends=tuple(_depends(library)))
 
 
 def _depends(library: Library) -> Iterator[tuple[str, str]]:
@@ -100,7 +110,7 @@ def _depends(library: Library) -> Iterator[tuple[str, str]]:
 
 def lint_configuration(file: Path, settings: Settings, stage: str | None = None) -> tuple[Linted, ConfigurationLint]:
     """Lint a configuration (or one stage of it) without its specifications, which are units of their own."""
-    collector = Collector(settings.ruleset)
+    collector = Collector(settings.ruleset, stopwatch=settings.stopwatch)
     lint = ConfigurationLint(file, collector)
     lint.run(stage)
     return _linted(tuple(lint.with_paths(collector.findings())), lint.own_documents()), lint
