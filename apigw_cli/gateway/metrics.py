@@ -177,11 +177,11 @@ def _family(name: str, kind: str, text: str) -> list[str]:
     return [f"# HELP {name} {text}", f"# TYPE {name} {kind}"]
 
 
+_ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})  # the text format, version 0.0.4: label values
+
+
 def _labels(**labels: str) -> str:
-    escaped = (
-        f'{name}="{value.replace(chr(92), chr(92) * 2).replace(chr(34), chr(92) + chr(34))}"'
-        for name, value in labels.items()
-    )
+    escaped = (f'{name}="{value.translate(_ESCAPES)}"' for name, value in labels.items())
     return "{" + ",".join(escaped) + "}"
 
 

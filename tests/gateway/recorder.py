@@ -183,6 +183,13 @@ def _status(_: Recorder, stream: _Stream, request: Received) -> bool:
     return True
 
 
+def _bodied(_: Recorder, stream: _Stream, request: Received) -> bool:
+    """A status that has no body, with one all the same."""
+    status = int(parse_qs(urlsplit(request.url).query)["code"][0])
+    stream.send(b"HTTP/1.1 %d No\r\nContent-Length: 6\r\n\r\npoison" % status)
+    return True
+
+
 def _drop(_: Recorder, __: _Stream, ___: Received) -> bool:
     return False
 
@@ -303,6 +310,7 @@ _BEHAVIOURS: dict[str, Behaviour] = {
     "large": _large,
     "two-lengths": _two_lengths,
     "unasked": _unasked,
+    "bodied": _bodied,
     "wait": _wait,
     "ws": _ws,
 }

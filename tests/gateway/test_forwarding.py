@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 
+import pytest
+
 from tests.gateway.program import Gateway, wait_until
 from tests.gateway.recorder import Recorder
 from tests.gateway.wire import Wire, ask, get
@@ -160,6 +162,20 @@ def test_answers_without_bodies(gateway: Gateway) -> None:
             assert answer.header("ETag") == "x"
             assert answer.body == (b"ok" if status == 200 else b"")
             assert (answer.header("Content-Length") is None) == (status != 200)
+
+
+@pytest.mark.parametrize(("code", "method"), [(204, "GET"), (304, "GET"), (304, "HEAD"), (200, "HEAD")])
+def test_a_body_where_none_may_be_reaches_nobody(gateway: Gateway, code: int, method: str) -> None:
+    """The upstream's connection, on which it stands, is not used again either."""
+    with Wire(gateway.port) as wire:
+        for _ in range(3):
+            wire.send(f"{method} /open/bodied?code={code} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            answer = wire.answer(method == "HEAD")
+            assert (answer.status, answer.body) == (code, b"")
+            wire.send(b"GET /open/next HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            after = wire.answer()
+            assert after.status == 200
+            assert b"poison" not in after.body
 
 
 def test_early_hints_pass_and_an_unwanted_100_does_not(gateway: Gateway) -> None:

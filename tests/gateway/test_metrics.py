@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
 from apigw_cli.gateway import metrics
 from apigw_cli.gateway.metrics import HISTOGRAM, ROUTE, UNROUTED, WORDS, Gauges, Layout, Totals, WorkerCells
 
@@ -34,6 +37,15 @@ def test_when_there_is_no_room_routes_share_a_place() -> None:
     text = metrics.render(layout, Totals(memory, 1), GAUGES)
     assert 'apigw_requests_total{api="(other)",route="(other)",code="2xx"} 7' in text
     assert "too many" not in text
+
+
+@pytest.mark.parametrize("name", ['a "quoted" one', "back\\slash", "two\nlines", "Ümläut {x}", "", "a,b=c"])
+def test_any_name_can_be_read_again(name: str) -> None:
+    memory, layout = metrics.create(1), Layout()
+    WorkerCells(memory, 0).words[layout.route("api", name) + 2] = 7
+    text = metrics.render(layout, Totals(memory, 1), GAUGES)
+    samples = [one for family in text_string_to_metric_families(text) for one in family.samples]
+    assert [one.value for one in samples if one.labels.get("route") == name and one.labels["code"] == "2xx"] == [7]
 
 
 def test_the_text_adds_up_the_workers() -> None:

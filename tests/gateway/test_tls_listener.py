@@ -116,6 +116,16 @@ def test_a_websocket_passes_through_tls(place: Place) -> None:
             assert wire.send(piece).exactly(len(piece)) == piece
 
 
+def test_events_are_not_held_back_by_tls(place: Place, recorder: Recorder) -> None:
+    recorder.go_on.clear()
+    with SecureWire(place.gateway.port, place.ca, "one.example") as wire:
+        wire.send(b"GET /open/drip HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        while b"data: one" not in wire.line():
+            pass
+        recorder.go_on.set()  # the second event comes only now
+        assert b"data: two" in wire.rest_of_chunks()
+
+
 def test_files_that_change_are_shown_to_new_connections(place: Place) -> None:
     gateway = place.gateway
     with SecureWire(gateway.port, place.ca, "one.example") as kept:

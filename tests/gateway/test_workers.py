@@ -12,6 +12,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.gateway import conftest
 from tests.gateway.conftest import Start
@@ -73,6 +74,41 @@ def test_a_killed_worker_is_replaced_and_its_counts_are_kept(start: Start) -> No
         assert get(gateway.port, f"/open/after{number}").status == 200
     wait_until(lambda: gateway.metric("apigw_requests_total", route="readOpen") == 40, "all counted")
     assert gateway.metric("apigw_worker_restarts_total") == 1
+
+
+def test_counts_never_fall_while_workers_are_killed(start: Start) -> None:
+    """Each look at every counter, bucket and sum is at least the one before; the client's own count is in it."""
+    gateway = start("--workers", "2")
+    before: dict[tuple[str, tuple[tuple[str, str], ...]], float] = {}
+    answered = 0
+    for turn in range(6):
+        if turn % 4 == 1:
+            os.kill(gateway.workers()[turn // 4], signal.SIGKILL)
+            wait_until(lambda: len(gateway.workers()) == 2 and gateway.metric("apigw_workers") == 2, "two workers")
+        for _ in range(10):
+            assert get(gateway.port, "/open/x").status == 200
+            answered += 1
+        now = {}
+        for family in text_string_to_metric_families(gateway.admin("/metrics")[1]):
+            if family.type in ("counter", "histogram"):
+                now.update({(one.name, tuple(sorted(one.labels.items()))): one.value for one in family.samples})
+        assert all(now[key] >= value for key, value in before.items())
+        before = now
+    wait_until(lambda: gateway.metric("apigw_requests_total", route="readOpen") == answered, "all counted")
+    assert gateway.metric("apigw_request_duration_seconds_count", api="everything") == answered
+    assert gateway.metric("apigw_worker_restarts_total") == 2
+
+
+def test_a_worker_that_dies_again_and_again_is_started_after_growing_pauses(start: Start) -> None:
+    gateway = start("--workers", "2")
+    (other,) = gateway.workers()[1:]
+    for pause in ("at once", "in 0.1 s"):
+        seen = len(gateway.lines)
+        os.kill(next(pid for pid in gateway.workers() if pid != other), signal.SIGKILL)
+        gateway.line(f"was killed by SIGKILL; starting another {pause}", after=seen)
+        wait_until(lambda: gateway.metric("apigw_workers") == 2, "two workers")
+        assert other in gateway.workers()
+    assert get(gateway.port, "/open/x").status == 200
 
 
 def test_requests_in_flight_are_answered_while_draining(start: Start, recorder: Recorder) -> None:
