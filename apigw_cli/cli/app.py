@@ -22,6 +22,7 @@ from apigw_cli.cli.help import GroupedCommands
 from apigw_cli.cli.history import history
 from apigw_cli.cli.init import init
 from apigw_cli.cli.keys import keys
+from apigw_cli.cli.limiter import limiter
 from apigw_cli.cli.lint import lint
 from apigw_cli.cli.passwd import passwd
 from apigw_cli.cli.promote import promote
@@ -76,6 +77,7 @@ COMMANDS: dict[str, list[tuple[Callable[..., None], str]]] = {
     "Run": [
         (serve, "apigw serve --workers 2 --upstream"),
         (top, "apigw top --once --format json"),
+        (limiter, "apigw limiter --workers 2"),
         (upstream, "apigw upstream --port 9001 --latency 5"),
     ],
     "Measure": [

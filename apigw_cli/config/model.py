@@ -317,10 +317,29 @@ class RedisConfig(Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("timeout lies between 1ms and 10s")
 
 
+class LimiterServiceConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """The service that decides limits with `store: service`: `apigw limiter`, or one that speaks as it does."""
+
+    url: Annotated[
+        str,
+        Meta(
+            description="http://host:port or https://host:port.",
+            pattern=r"^https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+)(:[0-9]{1,5})?/?$",
+        ),
+    ]
+    token: Annotated[SecretReference | None, Meta(description="Where the bearer token is.")] = None
+    timeout: Annotated[Duration, Meta(description="For one round trip; then on_store_failure says.")] = Duration(0.1)
+
+    def __post_init__(self) -> None:
+        if not 0.001 <= self.timeout <= 10:
+            raise ValueError("timeout lies between 1ms and 10s")
+
+
 class LimitsConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Where limits are kept, beside this machine's memory."""
 
     redis: Annotated[RedisConfig | None, Meta(description="For `store: redis`: one count over all machines.")] = None
+    service: Annotated[LimiterServiceConfig | None, Meta(description="For `store: service`: it decides.")] = None
 
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True):

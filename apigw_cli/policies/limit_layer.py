@@ -82,12 +82,14 @@ class RateLimit(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
         Meta(description="What answers say: RateLimit and RateLimit-Policy, X-RateLimit-*, or nothing (as AWS does)."),
     ] = "ietf"
     store: Annotated[
-        Literal["machine", "redis"],
-        Meta(description="Where it is counted: over the workers of this machine, or in Redis (`limits: redis`)."),
+        Literal["machine", "redis", "service"],
+        Meta(
+            description="Where it is counted: over the workers of this machine, in Redis, or by a service (`limits`)."
+        ),
     ] = "machine"
     on_store_failure: Annotated[
         Literal["local", "open", "closed"],
-        Meta(description="While Redis does not answer: count on this machine alone, admit, or refuse with 503."),
+        Meta(description="While that store does not answer: count on this machine alone, admit, or refuse with 503."),
     ] = "local"
     ipv6_prefix: Annotated[int, Meta(ge=1, le=128, description="Bits of an IPv6 address that tell clients apart.")] = (
         IPV6_PREFIX
@@ -106,7 +108,7 @@ class RateLimit(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
         if self.delay is not None and self.algorithm != "leaky":
             raise ValueError("delay needs algorithm: leaky")
         if self.store == "machine" and self.on_store_failure != "local":
-            raise ValueError("on_store_failure has no effect without a store that can fail: store: redis")
+            raise ValueError("on_store_failure has no effect without a store that can fail: store: redis or service")
         limit = limit_of("", self)
         if self.store == "redis":
             check(limit)

@@ -91,7 +91,7 @@ def step_of(layers: Sequence[RateLimit], route: Route, runtime: Runtime, what: s
     if len(stores) > 1:
         raise InputError(f"the layers of {route.id} are kept in different stores", hint="give them one store")
     if stores != {"machine"}:
-        return _elsewhere(made, remote_store(runtime), runtime)
+        return _elsewhere(made, remote_store(runtime, stores.pop()), runtime)
     if len(made) == 1 and made[0].layer.plain and made[0].missing is None and made[0].layer.headers == "ietf":
         return _single(made[0], runtime)
     return _several(made, runtime)

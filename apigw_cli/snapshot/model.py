@@ -215,10 +215,19 @@ class Redis(msgspec.Struct, frozen=True, omit_defaults=True):
     ca: str = ""
 
 
+class LimiterService(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The service that decides limits. `token` is a reference, '' for none; `timeout` in seconds."""
+
+    url: str
+    timeout: float
+    token: str = ""
+
+
 class Limits(msgspec.Struct, frozen=True, omit_defaults=True):
     """Where limits are kept, beside the machine's memory."""
 
     redis: Redis | None = None
+    service: LimiterService | None = None
 
 
 class Snapshot(msgspec.Struct, frozen=True):

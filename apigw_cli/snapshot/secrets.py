@@ -19,6 +19,8 @@ def references(snapshot: Snapshot) -> set[str]:
         found.update(reference for pair in snapshot.listen.tls.certificates for reference in pair)
     if snapshot.limits and snapshot.limits.redis is not None:
         found |= {snapshot.limits.redis.password, snapshot.limits.redis.ca}
+    if snapshot.limits and snapshot.limits.service is not None:
+        found.add(snapshot.limits.service.token)
     return found - {""}
 
 

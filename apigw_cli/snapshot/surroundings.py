@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from msgspec import UNSET, UnsetType
 
 from apigw_cli.config.located import Located
-from apigw_cli.config.model import Config, PoolConfig, TargetConfig, UpstreamConfig
+from apigw_cli.config.model import Config, LimiterServiceConfig, PoolConfig, RedisConfig, TargetConfig, UpstreamConfig
 from apigw_cli.config.reference import SecretReference
 from apigw_cli.errors import InputError
 from apigw_cli.openapi import operations as openapi
@@ -143,15 +143,25 @@ class Surroundings:
         return model.Listen(secure, *limits)
 
     def limits(self, config: Config) -> model.Limits | UnsetType:
-        redis = config.limits.redis
-        if redis is None:
+        redis, service = config.limits.redis, config.limits.service
+        if redis is None and service is None:
             return UNSET
+        return model.Limits(self._redis(redis), self._limiter(service))
+
+    def _redis(self, redis: RedisConfig | None) -> model.Redis | None:
+        if redis is None:
+            return None
         at: Steps = ("limits", "redis")
         if redis.ca is not None and not redis.url.startswith("rediss:"):
             self._wrong("ca has no effect: url is no rediss:// URL", (*at, "ca"))
         password, ca = self._reference(redis.password, (*at, "password")), self._reference(redis.ca, (*at, "ca"))
-        timeout = float(redis.timeout)
-        return model.Limits(model.Redis(redis.url, timeout, redis.prefix, redis.username or "", password, ca))
+        return model.Redis(redis.url, float(redis.timeout), redis.prefix, redis.username or "", password, ca)
+
+    def _limiter(self, service: LimiterServiceConfig | None) -> model.LimiterService | None:
+        if service is None:
+            return None
+        token = self._reference(service.token, ("limits", "service", "token"))
+        return model.LimiterService(service.url, float(service.timeout), token)
 
 
 def _health(upstream: UpstreamConfig) -> model.HealthCheck | None:
