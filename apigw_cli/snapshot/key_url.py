@@ -34,6 +34,6 @@ def problem_of(url: str, *, encrypted: bool = True) -> str | None:
         return "holds credentials"
     if parts.fragment:
         return "has a fragment"
-    return (
-        "must be https://, for it is not on this machine" if parts.scheme == "http" and not is_loopback(url) else None
-    )
+    if encrypted and parts.scheme == "http" and not is_loopback(url):
+        return "must be https://, for it is not on this machine"
+    return None

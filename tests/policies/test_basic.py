@@ -195,6 +195,20 @@ def test_a_flood_keeps_nobody_else_out(monkeypatch: pytest.MonkeyPatch) -> None:
     played(test)
 
 
+@pytest.mark.parametrize(("ip", "refused"), [("2001:db8::{}", 6), ("2001:db8:{}::1", 0), ("", 0)])
+def test_whose_checks_count_together(monkeypatch: pytest.MonkeyPatch, ip: str, refused: int) -> None:
+    async def test(client: Client) -> None:
+        gate = Gate(monkeypatch)
+        asked = [client.asks(credentials("alice", f"guess{n}"), ip=ip.format(n)) for n in range(10)]
+        tasks = [asyncio.create_task(one) for one in asked]
+        await settled()
+        assert [task.result() for task in tasks if task.done()] == ["503"] * refused
+        gate.open.set()
+        await asyncio.gather(*tasks)
+
+    played(test)
+
+
 def test_what_waits_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     async def test(client: Client) -> None:
         gate = Gate(monkeypatch)
@@ -237,7 +251,9 @@ def test_a_name_that_nobody_has_costs_a_check_as_well(monkeypatch: pytest.Monkey
 def test_closing_answers_who_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     async def test(client: Client) -> None:
         gate = Gate(monkeypatch)
-        asked = [asyncio.create_task(client.asks(credentials("alice", f"g{n}"), ip=f"::{n}")) for n in range(5)]
+        asked = [
+            asyncio.create_task(client.asks(credentials("alice", f"g{n}"), ip=f"2001:db8:{n:x}::1")) for n in range(5)
+        ]
         await settled()
         client.close()
         gate.open.set()

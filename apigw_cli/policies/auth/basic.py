@@ -1,10 +1,10 @@
 """HTTP Basic (RFC 7617): name and password against argon2 hashes.
 
 A hash takes long on purpose, so it is computed in threads beside the event loop, `THREADS` at a time. No more than
-`WAITING` checks wait for their turn, `EACH` of them for one client: a flood of wrong passwords meets 503 and cannot
-keep out others, nor those whose password was checked a moment ago. That is remembered by a keyed digest, never by the
-password, for as long as `cache` says; a wrong password for at most `WRONG` seconds. A name that nobody has costs as
-much as one that somebody has.
+`WAITING` checks wait for their turn, `EACH` of them for one address (of IPv6: one /64). So a flood of wrong passwords
+meets 503 and cannot keep out others, nor those whose password was checked a moment ago. That is remembered by a keyed
+digest, never by the password, for as long as `cache` says; a wrong password for at most `WRONG` seconds. A name that
+nobody has costs as much as one that somebody has.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from functools import partial
 from hashlib import blake2b
 
 from apigw_cli.errors import InputError
+from apigw_cli.policies import limit_keys
 from apigw_cli.policies.auth import user_list
 from apigw_cli.policies.auth.caller import REALM, Caller, Check, Denied, Later, Outcome
 from apigw_cli.policies.auth.credential import of_authorization
@@ -28,6 +29,7 @@ from apigw_cli.snapshot.schemes import Basic
 
 THREADS = 2
 WAITING, EACH = 64, 4
+NOWHERE = b"i"  # the key of a client without an address
 WRONG = 10.0
 REMEMBERED = 10_000
 LONGEST = 1024  # bytes of name and password
@@ -43,11 +45,12 @@ Pair = tuple[str, bytes]
 def compile(scheme: Basic, runtime: Runtime) -> Check:  # noqa: A001
     """Raises InputError for a list of users that cannot be used."""
     data = tuple(runtime.secret(reference) for reference in scheme.users)
+    client_of = limit_keys.address(limit_keys.IPV6_PREFIX)
     passwords = runtime.services.get(("basic", scheme, data), lambda: _passwords(scheme, data, runtime))
 
     def check(exchange: Exchange) -> Outcome:
         pair = _presented(exchange)
-        return passwords.check(pair, exchange.client_ip) if pair is not None else DENIED
+        return passwords.check(pair, client_of(exchange)) if pair is not None else DENIED
 
     return check
 
@@ -101,10 +104,10 @@ class Passwords:
         self._secret = os.urandom(32)
         self._known: dict[bytes, tuple[int, bool]] = {}  # until when, and whether it holds
         self._running: dict[bytes, asyncio.Future[bool]] = {}
-        self._each: dict[str, int] = {}
+        self._each: dict[bytes, int] = {}
         self._pool = ThreadPoolExecutor(THREADS, "apigw-passwords")
 
-    def check(self, pair: Pair, client: str) -> Outcome:
+    def check(self, pair: Pair, client: bytes) -> Outcome:
         digest = blake2b(b"%b:%b" % (pair[0].encode(), pair[1]), key=self._secret, digest_size=32).digest()
         known = self._known.get(digest)
         if known is not None and self._clock() < known[0]:
@@ -117,10 +120,11 @@ class Passwords:
             return DENIED
         return caller
 
-    async def _verify(self, pair: Pair, digest: bytes, client: str) -> Caller | Denied:
+    async def _verify(self, pair: Pair, digest: bytes, client: bytes) -> Caller | Denied:
         running = self._running.get(digest)  # the same credentials are checked once
         if running is None:
-            if len(self._running) >= WAITING or self._each.get(client, 0) >= EACH:
+            each = EACH if client != NOWHERE else WAITING  # clients of a Unix socket cannot be told apart
+            if len(self._running) >= WAITING or self._each.get(client, 0) >= each:
                 return BUSY
             running = self._begin(pair, digest, client)
         await asyncio.wait((running,))  # goes on for the others when this request is gone
@@ -128,7 +132,7 @@ class Passwords:
             return BUSY
         return self._outcome(pair[0], running.result())
 
-    def _begin(self, pair: Pair, digest: bytes, client: str) -> asyncio.Future[bool]:
+    def _begin(self, pair: Pair, digest: bytes, client: bytes) -> asyncio.Future[bool]:
         user = self._users.get(pair[0])
         stored = user.hash if user is not None else self._nobody
         try:
@@ -149,7 +153,7 @@ class Passwords:
         except self._wrong:
             return False
 
-    def _done(self, digest: bytes, client: str, exists: bool, running: asyncio.Future[bool]) -> None:
+    def _done(self, digest: bytes, client: bytes, exists: bool, running: asyncio.Future[bool]) -> None:
         del self._running[digest]
         self._each[client] -= 1
         if not self._each[client]:

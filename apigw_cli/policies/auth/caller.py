@@ -29,6 +29,11 @@ class Caller:
     headers: bytes = b""
     remove: frozenset[bytes] = frozenset()
     expires: float | None = None  # seconds since 1970
+    plain: bool = field(init=False)  # nothing but a name is told
+
+    def __post_init__(self) -> None:
+        told = self.claims is not None or self.usage_plan is not None or self.headers or self.remove
+        object.__setattr__(self, "plain", not told)
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,8 +147,11 @@ def _single(need: Need) -> Step:
 
     def step(exchange: Exchange) -> Refusal | Waiting | None:
         caller = check(exchange)
-        if type(caller) is Caller and scopes <= caller.scopes:
-            _admit(exchange, caller)
+        if type(caller) is Caller and (not scopes or scopes <= caller.scopes):
+            if caller.plain:
+                exchange.principal = caller.name
+            else:
+                _admit(exchange, caller)
             return None
         return _decide(alternatives, exchange, {check: caller})
 
