@@ -12,6 +12,7 @@ from apigw_cli.cli import terminal
 from apigw_cli.errors import EnvironmentFailure, UsageError
 
 if TYPE_CHECKING:
+    from apigw_cli.bench.charts import Chart
     from apigw_cli.bench.command import Options
 
 _COLOUR = re.compile(r"\x1b\[[0-9]+m")
@@ -140,6 +141,14 @@ def bench(
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", help="Write the result there.", show_default="stdout"),
     ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write a page (HTML) with charts, too. Extra `report`.", show_default=False),
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the charts as .svg or .png, too. Extra `report`.", show_default=False),
+    ] = None,
     config: Annotated[
         Path | None, typer.Option("--config", "-c", help="The configuration.", show_default="./apigw.yaml")
     ] = None,
@@ -156,7 +165,7 @@ def bench(
     Exit codes: 0, 4 a limit or a threshold does not hold, 7 not trustworthy or not proved, 1 nothing answered,
     130 interrupted.
     """
-    from apigw_cli.bench import export, sweeping
+    from apigw_cli.bench import charts, export, sweeping
     from apigw_cli.bench.command import MOST_CONNECTIONS, MOST_WORKERS, Options, Talk
     from apigw_cli.bench.command import bench as run
     from apigw_cli.bench.result import Result
@@ -165,6 +174,7 @@ def bench(
 
     if output in ("csv", "prometheus") and (sweep or against is not None or repeat is not None):
         raise UsageError(f"--format {output} is for a single run")
+    pictures = _Pictures(report, plot)
     if sweep:
         single: dict[str, object] = {
             "--requests": requests,
@@ -181,6 +191,7 @@ def bench(
         wanted = sweeping.Options(url, workers, concurrency, duration, warmup, timeout, headers, method, data)
         with bench_progress.shown(quiet=quiet) as progress:
             swept = sweeping.sweep_over(wanted, sweeping.Talk(progress.note, progress.cell))
+        pictures.draw(f"apigw bench --sweep {url or ''}", bench_sweep_report.text(swept), charts.of_sweep(swept))
         text = swept.encode().decode() if output == "json" else bench_sweep_report.text(swept, quiet=quiet)
         _deliver(text, to, swept.exit_code)
         return
@@ -208,6 +219,7 @@ def bench(
         seed=seed,
     )
     if against is not None or repeat is not None:
+        _refuse({"--report": report, "--plot": plot}, "several runs")
         what = "runs that are compared"
         _refuse(
             {"--verify-limits": verify_limits or None, "--limit": limit, "--route": route, "--config": config}, what
@@ -218,6 +230,7 @@ def bench(
     _refuse({"--tolerance": tolerance}, "a single run")
     with bench_progress.shown(quiet=quiet) as progress:
         result = run(options, Talk(progress.note, progress.show, progress.begin))
+    pictures.draw(f"apigw bench {result.plan.url}", bench_report.text(result), charts.of_result(result))
     makers = {"json": Result.text, "csv": export.as_csv, "prometheus": export.as_prometheus}
     text = makers[output](result) if output in makers else bench_report.text(result, quiet=quiet)
     _deliver(text, to, result.exit_code)
@@ -252,6 +265,25 @@ def _compare_runs(
     _deliver(json.decode() if output == "json" else text, to, code)
 
 
+class _Pictures:
+    """The page and the picture that were asked for. What cannot be drawn is said before anything is measured."""
+
+    def __init__(self, report: Path | None, plot: Path | None) -> None:
+        from apigw_cli.bench import drawing
+
+        self._report, self._plot = report, plot
+        self._page = drawing.page() if report is not None else None
+        self._picture = drawing.picture(plot) if plot is not None else None
+
+    def draw(self, title: str, text: str, charts: list[Chart]) -> None:
+        if self._report is not None and self._page is not None:
+            _write(self._report, self._page(title.strip(), _COLOUR.sub("", text), charts))
+        if self._plot is not None and self._picture is not None:
+            if not charts:
+                raise EnvironmentFailure(f"{self._plot} was not written: nothing was measured")
+            _write(self._plot, self._picture(charts))
+
+
 def _refuse(given: dict[str, object], what: str) -> None:
     for name, value in given.items():
         if value is not None:
@@ -267,8 +299,11 @@ def _deliver(text: str, to: Path | None, code: int) -> None:
         raise typer.Exit(code)
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, content: str | bytes) -> None:
     try:
-        path.write_text(_COLOUR.sub("", text) + "\n", encoding="utf-8")
+        if isinstance(content, bytes):
+            path.write_bytes(content)
+        else:
+            path.write_text(_COLOUR.sub("", content).rstrip("\n") + "\n", encoding="utf-8")
     except OSError as error:
         raise EnvironmentFailure(f"cannot write {path}: {error.strerror}") from None
