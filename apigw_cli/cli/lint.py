@@ -101,7 +101,7 @@ def lint(
     if explain is not None:
         from apigw_cli.lint.explain import explain as explained
 
-        terminal.out(explained(explain))
+        terminal.out(explained(explain, ruleset))
         return
     from apigw_cli.lint.model import Severity
     from apigw_cli.lint.options import Options, checked

@@ -100,6 +100,11 @@ _FIXES: dict[str, tuple[str, Fix]] = {  # by rule: how the message goes on that 
 }
 
 
+def has_fix(rule: str) -> bool:
+    """Whether some findings of a rule can be mended."""
+    return rule in _FIXES
+
+
 def fix_of(finding: Finding) -> Fix | None:
     """What may mend a finding."""
     says, fix = _FIXES.get(finding.code, ("", None))
