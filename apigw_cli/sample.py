@@ -9,7 +9,11 @@ from pathlib import Path
 
 from apigw_cli.errors import EnvironmentFailure, InputError
 
-_GITIGNORE = b"# What running gateways leave here; releases and the audit log are meant to be committed.\n.apigw/run/\n"
+_GITIGNORE = b"""# What running gateways leave here; releases and the audit log are meant to be committed.
+.apigw/run/
+# The private key of test tokens (apigw token keys).
+token-key.json
+"""
 
 
 def source() -> Path:

@@ -66,7 +66,7 @@ def site(tmp_path: Path, decider: Decider) -> Iterator[Site]:
     ca = authority(tmp_path, "ca")
     server = issue(tmp_path, "server", ca, "IP:127.0.0.1", "DNS:localhost")
     config = tmp_path / "apigw.yaml"
-    text = config.read_text().replace("http://127.0.0.1:9002", decider.url)
+    text = config.read_text().replace("http://127.0.0.1:9002", f"{decider.url}\n      timeout: 10s")
     tls = f"certificates: [{{cert: {{file: {server.certificate}}}, key: {{file: {server.key}}}}}]"
     config.write_text(
         f"{text}\nlisten: {{tls: {{{tls}, client_ca: {{file: {ca.certificate}}}, client_certificates: optional}}}}\n"

@@ -102,7 +102,7 @@ def bearer(token: str = "secret", **more: Any) -> Exchange:
 
 
 def of(decider: Decider, **more: Any) -> Authorizer:
-    return Authorizer("Custom", "bearer", "", decider.url, **more)
+    return Authorizer("Custom", "bearer", "", decider.url, **{"timeout": 30.0, **more})
 
 
 def test_what_it_is_told(decider: Decider) -> None:
@@ -288,7 +288,7 @@ def test_one_question_is_asked_once_for_all_who_wait(decider: Decider) -> None:
         assert await asyncio.gather(*waiting[1:]) == [200] * 19
         assert len(decider.asked) == 1
 
-    played(of(decider, ttl=60.0, timeout=5.0), test)
+    played(of(decider, ttl=60.0), test)
 
 
 @pytest.mark.parametrize("ttl", [0.0, 60.0])
@@ -302,7 +302,7 @@ def test_a_reload_fails_nobody_who_waits(decider: Decider, ttl: float) -> None:
         decider.gate.set()
         assert await waiting == 200
 
-    played(of(decider, ttl=ttl, timeout=5.0), test)
+    played(of(decider, ttl=ttl), test)
 
 
 @pytest.mark.parametrize(
