@@ -49,7 +49,14 @@ def _text(rule: Rule) -> str:
 
 
 def _paragraph(name: str, text: str) -> str:
-    return textwrap.fill(text, 100, initial_indent=f"  {name:<8}", subsequent_indent=" " * 10, break_long_words=False)
+    return textwrap.fill(
+        text,
+        100,
+        initial_indent=f"  {name:<8}",
+        subsequent_indent=" " * 10,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _example(rule: Rule) -> Iterator[str]:

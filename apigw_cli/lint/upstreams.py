@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,6 +19,8 @@ def unreachable(stage: Any) -> Iterator[PlacedHit]:
     wanted = [(name, target) for name, upstream in snapshot.upstreams.items() for target in upstream.targets]
     if not wanted:
         return
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(min(_AT_ONCE, len(wanted))) as pool:
         problems = list(pool.map(lambda pair: why_not(pair[1]), wanted))
     for (name, target), problem in zip(wanted, problems, strict=True):

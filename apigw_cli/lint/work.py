@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from apigw_cli.errors import InputError, Place
 from apigw_cli.lint import diagnostics, ignores
-from apigw_cli.lint.configuration import ConfigurationLint
 from apigw_cli.lint.engine import Collector, lint_document
 from apigw_cli.lint.ignores import Mark
 from apigw_cli.lint.model import Finding
@@ -21,6 +21,9 @@ from apigw_cli.lint.options import Settings
 from apigw_cli.lint.timings import LOCATING, READING, WALKING
 from apigw_cli.openapi.document import Document, Library
 from apigw_cli.openapi.reading import MISSING, URL, decoded, digest, read_document
+
+if TYPE_CHECKING:
+    from apigw_cli.lint.configuration import ConfigurationLint
 
 STDIN = "<stdin>"
 
@@ -110,6 +113,9 @@ def _depends(library: Library) -> Iterator[tuple[str, str]]:
 
 def lint_configuration(file: Path, settings: Settings, stage: str | None = None) -> tuple[Linted, ConfigurationLint]:
     """Lint a configuration (or one stage of it) without its specifications, which are units of their own."""
+    # The compiler and every policy: a specification needs none of them.
+    from apigw_cli.lint.configuration import ConfigurationLint
+
     collector = Collector(settings.ruleset, stopwatch=settings.stopwatch)
     lint = ConfigurationLint(file, collector)
     lint.run(stage)
