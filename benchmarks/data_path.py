@@ -6,8 +6,9 @@
     python benchmarks/data_path.py all --profile         # where the time goes
 
 Bytes are fed to `ClientConnection`s as the event loop would, and answers to the connections of the upstream's pool;
-what they write is thrown away. In `paths` no request has a path that was seen before; elsewhere they all have the
-same, as in most benchmarks, which caches make cheaper. The variants take turns, so that a noisy moment meets all of
+what they write is thrown away. In `paths` no request has a path that was seen before, in `differ` and `differ_all` no
+request has the header lines of another, and no answer those of another; elsewhere they all have the same, as in most
+benchmarks, which caches make cheaper. The variants take turns, so that a noisy moment meets all of
 them; the least time of all rounds counts. Sockets and kernel are not in these figures: a race on the wire says what
 they add.
 """
@@ -22,7 +23,7 @@ import os
 import pstats
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 from typing import Any, cast
 
@@ -63,6 +64,8 @@ VARIANTS: dict[str, tuple[dict[str, Any], bool, int]] = {  # policies, log, work
     "all2": (ALL, True, 2),
     "routes": ({}, False, 1),
     "paths": ({}, False, 1),
+    "differ": ({}, False, 1),
+    "differ_all": (ALL, True, 1),
 }
 
 
@@ -119,21 +122,31 @@ def lanes(loop: asyncio.AbstractEventLoop, variant: str) -> Callable[[int], None
     for client in clients:
         client.connection_made(cast("asyncio.Transport", Nowhere()))
 
-    requests = (REQUEST.replace(b"/1 ", b"/%d " % number) for number in itertools.count())
+    requests, answers = always(REQUEST), always(ANSWER)
+    if variant == "paths":
+        requests = (REQUEST.replace(b"/1 ", b"/%d " % number) for number in itertools.count())
+    elif variant.startswith("differ"):
+        requests = (REQUEST.replace(b"\r\n\r\n", b"\r\nX-N: %d\r\n\r\n" % number) for number in itertools.count())
+        answers = (ANSWER.replace(b"nginx", b"nginx\r\nETag: %d" % number) for number in itertools.count())
 
     def run(count: int) -> None:
         for _ in range(count):
-            # bytes() of a bytearray: every read of a socket is a new object too
             asked = list(pool.idle)
             for client in clients:
-                client.data_received(next(requests) if variant == "paths" else bytes(bytearray(REQUEST)))
+                client.data_received(next(requests))
             for upstream in asked:
-                upstream.data_received(bytes(bytearray(ANSWER)))
+                upstream.data_received(next(answers))
         written = cast("Nowhere", clients[0].transport).written
         assert written.startswith(b"HTTP/1.1 200 OK"), written
         assert len(pool.idle) == CONNECTIONS
 
     return run
+
+
+def always(data: bytes) -> Iterator[bytes]:
+    """The same again and again, each time a new object, as what is read from a socket is."""
+    while True:
+        yield bytes(bytearray(data))
 
 
 def store(workers: int) -> Store:

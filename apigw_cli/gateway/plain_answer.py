@@ -40,6 +40,7 @@ class Plain(msgspec.Struct, gc=False):
     passed: bytes
     start: int
     end: int
+    came_again: bool = False
 
     def is_worth_keeping(self) -> bool:
         """Until the next answer, that is; cookies are secrets, and no two are alike."""

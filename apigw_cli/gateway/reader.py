@@ -15,7 +15,7 @@ import httptools
 
 from apigw_cli.gateway import forward, framing, repeated
 from apigw_cli.gateway.framing import FRAMING, MAX_HEAD, MAX_HEADERS, MAX_TARGET, METHODS, Malformed
-from apigw_cli.gateway.repeated import Repeated
+from apigw_cli.gateway.repeated import PATIENCE, Repeated
 from apigw_cli.gateway.request import Header, Request
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ class Reader(asyncio.Protocol):
         "_headers",
         "_last",
         "_parser",
+        "_patience",
         "_repeated",
         "_repeating",
         "_starts",
@@ -69,6 +70,7 @@ class Reader(asyncio.Protocol):
         self._earlier = b""  # of a head that came in parts
         self._repeating = False
         self._repeated: Repeated | None = None  # the header lines that may come again
+        self._patience = PATIENCE  # how many more header lines to remember in vain, one after the other
         self._starts = False  # `_data` begins where a message does
         self._last = False
         self._unread = b""  # what came while too much else waited
@@ -172,6 +174,7 @@ class Reader(asyncio.Protocol):
             return False
         method, url, path, query = understood
         if known.passed is None:
+            self._patience = PATIENCE
             known.passed = forward.passed_on(known.headers)
         other: Any = self
         request = Request(
@@ -330,9 +333,16 @@ class Reader(asyncio.Protocol):
             request.authority = authority
         request.path = path
         request.host = site.host(request.authority)
-        if self._starts:
-            self._repeated = repeated.remember(request, self._data) or self._repeated
+        if self._starts and self._patience:
+            self._remember(request)
         return request
+
+    def _remember(self, request: Request) -> None:
+        """Its header lines may come again. Where they never do, remembering them would cost a tenth more in vain."""
+        known = self._repeated
+        if known is not None and known.passed is None:
+            self._patience -= 1
+        self._repeated = repeated.remember(request, self._data) or known
 
     def on_body(self, data: bytes) -> None:
         request: Request = self.parsing

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from apigw_cli.gateway.site import Site
 
 _END = b"\r\n\r\n"
+PATIENCE = 4
 _BLOCK_MAXIMUM = 4096  # bytes; kept for each connection
 _DIFFERING = frozenset((b"x-request-id", b"traceparent"))
 _LINE = re.compile(

@@ -43,7 +43,7 @@ class Side:
     def finish(self, request: Request) -> None:
         self.ends.append("finished")
 
-    def failed(self, target: object) -> None:
+    def failed(self, *_: object) -> None:
         self.ends.append("failed")
 
     def abort(self) -> None:
@@ -203,3 +203,16 @@ def test_a_connection_keeps_no_large_head_and_no_cookie() -> None:
         plain = plain_answer.read(WHOLE.replace(b"Server: x", line))
         assert plain is not None
         assert not plain.is_worth_keeping()
+
+
+def test_heads_that_never_repeat_are_soon_not_kept_any_more() -> None:
+    upstream = UpstreamConnection(cast("Any", Side()))
+    upstream.connection_made(cast("Any", Side()))
+    kept = []
+    for number in (0, 1, 1, 1, *range(2, 12), 11, 11):
+        data = WHOLE.replace(b"Server: x", b"X: %d" % number)
+        client, _ = ask(upstream, [data], False, b"GET")
+        assert b"X: %d\r\n" % number in client.written
+        kept.append(upstream._plain is not None and upstream._plain.head in data)
+    assert kept[:5] == [True] * 5
+    assert not any(kept[-3:])

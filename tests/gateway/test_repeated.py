@@ -197,6 +197,13 @@ def test_what_is_not_plain_goes_to_the_parser(line: bytes) -> None:
     assert assert_same(message, message, message) == 0
 
 
+def test_what_never_repeats_is_soon_not_remembered_any_more() -> None:
+    differing = [GET.replace(b"User-Agent: u", b"X: %d" % number) for number in range(repeated.PATIENCE + 1)]
+    assert assert_same(*differing[:-1], GET, GET, GET) == 2
+    assert assert_same(*differing, GET, GET, GET) == 0
+    assert assert_same(*differing[:-1], GET, GET, *differing[:-1], GET, GET) == 2
+
+
 def test_what_came_before_a_head_is_no_part_of_it() -> None:
     """The end of a body that looks like the beginning of a request."""
     first = b"POST /mock HTTP/1.1\r\nHost: a.test\r\nContent-Length: 26\r\n\r\n"
