@@ -537,6 +537,11 @@ class ClientConnection(Reader):
     def is_full(self) -> bool:
         return self._reading_paused or self.transport.is_closing()
 
+    @property
+    def unread(self) -> bool:
+        """Whether nothing is read from this client for now."""
+        return self._reading_paused and not self.transport.is_closing()
+
     def read_on(self) -> None:
         """What was left comes first; only then is the socket read again."""
         super().read_on()

@@ -12,7 +12,7 @@ from bisect import bisect_left
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from apigw_cli.gateway import answers, names, repeated
+from apigw_cli.gateway import answers, departures, names, repeated
 from apigw_cli.gateway.framing import Malformed, host_of
 from apigw_cli.gateway.metrics import BOUNDS, STREAMS, TUNNELS, UNROUTED, WAITED, WAITING, WorkerCells
 from apigw_cli.gateway.names import Resolve
@@ -185,6 +185,8 @@ class Site:
                 tunnel.cut("idle")
             for pool in list(self.pools.values()):
                 pool.sweep(now)
+            if held := [connection for connection in self.connections if connection.unread]:
+                departures.cut(held)
             self._forget()
         words = self.cells.words
         words[WAITING], words[STREAMS] = len(self.waiting), self.streams

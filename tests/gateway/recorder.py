@@ -88,6 +88,9 @@ class Recorder:
         method, url, _ = lines[0].split(" ")
         headers = [(name, value.strip()) for name, _, value in (line.partition(":") for line in lines[1:] if line)]
         request = Received(method, url, headers, b"", number)
+        if urlsplit(url).path.endswith("/stuck"):
+            self.go_on.wait(30)  # and read nothing
+            return False
         if urlsplit(url).path.endswith("/early"):
             self.received.append(request)
             return _early(stream)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import socket
+import struct
+import sys
 
 import pytest
 
@@ -308,6 +311,32 @@ def test_a_client_that_leaves_cancels_the_exchange(gateway: Gateway, recorder: R
     assert recorder.aborted.wait(20)
     assert gateway.log_line(request_id="left")["reason"] == "client_gone"
     assert gateway.log_line(request_id="left")["status"] == 499
+    wait_until(lambda: gateway.metric("apigw_in_flight") == 0, "nothing in flight")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell a half closed connection")
+@pytest.mark.parametrize("behind", ["pipelined", "body"])
+def test_a_client_that_leaves_while_it_is_not_read_from(gateway: Gateway, recorder: Recorder, behind: str) -> None:
+    """Its end stands behind what nobody reads yet."""
+    recorder.go_on.clear()
+    name = f"left-{behind}"
+    with Wire(gateway.port) as wire:
+        if behind == "pipelined":
+            head = f"GET /open/hang HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: {name}\r\n\r\n"
+            wire.send(head.encode() + b"GET /open/never HTTP/1.1\r\nHost: localhost\r\n\r\n" * 3)
+        else:
+            head = f"POST /open/stuck HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: {name}\r\n"
+            wire.send(head.encode() + b"Content-Length: 100000000\r\n\r\n")
+            wire.socket.settimeout(1)
+            with pytest.raises(TimeoutError):  # the upstream takes none of it
+                while True:
+                    wire.send(bytes(1 << 20))
+            # With bytes on the way an end by FIN comes behind them; a reset comes at once.
+            wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        wait_until(lambda: gateway.metric("apigw_in_flight") == 1, "the request in flight")
+    assert gateway.log_line(request_id=name)["reason"] == "client_gone"
+    recorder.go_on.set()
+    assert not [one for one in recorder.received if one.url == "/open/never"]
     wait_until(lambda: gateway.metric("apigw_in_flight") == 0, "nothing in flight")
 
 
