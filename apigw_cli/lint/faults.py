@@ -214,6 +214,10 @@ SHOWN: dict[str, tuple[str, str]] = {
     "oas3_2-no-deprecated-xml-attribute": ("xml: {attribute: true}", "xml: {nodeType: attribute}"),
     "gateway-limit-undocumented": ("responses: {'200': {}}", "responses: {'200': {}, '429': {}}"),
     "gateway-body-unbounded": ("listen: {}", "listen: {max_body: 10485760}"),
+    "gateway-no-client-certificates": (
+        "listen: {tls: {certificates: [{cert: {file: a}, key: {file: b}}]}}",
+        "listen: {tls: {certificates: [{cert: {file: a}, key: {file: b}}], client_ca: {file: partners.pem}}}",
+    ),
     "gateway-security-off": ("security: 'off'", "security: spec"),
     "aws-rest-timeout": ("timeout: {total: 60s}", "timeout: {total: 29s}"),
     "aws-http-timeout": ("timeout: {total: 60s}", "timeout: {total: 30s}"),

@@ -9,6 +9,7 @@ from typing import Any
 from apigw_cli.lint.model import INFO, Hit, On, PlacedHit, rule
 from apigw_cli.lint.subject import Subject
 from apigw_cli.openapi.operations import Operation, mapping
+from apigw_cli.snapshot.schemes import MutualTls
 
 
 @rule(
@@ -170,3 +171,30 @@ def _asks(operation: Operation) -> bool:
     root = mapping(operation.node.document.data)
     listed = operation.node.data.get("security", root.get("security"))
     return isinstance(listed, list) and bool(listed) and all(mapping(one) for one in listed)
+
+
+@rule(
+    "gateway-no-client-certificates",
+    "A route needs a client certificate that nobody can show.",
+    on=On.GATEWAY,
+    family="apigw:gateway",
+    summary="Where routes need client certificates, listen.tls asks for them.",
+    why="Without listen.tls.client_ca no client is asked for a certificate, and every call of such a route is refused.",
+    fix="Name the authorities under listen.tls.client_ca; client_certificates: optional leaves other routes open.",
+)
+def gateway_no_client_certificates(stage: Any) -> Iterator[PlacedHit]:
+    snapshot = stage.compiled.snapshot
+    if snapshot.listen.tls is not None and snapshot.listen.tls.client_ca:
+        return
+    for name, scheme in snapshot.auth.items():
+        needing = [route.operation for route in snapshot.routes if _needs(route.policies.get("auth", {}), name)]
+        if isinstance(scheme, MutualTls) and needing:
+            names = ", ".join(needing[:3]) + (", …" if len(needing) > 3 else "")
+            message = f"nobody can call {names}: listen.tls asks for no client certificate"
+            yield PlacedHit(stage.place("auth", name), message)
+
+
+def _needs(auth: dict[str, Any], scheme: str) -> bool:
+    """Whether every alternative asks for a scheme."""
+    alternatives = auth.get("alternatives", ())
+    return bool(alternatives) and all(scheme in one for one in alternatives)

@@ -170,6 +170,17 @@ def test_an_api_whose_security_is_off(shop: Path, capsys: Captured) -> None:
     assert (line, code) == (8, "gateway-security-off") and message.startswith("anyone may call listPets")
 
 
+def test_a_client_certificate_that_nobody_can_show(shop: Path, capsys: Captured) -> None:
+    config = shop / "schemes" / "apigw.yaml"
+    ((_, line, code, message),) = found(capsys, "-c", str(config), "--ruleset", "apigw:gateway")
+    assert (line, code) == (30, "gateway-no-client-certificates")
+    assert message.startswith("nobody can call readByCertificate:")
+    with config.open("a") as stream:
+        pair = "{cert: {file: a.pem}, key: {file: a.key}}"
+        stream.write(f"listen: {{tls: {{certificates: [{pair}], client_ca: {{file: ca.pem}}}}}}\n")
+    assert found(capsys, "-c", str(config), "--ruleset", "apigw:gateway") == []
+
+
 def test_a_scheme_that_the_gateway_has_no_configuration_for(shop: Path, capsys: Captured) -> None:
     text = (shop / "apigw.yaml").read_text()
     (shop / "apigw.yaml").write_text(text.replace("  ApiKeyAuth:  ", "  OtherAuth:  "))

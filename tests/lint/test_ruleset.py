@@ -38,6 +38,7 @@ def test_built_in_names() -> None:
         "gateway-ambiguous-paths",
         "gateway-greedy-paths",
         "gateway-overlapping-paths",
+        "gateway-no-client-certificates",
         "gateway-security-off",
         "gateway-limit-undocumented",
         "gateway-unsecured-beside-secured",

@@ -98,7 +98,8 @@ def gaps(scheme: Scheme, files: str, place: Place | None, operations: tuple[str,
         )
         return
     if credential(scheme) is None:
-        message = f"nginx cannot read the {scheme.location} {scheme.parameter!r}: every call is refused"
+        where = f"the {scheme.location} {scheme.parameter!r}" if scheme.parameter else scheme.place
+        message = f"nginx cannot read {where}: every call is refused"
     else:
         message = (
             f"nginx cannot hash keys: every call is refused until {files} beside nginx.conf has lines such as "
