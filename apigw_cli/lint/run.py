@@ -141,7 +141,8 @@ class _Job:
     def _was_looked_for(self, mark: Mark, files: set[str]) -> bool:
         """Whether this run could have found what a mark ignores."""
         (rule,) = mark.rules
-        is_off = rule in BY_ID and rule not in ALWAYS and rule not in self.settings.ruleset
+        known = rule in BY_ID or rule.startswith("owasp:")
+        is_off = known and rule not in ALWAYS and rule not in self.settings.ruleset
         return not is_off and (mark.file in files or any(ignores.matches(file, mark.file) for file in files))
 
     def _ratchet(self, report: Report, path: Path, files: set[str]) -> Report:

@@ -159,8 +159,8 @@ def test_runs_at_the_same_time(folder: Path) -> None:
     def one(_: int) -> bytes:
         return subprocess.run([*command, *files], capture_output=True, check=True).stdout
 
-    with ThreadPoolExecutor(4) as threads:
-        results = set(threads.map(one, range(4)))
+    with ThreadPoolExecutor(2) as threads:
+        results = set(threads.map(one, range(2)))
     assert len(results) == 1 and len(json.loads(results.pop())) == 18 and len(entries(folder)) == 6
     assert all(path.suffix == ".json" for path in entries(folder))
 

@@ -257,7 +257,7 @@ def distinct(values: list[Any]) -> list[Any]:
     return [*dict.fromkeys((type(value) is bool, value) for value in values)]
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(document)
 def test_any_document(tmp_path_factory: pytest.TempPathFactory, made: dict[str, Any]) -> None:
     text, name = written(made)

@@ -165,6 +165,7 @@ RULE = {
     "additionalProperties": False,
     "properties": {
         "id": {"type": "string"},
+        "helpUri": {"type": "string", "format": "uri"},
         "shortDescription": MESSAGE,
         "fullDescription": MESSAGE,
         "help": MESSAGE,

@@ -72,7 +72,8 @@ def _sarif_rule(finding: Finding) -> dict[str, Any]:
     rule = BY_ID.get(finding.code)
     summary, why, fix = (rule.summary, rule.why, rule.fix) if rule else (finding.message, finding.message, "")
     level = _LEVELS[rule.severity if rule else finding.severity]
-    return {
+    link = {"helpUri": finding.documentation_url} if "://" in (finding.documentation_url or "") else {}
+    return link | {
         "id": finding.code,
         "shortDescription": {"text": summary or finding.code},
         "fullDescription": {"text": why or summary or finding.code},
