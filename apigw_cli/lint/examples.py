@@ -35,6 +35,8 @@ class Examples:
         self._circular: dict[int, bool] = {}
         self._broken: dict[int, str | None] = {}
         self._registry: Any = None
+        self._validators: dict[str, Any] = {}  # of jsonschema-rs, by the pointer to their schema
+        self._untyped = {id(node) for node in subject.nullable if "type" not in node}
 
     def hits(self, schema: Node, example: Node, relaxed: str = "") -> Iterator[Hit]:
         """What is wrong with an example. `relaxed`: properties that are so marked ("readOnly") need not be there."""
@@ -54,7 +56,7 @@ class Examples:
         problem = self._problem(data)
         if problem is not None:
             return [Worded((), problem)]
-        if isinstance(value, dict | list) and value and self._is_surely_valid(schema, value):
+        if isinstance(value, dict | list) and _is_large(value) and self._is_surely_valid(schema, value):
             return []
         swagger = self.subject.version == "2.0"
         run = Evaluator(self.resolve, draft4=self.dialect == "draft4", relaxed=relaxed, swagger=swagger)
@@ -96,11 +98,13 @@ class Examples:
         problem = invalid_schema(schema, self.dialect)
         if problem is not None:
             return problem
-        if any("nullable" in node and "type" not in node for node in _schemas_in(schema)):
+        if self._untyped and any(id(node) in self._untyped for node in _schemas_in(schema)):
             return '"nullable" cannot be used without "type"'
         return None
 
     def _targets(self, schema: Any) -> Iterator[Any]:
+        if type(schema) is dict and "$ref" not in schema and _is_flat(schema):
+            return  # most schemas that have an example are of a plain type
         for node in _schemas_in(schema):
             ref = node.get("$ref")
             if isinstance(ref, str):
@@ -145,9 +149,11 @@ class Examples:
             return False
         uri = _URI + "#" + urllib.parse.quote(pointer(schema.path), safe="/~!$&'()*+,;=:@")
         try:
-            validator = _DRAFTS[self.dialect](jsonschema_rs)(
-                {"$ref": uri}, registry=self.registry, validate_formats=True, offline=True
-            )
+            validator = self._validators.get(uri)
+            if validator is None:
+                make = getattr(jsonschema_rs, f"{_NAMES[self.dialect]}Validator")
+                validator = make({"$ref": uri}, registry=self.registry, validate_formats=True, offline=True)
+                self._validators[uri] = validator
             return bool(validator.is_valid(value))
         except (ValueError, jsonschema_rs.ReferencingError, RecursionError):
             return False
@@ -235,15 +241,26 @@ _NAMES = {
     "draft2019-09": "Draft201909",
     "draft2020-12": "Draft202012",
 }
-_DRAFTS: dict[str, Any] = {
-    dialect: (lambda module, name=f"{name}Validator": getattr(module, name)) for dialect, name in _NAMES.items()
-}
 
 
 def _dialect(subject: Subject) -> str:
     if subject.version in ("2.0", "3.0"):
         return "draft4"
     return dialect_of(subject.data.get("jsonSchemaDialect")) or "draft2020-12"
+
+
+def _is_flat(schema: dict[str, Any]) -> bool:
+    return not any(type(value) is dict or type(value) is list for value in schema.values())
+
+
+def _is_large(value: Any, limit: int = 12) -> bool:
+    """Whether a value has many parts: for a few of them no validator need be made."""
+    stack = [value]
+    while stack and limit > 0:
+        node = stack.pop()
+        limit -= len(node)
+        stack += [each for each in (node.values() if isinstance(node, dict) else node) if isinstance(each, dict | list)]
+    return limit <= 0
 
 
 def _schemas_in(schema: Any) -> Iterator[dict[str, Any]]:

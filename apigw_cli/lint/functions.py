@@ -13,7 +13,7 @@ from typing import Any
 
 from apigw_cli.lint import regex
 from apigw_cli.lint.collation import after
-from apigw_cli.lint.jsonpath.values import UNDEFINED, strictly_equal, truthy
+from apigw_cli.lint.javascript import UNDEFINED, strictly_equal, truthy
 from apigw_cli.lint.messages import shown
 from apigw_cli.lint.subject import Subject
 from apigw_cli.openapi.places import Steps

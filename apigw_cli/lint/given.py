@@ -9,8 +9,8 @@ from typing import Any
 
 from apigw_cli.lint import jsonpath
 from apigw_cli.lint.functions import Context, Fault, Function
+from apigw_cli.lint.javascript import UNDEFINED
 from apigw_cli.lint.jsonpath.steps import Frame, steps_of
-from apigw_cli.lint.jsonpath.values import UNDEFINED
 from apigw_cli.lint.messages import dotted, fill
 from apigw_cli.lint.model import Hit, Rule
 from apigw_cli.lint.subject import Subject

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from apigw_cli.lint.jsonpath.values import UNDEFINED, text
+from apigw_cli.lint.javascript import UNDEFINED, text
 from apigw_cli.openapi.places import Steps
 
 _PLACEHOLDER = re.compile(r"#?\{\{([^}\n]+)\}\}")

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from apigw_cli.lint.subject import Link, steps_of
 from apigw_cli.openapi.document import Document
 from apigw_cli.openapi.places import Steps
 
@@ -33,20 +34,20 @@ def odd_keys(document: Document) -> Iterator[tuple[Steps, str]]:
 
 
 def _candidates(data: Any) -> Iterator[tuple[Steps, str]]:
-    stack: list[tuple[Any, Steps]] = [(data, ())]
+    stack: list[tuple[Any, Link]] = [(data, None)]
     seen: set[int] = set()
     while stack:
-        node, path = stack.pop()
+        node, link = stack.pop()
         if id(node) in seen:
             continue
         seen.add(id(node))
         if type(node) is dict:
             for key, value in node.items():
-                if key and key[0] in _FIRST:
+                if key[:1] in _FIRST:
                     kind = next((kind for pattern, kind in _KINDS if pattern.fullmatch(key)), None)
                     if kind is not None:
-                        yield (*path, key), kind
+                        yield (*steps_of(link), key), kind
                 if type(value) is dict or type(value) is list:
-                    stack.append((value, (*path, key)))
+                    stack.append((value, (link, key)))
         elif type(node) is list:
-            stack.extend((value, (*path, index)) for index, value in enumerate(node) if type(value) in (dict, list))
+            stack.extend((value, (link, index)) for index, value in enumerate(node) if type(value) in (dict, list))

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from apigw_cli.lint.functions import Context, Fault, Function, OptionsError, _Option, checked
-from apigw_cli.lint.jsonpath.values import UNDEFINED
+from apigw_cli.lint.javascript import UNDEFINED
 from apigw_cli.lint.validation.evaluator import Evaluator, MissingReference, SchemaError
 from apigw_cli.lint.validation.wording import worded
 from apigw_cli.openapi.references import pointer_path

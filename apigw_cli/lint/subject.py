@@ -77,6 +77,7 @@ class Subject:
     targets: dict[tuple[str, str], Node | InputError] = field(default_factory=dict)
     foreign: dict[int, Document] = field(default_factory=dict)  # of mappings with $ref: the document, if another
     nullable: list[dict[str, Any]] = field(default_factory=list)  # the mappings with such a key
+    _followed: dict[tuple[str, str], Node | None] = field(default_factory=dict)
     corrected: bool = True  # judge rightly where Spectral is known to be wrong
 
     @property
@@ -106,10 +107,16 @@ class Subject:
 
     def follow(self, node: Node) -> Node | None:
         """`node`, or what it refers to; None where that leads to nothing (which `invalid-ref` reports)."""
-        try:
-            return self.library.follow(node)
-        except InputError:
-            return None
+        data = node.data
+        if type(data) is not dict or type(data.get("$ref")) is not str:
+            return node
+        key = (node.document.name, data["$ref"])
+        if key not in self._followed:
+            try:
+                self._followed[key] = self.library.follow(node)
+            except InputError:
+                self._followed[key] = None
+        return self._followed[key]
 
     @cached_property
     def items(self) -> list[tuple[str, Node]]:

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from apigw_cli.lint import regex
+from apigw_cli.lint.javascript import UNDEFINED
 from apigw_cli.lint.jsonpath.scanner import Scanner
 from apigw_cli.lint.jsonpath.steps import Frame, Path, PathError, Predicate, find
-from apigw_cli.lint.jsonpath.values import UNDEFINED
 
 if TYPE_CHECKING:
     from apigw_cli.lint.jsonpath.syntax import Reader

@@ -11,11 +11,11 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from apigw_cli.lint import javascript as values
 from apigw_cli.lint import regex
-from apigw_cli.lint.jsonpath import values
+from apigw_cli.lint.javascript import UNDEFINED, Method, ScriptError, member, truthy
 from apigw_cli.lint.jsonpath.scanner import Scanner
 from apigw_cli.lint.jsonpath.steps import Frame, Predicate, steps_of
-from apigw_cli.lint.jsonpath.values import UNDEFINED, Method, ScriptError, member, truthy
 
 Expression = tuple[Any, ...]  # ("member", object, name), ("&&", left, right) … as `_Parser` makes them
 Closure = Callable[[Any, Frame], Any]
