@@ -33,6 +33,7 @@ class Examples:
         self.subject = subject
         self.dialect = _dialect(subject)
         self._circular: dict[int, bool] = {}
+        self._references: dict[int, tuple[Any, list[Any]]] = {}
         self._broken: dict[int, str | None] = {}
         self._registry: Any = None
         self._validators: dict[str, Any] = {}  # of jsonschema-rs, by the pointer to their schema
@@ -103,8 +104,15 @@ class Examples:
         return None
 
     def _targets(self, schema: Any) -> Iterator[Any]:
+        """What the references in a schema lead to."""
         if type(schema) is dict and "$ref" not in schema and _is_flat(schema):
-            return  # most schemas that have an example are of a plain type
+            return iter(())  # most schemas that have an example are of a plain type
+        known = self._references.get(id(schema))
+        if known is None:  # with the schema itself, so that its id stays its own
+            known = self._references[id(schema)] = (schema, list(self._found_targets(schema)))
+        return iter(known[1])
+
+    def _found_targets(self, schema: Any) -> Iterator[Any]:
         for node in _schemas_in(schema):
             ref = node.get("$ref")
             if isinstance(ref, str):

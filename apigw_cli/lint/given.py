@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import urllib.parse
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -143,7 +144,7 @@ def _hit(view: View, definition: Definition, frame: Frame, below: Steps, fault: 
     known: dict[str, Any] = {
         "property": named,
         "error": fault.message,
-        "path": "#" + pointer(path),
+        "path": "#" + urllib.parse.quote(pointer(path), safe="/~!*'()"),
         "description": "" if definition.description is None else definition.description,
         "value": value,
     }

@@ -113,8 +113,9 @@ rules:
   parent: {given: '$.x[?(@ > 1)]^', then: {function: truthy, field: y}, description: needs y}
   printed: {given: $.x.b, then: {function: falsy}, message: '#{{print("property")}}has #{{value + "!"}}{{nothing}}'}
 """
-    assert told(rules, {"x": {"a": 1, "b": 2}}) == [
+    assert told(rules, {"x": {"a": 1, "b": 2, "{c}/": 0}}) == [
         ("x", "needs y"), ("x.b", "b at #/x/b is 2"), ("x.b", '"b" property has 2!'),
+        ("x.{c}/", "{c}/ at #/x/%7Bc%7D~1 is 0"),
     ]  # fmt: skip
 
 
