@@ -82,7 +82,7 @@ def test_a_quota_survives_the_gateway(start: Callable[..., Gateway], tmp_path: P
     assert statuses(second, "/daily", 1) + statuses(beside, "/daily", 1) == [200, 429]
     told = get(second.port, "/daily")
     assert told.status == 429 and told.header("RateLimit-Policy") == '"day";q=3;w=86400'
-    assert second.metric("apigw_refusals_total", reason="quota_exceeded") == 1
+    wait_until(lambda: second.metric("apigw_refusals_total", reason="quota_exceeded") == 1, "the refusal counted")
     table = tmp_path / ".apigw" / "run" / "quotas-default.table"
     assert table.stat().st_mode & 0o777 == 0o600 and table.stat().st_blocks * 512 < 100_000
 
@@ -146,7 +146,7 @@ def test_so_many_in_flight_over_the_workers_also_after_a_death(
     wait_until(lambda: gateway.metric("apigw_workers") == 2 and gateway.metric("apigw_worker_restarts_total") == 2, "2")
     recorder.go_on.set()
     assert statuses(gateway, "/busy/x", 5) == [200] * 5
-    assert gateway.metric("apigw_refusals_total", reason="concurrency_limited") == 2
+    wait_until(lambda: gateway.metric("apigw_refusals_total", reason="concurrency_limited") == 2, "both counted")
     for wire in wires:
         wire.socket.close()
 

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from apigw_cli.limits.algorithms import Bucket, FixedWindow
 from apigw_cli.limits.bucket import Limit
 from apigw_cli.limits.memory import SharedMemory
 from apigw_cli.limits.rate import parse
-from apigw_cli.limits.table import WAYS, Table
+from apigw_cli.limits.table import WAYS, Charge, Table
 
 SECOND = 1_000_000_000
 NOW = 1_000 * SECOND
@@ -108,4 +109,31 @@ def test_killed_while_a_slot_changes_hands(last_write: int) -> None:
     assert all(admitted(table, b"%d" % number, one, later) == 0 for number in range(1, 60))
     assert admitted(table, b"new", one, later) <= 2
     assert admitted(table, b"new", one, later + 4 * SECOND) == 2
+    memory.close()
+
+
+@pytest.mark.parametrize("last_write", range(10))
+@pytest.mark.parametrize("known", [0, 1, 2])
+def test_killed_while_several_layers_are_charged(last_write: int, known: int) -> None:
+    """Some layers may have been charged for a request that nobody answered; none has given anything away."""
+    layers = [Bucket("wide", parse("1/h"), 5), FixedWindow("window", parse("4/h"))]
+    charges = [Charge(b"key", layer) for layer in layers]
+    memory = SharedMemory.private(Table.size(1))
+    table = Table(memory.map, memory.words, fresh=True)
+
+    def take(one: Table, some: list[Charge]) -> bool:
+        decisions = one.take_all(some, [one.spot(charge.limit, charge.key) for charge in some], NOW)
+        return decisions is not None and all(decision.allowed for decision in decisions)
+
+    for charge in charges[:known]:
+        assert take(table, [charge])
+    writes = Writes(last_write)
+    dying = Table(Guarded(memory.map, writes), Guarded(memory.words, writes), fresh=False)  # type: ignore[arg-type]
+    try:
+        take(dying, charges)
+    except Killed:
+        pass
+    left = [sum(take(table, [charge]) for _ in range(9)) for charge in charges]
+    most = [5 - (known > 0), 4 - (known > 1)]
+    assert all(most[n] - 1 <= left[n] <= most[n] for n in range(2))
     memory.close()

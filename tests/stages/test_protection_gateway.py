@@ -68,3 +68,12 @@ def test_verification_of_an_upstream(shop: Shop, apigw: Apigw, old: str, new: st
     assert apigw("deploy", "qa").code == 0
     found = diff(DiffOptions("qa", "prod")).findings
     assert [(finding.path, finding.level) for finding in found] == [("upstreams.pets.tls.verify", level)]
+
+
+def test_where_limits_are_kept(shop: Shop, apigw: Apigw) -> None:
+    shop.edit(CONFIG, "version: 1\n", 'version: 1\nlimits: {redis: {url: "redis://one:6379"}}\n')
+    assert apigw("promote", "qa", "prod", "--yes").code == 0
+    shop.edit(CONFIG, "redis://one:6379", "redis://two:6379")
+    assert apigw("deploy", "qa").code == 0
+    found = diff(DiffOptions("qa", "prod")).findings
+    assert [(finding.path, finding.level) for finding in found] == [("limits", Level.WEAKEN)]
