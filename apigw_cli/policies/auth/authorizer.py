@@ -20,9 +20,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
-from typing import Any
 from urllib.parse import quote, urlsplit
 
+from apigw_cli.policies.auth.asking import Answer, Connections, Failed, Header
 from apigw_cli.policies.auth.caller import API_KEY, BEARER, Caller, Check, Denied, Later, Outcome, bearer_error
 from apigw_cli.policies.auth.credential import finder
 from apigw_cli.policies.interface import Exchange, Refusal, Runtime
@@ -49,23 +49,17 @@ _REASONS = {401: "unauthorized", 407: "unauthorized"}
 
 UNAVAILABLE = Denied(503, None, "Service Unavailable: who calls cannot be checked now")
 
-Header = tuple[bytes, bytes]
-
-
-class _Failed(Exception):
-    """There is no answer that decides."""
-
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    method: str
+    method: bytes
     target: bytes  # path and query
     headers: tuple[Header, ...]
     credential: bytes
 
     def digest(self) -> bytes:
         """Stands for the question where it is remembered: credentials are not."""
-        parts = (self.method.encode(), self.target, self.credential, *(part for pair in self.headers for part in pair))
+        parts = (self.method, self.target, self.credential, *(part for pair in self.headers for part in pair))
         return sha256(b"".join(b"%d:%b" % (len(part), part) for part in parts)).digest()
 
 
@@ -94,7 +88,7 @@ def _question(scheme: Authorizer, prefix: str, exchange: Exchange, credential: b
         headers.append((b"x-forwarded-for", exchange.client_ip.encode()))
     target = _printable((prefix + exchange.path).encode("utf-8", "surrogateescape")).replace(b"?", b"%3F")
     target += b"?" + _printable(exchange.query) if exchange.query else b""
-    return _Question(exchange.method.decode("ascii"), target, tuple(headers), credential)
+    return _Question(exchange.method, target, tuple(headers), credential)
 
 
 def _printable(text: bytes) -> bytes:
@@ -112,25 +106,14 @@ class Server:
     """One authorizer: its connections, what it said lately, what it is being asked. `clock`: nanoseconds."""
 
     def __init__(self, scheme: Authorizer, clock: Callable[[], int]) -> None:
-        import ssl
-
-        import httpx  # here, in the thread that loads: importing takes long
-
-        self._httpx = httpx
         self._scheme = scheme
         self._clock = clock
         self._ttl = int(scheme.ttl * 1e9)
-        limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
-        verify = ssl.create_default_context() if scheme.url.startswith("https:") else False
-        self._client = httpx.AsyncClient(verify=verify, timeout=scheme.timeout, limits=limits, trust_env=False)
-        self._client.headers.clear()  # nothing of the library's own
-        self._base = httpx.URL(scheme.url)
+        self._connections = Connections(scheme.url, CONNECTIONS, LARGEST_HEADERS, LARGEST_BODY)
         self._allowed = frozenset(name.encode() for name in scheme.allow_headers)
         self._to_client = _ALWAYS | {name.encode() for name in scheme.deny_headers}
         self._known: dict[bytes, tuple[int, Caller | Denied]] = {}
         self._running: dict[bytes, asyncio.Task[Caller | Denied]] = {}
-        self._busy = 0
-        self._closed = False
 
     def check(self, question: _Question) -> Outcome:
         if not self._ttl:
@@ -153,14 +136,10 @@ class Server:
 
     async def _outcome(self, question: _Question, digest: bytes = b"") -> Caller | Denied:
         name = f"{self._scheme.name}:{sha256(question.credential).hexdigest()[:16]}"
-        self._busy += 1
         try:
             status, headers, body = await self._ask(question)
-        except _Failed:
+        except (Failed, OSError):  # TimeoutError is one
             return Caller(name, remove=self._allowed) if self._scheme.on_failure == "allow" else UNAVAILABLE
-        finally:
-            self._busy -= 1
-            self._end_if_closed()
         outcome = self._allow(name, headers) if status == 200 else self._deny(status, headers, body)
         if digest and len(body) <= SMALL:
             while len(self._known) >= REMEMBERED:
@@ -169,23 +148,19 @@ class Server:
             self._known[digest] = (self._clock() + self._ttl, outcome)
         return outcome
 
-    async def _ask(self, question: _Question) -> tuple[int, list[Header], bytes]:
-        """Status, headers (names in lower case) and body of the answer. Raises _Failed."""
-        url = self._base.copy_with(raw_path=question.target)
-        request = self._httpx.Request(question.method, url, headers=[*question.headers, (b"content-length", b"0")])
-        try:
-            async with asyncio.timeout(self._scheme.timeout):
-                answer = await self._client.send(request, stream=True)
-                try:
-                    body = await _read(answer)
-                finally:
-                    await answer.aclose()
-        except (self._httpx.HTTPError, self._httpx.InvalidURL, OSError, ValueError, RuntimeError):
-            raise _Failed from None  # TimeoutError is an OSError; RuntimeError: closed meanwhile
-        headers = [(name.lower(), value) for name, value in answer.headers.raw]
-        if answer.status_code >= 500 or sum(len(name) + len(value) for name, value in headers) > LARGEST_HEADERS:
-            raise _Failed
-        return answer.status_code, headers, body
+    async def _ask(self, question: _Question) -> Answer:
+        """Status, headers (names in lower case) and body of the answer. Raises Failed, OSError."""
+        if not all(_VALUE.fullmatch(value) for _, value in question.headers):
+            raise Failed("a header that cannot be passed on")
+        named = any(name == b"host" for name, _ in question.headers)
+        host = () if named else ((b"host", urlsplit(self._scheme.url).netloc.encode()),)
+        lines = b"".join(b"%b: %b\r\n" % pair for pair in (*host, *question.headers))
+        request = b"%b %b HTTP/1.1\r\n%bContent-Length: 0\r\n\r\n" % (question.method, question.target, lines)
+        async with asyncio.timeout(self._scheme.timeout):
+            answer = await self._connections.ask(request, head_only=question.method == b"HEAD")
+        if answer[0] >= 500 or any(name == b"content-encoding" for name, _ in answer[1]):
+            raise Failed("an error, or a body that is coded, which was not asked for")
+        return answer
 
     def _allow(self, name: str, headers: list[Header]) -> Caller:
         told = dict(headers)
@@ -214,26 +189,4 @@ class Server:
         return Denied(401 if status == 401 else 403, refusal=refusal)
 
     def close(self) -> None:
-        """Requests that are waiting get their answer first."""
-        self._closed = True
-        self._end_if_closed()
-
-    def _end_if_closed(self) -> None:
-        if not self._closed or self._busy:
-            return
-        try:
-            self._ending = asyncio.get_running_loop().create_task(self._client.aclose())
-        except RuntimeError:
-            pass  # no loop runs: it has never been used
-
-
-async def _read(answer: Any) -> bytes:
-    parts, size = [], 0
-    if answer.headers.get("content-encoding", "identity") != "identity":
-        raise ValueError("the body is coded, which was not asked for")
-    async for part in answer.aiter_raw():
-        parts.append(part)
-        size += len(part)
-        if size > LARGEST_BODY:
-            raise ValueError("the body is too large")
-    return b"".join(parts)
+        self._connections.close()
