@@ -23,9 +23,19 @@ _KINDS = (
 )
 
 
+# What such a key looks like in the text, at the beginning of a line or in a flow mapping; or any key written with `?`.
+_MAYBE = re.compile(
+    r"(?:^[ \t]*(?:-[ \t]+)*|[{,][ \t]*)(?:[-+]?[.\d][\w.+-]*|~|null|Null|NULL|true|True|TRUE|false|False|FALSE)"
+    r"[ \t]*:(?=\s|$)|^[ \t]*(?:-[ \t]+)*\?[ \t\r\n]|[{,][ \t]*\?[ \t]",
+    re.MULTILINE,
+)
+
+
 def odd_keys(document: Document) -> Iterator[tuple[Steps, str]]:
     """The path of each such key, and what it is instead. JSON has none."""
     if document.text is None or document.text.lstrip("\ufeff \t\r\n")[:1] in ("{", "["):
+        return
+    if not _MAYBE.search(document.text):
         return
     for path, kind in _candidates(document.data):
         spot = document.spot(path)

@@ -180,3 +180,13 @@ def test_rules_without_formats_look_at_any_document() -> None:
     Path("r.yaml").write_text(rule("$.a", "{function: falsy}"))
     seen = with_ruleset("a: 1\n", ruleset.load("r.yaml"))
     assert [each.code for each in seen] == ["mine", "unrecognized-format"] or len(seen) == 2
+
+
+@pytest.mark.parametrize(
+    "key", ["200: a", "- 200: a", "{200: a}", "{a: b,\n  200 : a}", "? 200\n: a", "-1.5e3: a", "~: a"]
+)
+def test_keys_that_are_no_text_in_every_form(key: str) -> None:
+    Path("r.yaml").write_text("extends: [[spectral:oas, off]]\n")
+    inner = "\n".join("  " + line for line in key.split("\n"))
+    text = f"openapi: 3.0.3\ninfo: {{title: t, version: '1'}}\npaths: {{}}\nx:\n{inner}\n"
+    assert [each.code for each in with_ruleset(text, ruleset.load("r.yaml"))] == ["parser"]
