@@ -140,6 +140,13 @@ def _or_address(layer: RateLimit) -> KeyOf:
     find, otherwise = reader(layer.key, layer.ipv6_prefix), address(layer.ipv6_prefix)
     if layer.key in ("ip", "route"):
         return find
+    if layer.key == "api_key":  # what most routes have: without a call of its own
+
+        def caller(exchange: Exchange) -> bytes | None:
+            principal = exchange.principal
+            return b"k" + principal.encode() if principal else otherwise(exchange)
+
+        return caller
     return lambda exchange: find(exchange) or otherwise(exchange)
 
 
