@@ -10,7 +10,6 @@ from apigw_cli.lint.model import ERROR, INFO, OAS2, WARN, Hit, On, PlacedHit
 from apigw_cli.lint.subject import Subject, Visit
 from apigw_cli.lint.targets import common
 from apigw_cli.openapi.operations import Operation, mapping
-from apigw_cli.openapi.operations import parameters as parameters_of
 
 _MEGABYTES_6 = 6_000_000
 _HONOURED = frozenset({"name", "in", "required", "type", "description", "schema", "$ref"})
@@ -31,7 +30,11 @@ def _model_names(subject: Subject) -> Iterator[Hit]:
 
 
 def _parameters(subject: Subject, operation: Operation) -> Iterator[Hit]:
-    for node in parameters_of(operation, subject.library):
+    listed = operation.node.data.get("parameters")
+    for index in range(len(listed) if isinstance(listed, list) else 0):
+        node = subject.follow(operation.node.child("parameters", index))
+        if node is None or not isinstance(node.data, dict):
+            continue  # invalid-ref and the structure say so
         ignored = [key for key in node.data if key not in _HONOURED and not key.startswith("x-")]
         if ignored:
             message = f'{", ".join(ignored)} of parameter "{node.data.get("name")}" will be ignored'
