@@ -87,6 +87,22 @@ CASES = [
         {("auth-keys-changed", Level.WEAKEN, "auth ApiKeyAuth")},
     ),
     (
+        "a list of one list",
+        [(CONFIG, "{file: keys.yaml}", "[{file: keys.yaml}]")],
+        set(),
+    ),
+    (
+        "tokens in place of keys",
+        [(CONFIG, "{keys: {file: keys.yaml}}", "{jwt: {issuer: 'https://a.example', audience: [b]}}")],
+        {("auth-scheme-changed", Level.WEAKEN, "auth ApiKeyAuth")},
+    ),
+    (
+        "only some addresses",
+        [(CONFIG, "    defaults:\n", "    defaults:\n      ip: {allow: [10.0.0.0/8]}\n")],
+        {("ip-strengthened", Level.STRENGTHEN, name) for name in ("listPets", "createPet", "hours")}
+        | {("ip-tightened", Level.WARN, name) for name in ("listPets", "createPet", "hours")},
+    ),
+    (
         "another target",
         [(CONFIG, '"${pets_url}"', '"${pets_url}", "http://10.0.0.1:80"')],
         {("upstream-host-changed", Level.WEAKEN, "upstream pets")},
