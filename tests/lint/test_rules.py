@@ -226,6 +226,16 @@ def test_every_rule_is_documented(rule: Any) -> None:
     assert BY_ID[rule.id] is rule
 
 
+def test_examples_of_any_depth_end() -> None:
+    value: Any = 1
+    for _ in range(235):
+        value = {"a": value}
+    one = {"type": "object", "properties": {"a": {"allOf": [{"anyOf": [{"$ref": "#/components/schemas/A"}]}]}}}
+    assert paths(V3 | schemas(A=one | {"example": value}), "oas3-valid-schema-example") == []
+    found = paths(V3 | schemas(A=one | {"example": {"a": 1}}), "oas3-valid-schema-example")
+    assert set(found) == {"components.schemas.A.example.a"}  # what is wrong, and that no branch fits
+
+
 def test_messages_say_what_is_meant() -> None:
     data = V3 | {"paths": {"/{a}/{a}": {"get": {"parameters": [PET, PET]}}, "/{b}/{c}": {}}}
     assert [finding.message for finding in findings(data, "path-params")] == [

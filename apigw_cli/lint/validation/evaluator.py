@@ -16,7 +16,7 @@ from apigw_cli.lint.validation import formats
 
 Check = Callable[["Evaluator", Any, Any, "dict[str, Any]", tuple[Any, ...]], bool]
 Resolve = Callable[[dict[str, Any], str], Any]
-_DEPTH_LIMIT = 200
+_DEPTH_LIMIT = 150
 
 
 class SchemaError(Exception):
