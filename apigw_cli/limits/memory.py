@@ -45,14 +45,17 @@ class SharedMemory:
 
     @classmethod
     def of_file(cls, path: Path, size: int) -> SharedMemory:
-        """The content of a file, made where there is none; what is written stays. Raises OSError.
+        """The content of a file, made where there is none; what is written stays.
 
-        A file of another size keeps its own: what is in it was laid out for that.
+        A file of another size keeps its own: what is in it was laid out for that. Raises OSError, and ValueError for
+        one that is no whole pages.
         """
         fd = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600)
         try:
             if not os.fstat(fd).st_size:
                 os.ftruncate(fd, -(-size // PAGE) * PAGE)
+            elif os.fstat(fd).st_size % PAGE:
+                raise ValueError("a table is whole pages")
             return cls(fd, os.fstat(fd).st_size)
         except BaseException:
             os.close(fd)

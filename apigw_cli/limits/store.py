@@ -26,7 +26,7 @@ from typing import Protocol
 
 from apigw_cli.limits.bucket import NEVER, Decision, Limit
 from apigw_cli.limits.memory import SharedMemory
-from apigw_cli.limits.table import Charge, Table
+from apigw_cli.limits.table import WAYS, Charge, Table
 
 # Slots for keys: 32 MiB, of which only pages in use take room. Measured: the first key that finds its bucket full of
 # keys that owe is about the 750,000th; of a million that all owe at once, 1.7 % are refused (benchmarks/limit_keys.py).
@@ -132,7 +132,10 @@ class SharedStore:
         try:
             fcntl.lockf(memory.fd, fcntl.LOCK_EX, 1, 0)  # two that start at once do not both format it
             try:
-                return cls(memory, fresh=not memory.words[0])
+                fresh = not memory.words[0]
+                if not fresh and Table.size(memory.words[1] * WAYS) != memory.size:
+                    raise ValueError("this file was cut off, or is no table")
+                return cls(memory, fresh=fresh)
             finally:
                 fcntl.lockf(memory.fd, fcntl.LOCK_UN, 1, 0)
         except BaseException:

@@ -87,9 +87,10 @@ def test_a_quota_survives_the_gateway(start: Callable[..., Gateway], tmp_path: P
     assert table.stat().st_mode & 0o777 == 0o600 and table.stat().st_blocks * 512 < 100_000
 
 
-def test_quotas_that_cannot_be_read_are_an_error(start: Callable[..., Gateway], tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", [b"x", b"something else" * 1000, b"else" * 2048, b"paglrgv1" + b"\xff" * 8184])
+def test_quotas_that_cannot_be_read_are_an_error(start: Callable[..., Gateway], tmp_path: Path, content: bytes) -> None:
     (tmp_path / ".apigw" / "run").mkdir(parents=True)
-    (tmp_path / ".apigw" / "run" / "quotas-default.table").write_bytes(b"something else" * 1000)
+    (tmp_path / ".apigw" / "run" / "quotas-default.table").write_bytes(content)
     command = [sys.executable, "-m", "apigw_cli.cli.app", "serve", "--port", "0", "--admin-port", "0"]
     ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False)
     assert ended.returncode == 1 and "not a table of this version" in ended.stderr and "remove it" in ended.stderr
