@@ -57,7 +57,7 @@ def error_of(action: Callable[[], object]) -> InputError:
     [
         (b"a: \0", "a binary file, not text", "f.yaml:1:4"),
         (b"a: \xe9", "f.yaml is not UTF-8 text (byte 3)", "f.yaml:1:1"),
-        (b"\xff\xfea\0", "f.yaml is not UTF-8 text (byte 0)", "f.yaml:1:1"),
+        (b"\xff\xfea\0", "f.yaml is UTF-16 text", "f.yaml:1:1"),
         (b"a: 1\n<<<<<<< HEAD\nb: 1\n=======\nb: 2\n>>>>>>> x\n", "merge conflict markers in the file", "f.yaml:2:1"),
         (b'{"a": 1,\n<<<<<<< HEAD\n"b": 1}', "merge conflict markers in the file", "f.yaml:2:1"),
         (b"a: 1\na: 2\n", "duplicate key 'a'", "f.yaml:2:1"),
