@@ -203,7 +203,8 @@ def test_a_certificate_may_be_optional_and_is_told_upstream(place: Place, record
                 told(stranger)
 
 
-def test_clients_of_authorities_that_are_trusted_no_more_are_let_go(place: Place) -> None:
+def test_clients_of_authorities_that_are_trusted_no_more_are_let_go(place: Place, recorder: Recorder) -> None:
+    recorder.go_on.clear()
     partners = place.folder / "partners.pem"
     partners.write_bytes(place.ca.certificate.read_bytes())
     place.write(LISTEN + "    client_ca: {file: partners.pem}\n")
@@ -222,6 +223,7 @@ def test_clients_of_authorities_that_are_trusted_no_more_are_let_go(place: Place
         partners.write_bytes(other.certificate.read_bytes())
         place.gateway.line("reload  .*certificates", after=before)
         assert idle.closed()
+        recorder.go_on.set()
         assert busy.rest().endswith(b"0\r\n\r\n"), "its answer comes to an end, and is the last"
     with pytest.raises((OSError, EOFError)):
         place.ask("one.example", member)
