@@ -76,6 +76,7 @@ def test_parallelism() -> None:
     assert turn["one"]["busiest"] == 1
     assert 0.5 <= turn["two"]["busiest"] <= 1
     assert found["speed_up"] > 0 < found["by_cpu"]
+    assert found["machine"] == turn["machine"] > 0.5
     assert {number: len(shares) for number, shares in found["spread"].items()} == {"2": 3, "8": 3}
     assert all(0.5 <= share <= 1 for shares in found["spread"].values() for share in shares)
 
