@@ -39,8 +39,12 @@ def lint(
         typer.Option("--stdin-filepath", metavar="FILE", help="What stdin is called, and relative to what it refers."),
     ] = "",
     ruleset: Annotated[
-        str, typer.Option(help="apigw:recommended, spectral:oas, apigw:gateway, or a file in Spectral's form.")
-    ] = "apigw:recommended",
+        str,
+        typer.Option(
+            help="apigw:recommended, spectral:oas, apigw:gateway, owasp:api, or a file or URL in Spectral's form.",
+            show_default=".spectral.yaml here, else apigw:recommended",
+        ),
+    ] = "",
     fail_severity: Annotated[Level, typer.Option(help="Exit with 4 for a finding this bad or worse.")] = Level.error,
     max_warnings: Annotated[
         int | None, typer.Option(metavar="N", help="Exit with 4 for more warnings than this.", show_default=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator
+from pathlib import Path
 
 from apigw_cli.errors import UsageError
 from apigw_cli.lint import ruleset
@@ -15,15 +16,15 @@ from apigw_cli.lint.registry import ALWAYS, BY_ID
 _OWASP = "owasp:api"
 
 
-def explain(name: str, ruleset_name: str = ruleset.DEFAULT) -> str:
-    """A rule's documentation: of a built-in one, or one of the ruleset's own.
+def explain(name: str, ruleset_name: str = "") -> str:
+    """A rule's documentation: of a built-in one, or one of the ruleset's own ('': the one of the current folder).
 
     Raises UsageError for a name that is none, and what reading the ruleset raises.
     """
     if name in BY_ID:
         return _text(BY_ID[name])
     known: dict[str, Rule] = {}
-    for source in (ruleset_name, f"{_OWASP}"):
+    for source in (ruleset_name or ruleset.of_folder(Path()), _OWASP):
         known |= {each: rule for each, rule in ruleset.load(source).rules.items() if each not in BY_ID}
         if name in known:
             return _text(known[name])

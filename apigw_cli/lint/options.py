@@ -25,7 +25,7 @@ class Options:
     paths: tuple[str, ...] = ()
     config: Path | None = None
     stdin_file: str = ""  # what the path "-" stands for
-    ruleset: str = ruleset.DEFAULT
+    ruleset: str = ""  # the one of the current folder
     full: bool = False
     fail_severity: Severity = Severity.ERROR
     max_warnings: int | None = None
@@ -55,7 +55,7 @@ class Settings:
 def settings_of(options: Options) -> Settings:
     """Load what the options name. Raises InputError or UsageError for a ruleset or target that cannot be used."""
     with observed() as files:
-        rules = ruleset.load(options.ruleset)
+        rules = ruleset.load(options.ruleset or ruleset.of_folder(Path()))
     if options.target:
         rules = rules.adding(targets.rules_of(options.target))
     if options.check_upstreams:

@@ -22,6 +22,7 @@ from apigw_cli.openapi.reading import URL
 from apigw_cli.openapi.references import pointer
 
 DEFAULT = "apigw:recommended"
+OWN_FILES = (".spectral.yaml", ".spectral.yml", ".spectral.json", ".spectral.js")
 FAMILIES: dict[str, tuple[str, ...]] = {
     DEFAULT: ("spectral:oas", "apigw:gateway"),
     "spectral:oas": ("spectral:oas",),
@@ -108,6 +109,11 @@ class Ruleset:
 def relative(label: str, folder: str) -> str:
     """A document's name as a ruleset's patterns see it."""
     return label if URL.match(label) else os.path.relpath(label, folder or ".").replace(os.sep, "/")
+
+
+def of_folder(folder: Path) -> str:
+    """The ruleset where none is named: Spectral's own file in `folder`, as Spectral finds it, else the default."""
+    return next((str(folder / name) for name in OWN_FILES if (folder / name).is_file()), DEFAULT)
 
 
 def load(name: str) -> Ruleset:

@@ -298,3 +298,38 @@ def test_in_a_process_of_its_own_without_unicode(folder: Path) -> None:
     command = [sys.executable, "-m", "apigw_cli.cli.app", "lint", "f.yaml"]
     done = subprocess.run(command, capture_output=True, env={**os.environ, "PYTHONIOENCODING": "ascii"}, check=True)
     assert done.stdout.startswith(b"+ no findings in 1 file (") and done.stderr == b""
+
+
+# --- a ruleset that is simply there
+
+OWN = """
+extends: [[spectral:oas, off]]
+rules:
+  no-pets: {given: $.paths, then: {field: /v1, function: truthy}, message: mine}
+"""
+
+
+@pytest.mark.parametrize("name", [".spectral.yaml", ".spectral.yml", ".spectral.json"])
+def test_spectrals_own_file_is_taken_without_being_named(folder: Path, capsys: Captured, name: str) -> None:
+    text = json.dumps({"rules": {"no-pets": {"given": "$.paths", "then": {"field": "/v1", "function": "truthy"}}}})
+    (folder / name).write_text(text if name.endswith("json") else OWN)
+    code, findings = found(capsys, str(GOOD))
+    assert [finding[2] for finding in findings] == ["no-pets"]
+    assert code == Exit.OK
+    assert found(capsys, str(GOOD), "--ruleset", "spectral:oas") == (Exit.OK, [])
+
+
+def test_a_cached_result_is_that_of_its_ruleset(folder: Path, capsys: Captured) -> None:
+    assert found(capsys, str(GOOD))[1] == []
+    (folder / ".spectral.yaml").write_text(OWN)
+    assert [finding[3] for finding in found(capsys, str(GOOD))[1]] == ["mine"]
+    (folder / ".spectral.yaml").unlink()
+    assert found(capsys, str(GOOD))[1] == []
+
+
+def test_one_in_javascript_says_what_to_convert(folder: Path, capsys: Captured) -> None:
+    (folder / ".spectral.js").write_text("module.exports = {}")
+    assert run(["lint", str(GOOD)]) == Exit.USAGE
+    error = capsys.readouterr().err
+    assert ".spectral.js is JavaScript" in error
+    assert "write the ruleset as YAML or JSON" in error
