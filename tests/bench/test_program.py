@@ -140,7 +140,7 @@ def test_a_terminal_shows_how_far_it_is_and_then_only_the_result() -> None:
         child.close()
     assert child.exitstatus == 0
     last = child.before.rpartition("\x1b[2K")[2]  # after the last time that the line was erased
-    assert re.search(r"✓.* answers in 1\.5", last)
+    assert re.search(r"✓.* answers in [1-9]", last)
     assert "measuring" not in last
 
 
