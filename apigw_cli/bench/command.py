@@ -52,6 +52,7 @@ class Options:
     ramp: str | None = None
     arrivals: str = "constant"
     seed: int = 0
+    keep_alive: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +209,7 @@ def _plan(options: Options, times: Times, request: Request, limited: Declared | 
     return Plan(
         target=request.target,
         method=request.method,
-        request=request.encode(),
+        request=request.encode(keep_alive=options.keep_alive),
         workers=options.workers,
         concurrency=options.concurrency,
         timeout=times.timeout,
@@ -220,4 +221,5 @@ def _plan(options: Options, times: Times, request: Request, limited: Declared | 
         stages=stages_of(options.ramp) if options.ramp is not None else (),
         poisson=options.arrivals == "poisson",
         seed=options.seed,
+        keep_alive=options.keep_alive,
     )

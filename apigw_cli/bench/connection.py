@@ -32,7 +32,8 @@ class Owner(Protocol):
 
 
 class Connection(asyncio.Protocol):
-    """`sent` is when the request under way was written, 0 when there is none; `intended` when it should have been.
+    """`sent` is when the request under way was written, 0 when there is none; `intended` when it should have been;
+    `dialed` when the connection began to be opened.
 
     After an answer `keep` says whether the connection may be used again.
     """
@@ -46,6 +47,7 @@ class Connection(asyncio.Protocol):
         "_parser",
         "_status",
         "_transport",
+        "dialed",
         "intended",
         "keep",
         "retry_after",
@@ -53,8 +55,9 @@ class Connection(asyncio.Protocol):
         "write",
     )
 
-    def __init__(self, owner: Owner) -> None:
+    def __init__(self, owner: Owner, dialed: int = 0) -> None:
         self._owner = owner
+        self.dialed = dialed
         self._transport: asyncio.Transport | None = None
         self.sent = self.intended = 0
         self.keep = True
@@ -180,8 +183,8 @@ class HeadConnection(WatchingConnection):
 
     __slots__ = ("_closing", "_stale")
 
-    def __init__(self, owner: Owner) -> None:
-        super().__init__(owner)
+    def __init__(self, owner: Owner, dialed: int = 0) -> None:
+        super().__init__(owner, dialed)
         self._closing = self._stale = False
 
     def on_header(self, name: bytes, value: bytes) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import time
 from collections.abc import Callable
+from functools import partial
 
 from apigw_cli.bench.plan import Target
 
@@ -17,13 +19,16 @@ class OutOfFiles(Exception):
 
 
 class Dialer:
-    """Opens connections to one target. `failed` is told of each attempt that came to nothing: kind and text."""
+    """Opens connections to one target.
+
+    `factory` is told when the attempt began (nanoseconds), `failed` of each that came to nothing: kind and text.
+    """
 
     def __init__(
         self,
         target: Target,
         timeout: float,
-        factory: Callable[[], asyncio.Protocol],
+        factory: Callable[[int], asyncio.Protocol],
         failed: Callable[[str, str], None],
     ) -> None:
         self._target, self._timeout, self._factory, self._failed = target, timeout, factory, failed
@@ -66,7 +71,7 @@ class Dialer:
         try:
             async with self._gate, asyncio.timeout(self._timeout):
                 await asyncio.get_running_loop().create_connection(
-                    self._factory,
+                    partial(self._factory, time.monotonic_ns()),
                     target.address or target.host,
                     target.port,
                     ssl=self._tls,

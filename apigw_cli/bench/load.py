@@ -51,7 +51,7 @@ class Load:
         self._alone_since = 0  # when the last connection was lost, 0 while there is one
         self._running = self._over = False
         kind = kind_for(share.method, share.watch is not None)
-        self._dialer = Dialer(share.target, share.timeout / SECOND, lambda: kind(self), self._count)
+        self._dialer = Dialer(share.target, share.timeout / SECOND, lambda dialed: kind(self, dialed), self._count)
         self._vitals = Vitals()
         self._begin, self._end = alarm(self._begin_measuring), alarm(self._end_measuring)
         self._sampler = Sampler()
@@ -209,13 +209,14 @@ class Load:
     def _rest(self, connection: Connection) -> None:
         """The answer is there and no request follows on this connection for now."""
         self._in_flight -= 1
-        if connection.keep:
+        if connection.keep and self.share.keep_alive:
             connection.sent = 0
             self._idle[connection] = None
         else:
             self._connections.discard(connection)
             connection.close()
-            self._dialer.redial()
+            if not self._exhausted():
+                self._dialer.redial()
         self._check_done()
 
     # -- figures

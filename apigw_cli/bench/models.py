@@ -21,6 +21,7 @@ class ClosedLoad(Load):
     def __init__(self, share: Share) -> None:
         super().__init__(share)
         self._left = _UNLIMITED
+        self._keeps = share.keep_alive
 
     def _go(self) -> None:
         while self._idle and self._left:
@@ -28,7 +29,14 @@ class ClosedLoad(Load):
             self._in_flight += 1
             self._left -= 1
             connection.send()
+            if not self._keeps:
+                connection.sent = self._begun(connection)
             connection.intended = connection.sent
+
+    def _begun(self, connection: Connection) -> int:
+        """When a request began that has a connection of its own: with that, but not before the measurement."""
+        since = self.since
+        return since if connection.sent >= since > connection.dialed else connection.dialed
 
     def _begin_measuring(self) -> None:
         super()._begin_measuring()
@@ -48,7 +56,7 @@ class ClosedLoad(Load):
             self._warm += 1
         if self.watcher is not None:
             self.watcher.answered(status, sent, now, connection.retry_after)
-        if self._left and connection.keep:
+        if self._left and connection.keep and self._keeps:
             self._left -= 1
             connection.sent = connection.intended = clock()
             connection.write(self.request)
@@ -117,7 +125,7 @@ class OpenLoad(Load):
             self._warm += 1
         if self.watcher is not None:
             self.watcher.answered(status, sent, now, connection.retry_after)
-        if self._due <= now and connection.keep:
+        if self._due <= now and connection.keep and self.share.keep_alive:
             self._send(connection, now)
         else:
             self._rest(connection)

@@ -75,6 +75,7 @@ class Share(msgspec.Struct, frozen=True):
     stages: list[tuple[int, float]] = []
     poisson: bool = False
     seed: int = 0
+    keep_alive: bool = True
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -97,6 +98,7 @@ class Plan(msgspec.Struct, frozen=True):
     stages: tuple[tuple[float, float], ...] = ()
     poisson: bool = False
     seed: int = 0
+    keep_alive: bool = True
 
     @property
     def model(self) -> str:
@@ -130,6 +132,7 @@ class Plan(msgspec.Struct, frozen=True):
                 stages=[(nanoseconds(seconds), rate) for seconds, rate in self.stages],
                 poisson=self.poisson,
                 seed=self.seed,
+                keep_alive=self.keep_alive,
             )
             for number, connections in enumerate(self.in_flight)
         ]
@@ -142,6 +145,8 @@ class Plan(msgspec.Struct, frozen=True):
             parts.append("closed model")
         else:
             parts.append(f"open model {self._rate_in_words(self.rate)}{', Poisson' if self.poisson else ''}")
+        if not self.keep_alive:
+            parts.append("a connection for each request")
         length = f"{self.duration:g} s" if self.duration is not None else f"{self.requests:,} requests"
         parts.append(length + (f" after {self.warmup:g} s of warm-up" if self.warmup else ""))
         return " · ".join([*parts, f"{self.method} {self.target.url}"])

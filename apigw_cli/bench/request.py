@@ -30,11 +30,13 @@ class Request:
     headers: tuple[Header, ...]
     body: bytes = b""
 
-    def encode(self) -> bytes:
+    def encode(self, *, keep_alive: bool = True) -> bytes:
         """The bytes to write, HTTP/1.1. Host, User-Agent, Accept and the length are added where not given."""
         own = {name.lower() for name, _ in self.headers}
         lines = [f"{self.method} {self.target.path} HTTP/1.1"]
         defaults = [("Host", authority(self.target)), ("User-Agent", f"apigw-bench/{__version__}"), ("Accept", "*/*")]
+        if not keep_alive:
+            defaults.append(("Connection", "close"))
         if self.body or self.method in ("POST", "PUT", "PATCH"):
             defaults.append(("Content-Length", str(len(self.body))))
         if self.body:

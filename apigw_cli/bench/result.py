@@ -61,6 +61,7 @@ class PlanSummary(msgspec.Struct, frozen=True):
     ramp: list[tuple[float, float]] = []
     arrivals: str = "constant"
     seed: int = 0
+    keep_alive: bool = True
 
 
 class Counts(msgspec.Struct, frozen=True):
@@ -221,6 +222,7 @@ def _summary(plan: Plan) -> PlanSummary:
         ramp=list(plan.stages),
         arrivals="poisson" if plan.poisson else "constant",
         seed=plan.seed,
+        keep_alive=plan.keep_alive,
     )
 
 

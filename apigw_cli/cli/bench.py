@@ -69,6 +69,9 @@ def bench(
         Literal["constant", "poisson"],
         typer.Option(help="Open model: evenly, or as of clients who know nothing of one another."),
     ] = "constant",
+    keepalive: Annotated[
+        bool, typer.Option("--keepalive/--no-keepalive", help="Keep connections, or open one for each request.")
+    ] = True,
     seed: Annotated[int, typer.Option(help="Of everything that is drawn by lot.")] = 0,
     warmup: Annotated[
         str | None,
@@ -217,6 +220,7 @@ def bench(
         ramp=ramp,
         arrivals=arrivals,
         seed=seed,
+        keep_alive=keepalive,
     )
     if against is not None or repeat is not None:
         _refuse({"--report": report, "--plot": plot}, "several runs")
