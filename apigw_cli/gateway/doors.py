@@ -52,9 +52,9 @@ class Doors:
 
     def least(self) -> int | None:
         """The worker with the fewest connections; None where none is there."""
-        counts = self._counts()
+        counts = self._counts().tolist()  # at one moment: workers change them all the time
         least = min(counts)
-        return counts.tolist().index(least) if least < AWAY else None
+        return counts.index(least) if least < AWAY else None
 
     def hand(self, connection: socket.socket, worker: int) -> None:
         """Let that worker have it, and close it here. Raises OSError where its door takes no more."""

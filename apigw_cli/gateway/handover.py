@@ -58,17 +58,17 @@ class Handover:
 
     def give(self, transport: asyncio.BaseTransport) -> bool:
         """Hand a connection that has just come to a worker with fewer. False: there is none, or it cannot be."""
-        counts = self._counts
+        counts = self._counts.tolist()  # at one moment: others change them all the time
         mine = counts[self._own]
         least = min(counts)
         if least >= mine - mine // _SLACK:
             return False
-        other = counts.tolist().index(least)
+        other = counts.index(least)
         try:
             socket.send_fds(self._doors[other], [b"\0"], [transport.get_extra_info("socket").fileno()])
         except OSError:  # its door is full, or too many descriptors are under way
             return False
-        counts[other] += 1
+        self._counts[other] += 1
         return True
 
     def came(self) -> None:

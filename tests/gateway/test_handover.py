@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import socket
+import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -142,3 +143,30 @@ def test_a_full_door_means_that_the_connection_is_kept() -> None:
         doors.close()
 
     asyncio.run(run())
+
+
+TOGGLE = """
+import sys
+from apigw_cli.gateway.doors import LINE
+from apigw_cli.limits.memory import SharedMemory
+
+words = SharedMemory.attach(int(sys.argv[1])).words
+print("at work", flush=True)
+while True:
+    for number in range(64):
+        words[0], words[LINE] = number, 64 - number
+"""
+
+
+def test_counts_that_others_change_at_the_same_time_are_read_at_one_moment() -> None:
+    doors = Doors(2)
+    descriptor = doors.descriptors(0).all()[0]
+    command = [sys.executable, "-c", TOGGLE, str(descriptor)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, pass_fds=[descriptor], text=True) as other:
+        try:
+            assert other.stdout is not None
+            assert other.stdout.readline() == "at work\n"
+            assert {doors.least() for _ in range(200_000)} == {0, 1}
+        finally:
+            other.kill()
+            doors.close()
