@@ -88,7 +88,8 @@ def test_memory_idle_and_while_bodies_stream() -> None:
     assert all(5 < one["pss"] <= one["rss"] < 60 for one in found["idle"])
     rows = {(row["direction"], row["framing"], row["stall"] > 0) for row in found["streamed"]}
     assert len(rows) == len(found["streamed"]) == 8
-    assert all(0 <= row["growth_mib"] < 16 and row["met"] for row in found["streamed"])
+    # What was resident before may have been given back: a little below nothing is no growth either.
+    assert all(-16 < row["growth_mib"] < 16 and row["met"] for row in found["streamed"])
 
 
 def test_soak() -> None:
