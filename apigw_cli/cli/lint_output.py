@@ -123,9 +123,9 @@ def _to_file(report: Report, output: Output, *, verbose: bool, quiet: bool) -> N
 
 
 def _text(report: Report, form: str) -> str:
-    from apigw_cli.lint.reports.formats import FORMATS
+    from apigw_cli.lint.reports.formats import text_of
 
-    return FORMATS[form](report)
+    return text_of(report, form)
 
 
 @contextmanager

@@ -17,7 +17,8 @@ from apigw_cli.lint.validation.evaluator import Evaluator, MissingReference, Sch
 from apigw_cli.lint.validation.wording import Worded, worded
 from apigw_cli.openapi.document import Document, Node
 from apigw_cli.openapi.places import Steps
-from apigw_cli.openapi.references import pointer
+from apigw_cli.openapi.reading import URL
+from apigw_cli.openapi.references import join, pointer
 
 if TYPE_CHECKING:
     from apigw_cli.lint.subject import Subject
@@ -195,7 +196,7 @@ class Origins:
         return self._made(subject, self.example, frozenset())
 
     def _made(self, subject: Subject, node: Node, chain: frozenset[int]) -> Any:
-        found = subject.follow(node) or node
+        found = node if _is_elsewhere(node) else subject.follow(node) or node
         data = found.data
         if not isinstance(data, dict | list) or id(data) in chain:
             return data
@@ -227,6 +228,13 @@ def _inner(value: Any, step: Any) -> Any:
         return value[step]
     except (KeyError, IndexError, TypeError):
         return None
+
+
+def _is_elsewhere(node: Node) -> bool:
+    """Whether a value refers to a URL: what stands in an example is data, and no reason to use the network."""
+    ref = node.data.get("$ref") if isinstance(node.data, dict) else None
+    file = ref.partition("#")[0] if isinstance(ref, str) else ""
+    return file != "" and URL.match(join(node.document.name, file)) is not None
 
 
 def _has_references(value: Any) -> bool:

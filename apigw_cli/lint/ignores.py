@@ -174,8 +174,10 @@ def _in_comments(label: str, text: str) -> Iterator[Mark]:
 
 def _scalars(text: str) -> list[tuple[int, int]] | None:
     """Where the scalars of a YAML text stand; None where it is JSON, which has no comments, or cannot be read."""
+    from apigw_cli.openapi.yaml_composer import scalar_spans
+
     try:
-        return sorted(yaml.scalar_spans(text))
+        return sorted(scalar_spans(text))
     except InputError:
         return None
 

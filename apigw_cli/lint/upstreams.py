@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -31,6 +30,8 @@ def unreachable(stage: Any) -> Iterator[PlacedHit]:
 
 def why_not(target: str) -> str | None:
     """Why no connection to a base URL can be made; None if it can."""
+    import socket
+
     url = urlsplit(target)
     try:
         port = url.port or (443 if url.scheme == "https" else 80)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from apigw_cli import __version__
-from apigw_cli.cli.app import app, run
+from apigw_cli.cli.app import program, run
 from apigw_cli.errors import Exit
 
 GROUPS = ("Start", "Define", "Run", "Measure", "Credentials", "Promote")
@@ -25,7 +25,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def commands() -> dict[str, str]:
     """Every command and its group."""
-    return {str(command.name): str(command.rich_help_panel) for command in app.registered_commands}
+    return {str(command.name): str(command.rich_help_panel) for command in program().registered_commands}
 
 
 def test_help_shows_every_command_in_its_group(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from apigw_cli.cli.app import run
 from apigw_cli.errors import Exit
 from apigw_cli.lint.options import Options
-from apigw_cli.lint.reports.formats import FORMATS
+from apigw_cli.lint.reports.formats import FORMATS, text_of
 from apigw_cli.lint.reports.stylish import Look, render
 from apigw_cli.lint.run import run as lint
 from apigw_cli.openapi import reading
@@ -240,6 +240,6 @@ def test_any_text_ends_with_findings_that_every_report_can_show(folder: Path, te
     report = lint(Options(("f.yaml",), cache=False))
     assert report.files == 1 and all(finding.file == "f.yaml" for finding in report.findings)
     assert list(render(report, Look(verbose=True)))
-    shown = {name: form(report) for name, form in FORMATS.items()}
+    shown = {name: text_of(report, name) for name in FORMATS}
     assert len(json.loads(shown["json"])) == len(report.findings)
     assert len(list(ElementTree.fromstring(shown["junit"]).iter("testcase"))) == max(1, len(report.findings))

@@ -14,7 +14,7 @@ from apigw_cli.errors import Place
 from apigw_cli.lint.model import ERROR, HINT, INFO, WARN, Finding, Severity
 from apigw_cli.lint.report import Report
 from apigw_cli.lint.reports import machine
-from apigw_cli.lint.reports.formats import FORMATS
+from apigw_cli.lint.reports.formats import FORMATS, text_of
 from apigw_cli.lint.reports.html import html
 from apigw_cli.lint.reports.junit import junit
 from apigw_cli.lint.reports.markdown import markdown
@@ -322,5 +322,5 @@ def test_markdown_is_one_row_for_a_finding_and_fits_a_comment() -> None:
 
 @pytest.mark.parametrize("form", sorted(FORMATS))
 def test_every_format_takes_a_rule_of_ones_own_and_no_findings(form: str) -> None:
-    assert "my-own-rule" in FORMATS[form](report(finding(code="my-own-rule")))
-    assert FORMATS[form](report()) is not None
+    assert "my-own-rule" in text_of(report(finding(code="my-own-rule")), form)
+    assert text_of(report(), form) is not None
