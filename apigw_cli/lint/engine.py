@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from apigw_cli.errors import InputError, Place
 from apigw_cli.lint import diagnostics, full, structure
@@ -48,8 +49,8 @@ class Collector:
             if isinstance(hit, Hit):
                 for document, path in ((hit.document, hit.path), *((d, p) for d, p, _ in hit.related)):
                     paths = wanted.setdefault(id(document), (document, []))[1]
-                    existing = _existing(document, path)
-                    paths += (existing, _last_leaf(document, existing))
+                    existing, value = document.reach(path)
+                    paths += (existing, _last_leaf(existing, value))
         for document, paths in wanted.values():
             document.locate(paths)
 
@@ -58,15 +59,15 @@ class Collector:
         message = hit.message or rule.message
         if isinstance(hit, PlacedHit):
             return _placed(rule, hit, message)
-        path = _existing(hit.document, hit.path)
+        path, value = hit.document.reach(hit.path)
         severity = self.ruleset.severity_at(rule, hit.document.label, path)
         if severity is None:
             return None
-        start, end = _shown(hit.document, path, hit.on_key)
-        related = tuple((_shown(document, path, True)[0], note) for document, path, note in hit.related)
+        start, end = _shown(hit.document, path, value, hit.on_key)
+        related = tuple((_shown(doc, *doc.reach(path), True)[0], note) for doc, path, note in hit.related)
         if hit.see_also and related:
             message = f"{message}: see also {related[0][0]}"
-        span = _spectral_span(hit.document, path, key=rule.id == diagnostics.PARSER.id)
+        span = _spectral_span(hit.document, path, value, key=rule.id == diagnostics.PARSER.id)
         url = rule.documentation_url
         return Finding(rule.id, message, severity, start, end, path, hit.hint, related, span, url)
 
@@ -86,36 +87,24 @@ def _once(findings: Iterable[Finding]) -> Iterator[Finding]:
             yield finding
 
 
-def _existing(document: Document, path: Steps) -> Steps:
-    """`path` as far as it leads to something."""
-    for length in range(len(path), 0, -1):
-        try:
-            document.get(path[:length])
-            return path[:length]
-        except KeyError:
-            continue
-    return ()
-
-
-def _shown(document: Document, path: Steps, on_key: bool) -> tuple[Place, Place]:
+def _shown(document: Document, path: Steps, value: Any, on_key: bool) -> tuple[Place, Place]:
     """Where a person should look: at a value that fits in a line, else at the key above it."""
-    path = _existing(document, path)
     if not path:
         return document.place(), document.place()
-    value = document.get(path)
     return document.span(path, key=on_key or isinstance(value, dict | list) or value is None)
 
 
-def _last_leaf(document: Document, path: Steps) -> Steps:
+def _last_leaf(path: Steps, value: Any) -> Steps:
     """The last value in a collection that is none itself, or is empty: where Spectral lets a collection end."""
-    value = document.get(path)
     while isinstance(value, dict | list) and value:
         key: str | int = next(reversed(value)) if isinstance(value, dict) else len(value) - 1
         path, value = (*path, key), value[key]  # type: ignore[index]
     return path
 
 
-def _spectral_span(document: Document, path: Steps, *, key: bool = False) -> tuple[tuple[int, int], tuple[int, int]]:
+def _spectral_span(
+    document: Document, path: Steps, value: Any, *, key: bool = False
+) -> tuple[tuple[int, int], tuple[int, int]]:
     """The range that Spectral gives: from zero, and a collection begins right behind its key's colon."""
     spot = document.spot(path)
     if spot is None:
@@ -124,10 +113,10 @@ def _spectral_span(document: Document, path: Steps, *, key: bool = False) -> tup
     if not key and spot.key_end >= 0:
         if start == end:
             start = end = spot.key_end + 1
-        elif isinstance(document.get(path), dict | list):
+        elif isinstance(value, dict | list):
             start = _behind_colon(document, spot)
     if not document.is_yaml and not key:
-        leaf = document.spot(_last_leaf(document, path))
+        leaf = document.spot(_last_leaf(path, value))
         end = end if leaf is None else leaf.end
     position = document.lines.position
     (line, column), (end_line, end_column) = position(start), position(end)

@@ -32,11 +32,13 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a function may know besides its value: the document, and where the value stands."""
+    """What a function may know besides its value: the document, where the value stands, and whether anyone will read
+    what the function says of it."""
 
     subject: Subject
     path: Steps
     resolved: bool = True
+    told: bool = True
 
 
 Function = Callable[[Any, Context], Iterable[Fault]]

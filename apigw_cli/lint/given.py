@@ -17,6 +17,7 @@ from apigw_cli.lint.model import Hit, Rule
 from apigw_cli.lint.subject import Subject
 from apigw_cli.lint.timings import Stopwatch
 from apigw_cli.lint.view import ResolvedView, View, child_of
+from apigw_cli.openapi.document import Document
 from apigw_cli.openapi.places import Steps
 from apigw_cli.openapi.references import pointer
 
@@ -41,6 +42,11 @@ class Definition:
     description: str | None = None
     resolved: bool = True
 
+    @property
+    def tells_error(self) -> bool:
+        """Whether the message holds what the function said."""
+        return "error" in self.message if self.message is not None else self.description is None
+
 
 def run(subject: Subject, rules: Iterable[Rule], stopwatch: Stopwatch | None = None) -> list[tuple[Rule, Hit]]:
     """What the rules find in a document."""
@@ -61,6 +67,7 @@ def _run(view: View, rules: list[Rule], hits: list[tuple[Rule, Hit]], stopwatch:
             by_path.setdefault(given, []).append(rule)
     paths = [jsonpath.parse(text) for text in by_path]
     owners = list(by_path.values())
+    met: set[tuple[Any, ...]] = set()
 
     def emit(index: int, frame: Frame) -> None:
         if paths[index].keys:
@@ -68,6 +75,11 @@ def _run(view: View, rules: list[Rule], hits: list[tuple[Rule, Hit]], stopwatch:
                 return
             frame = (frame[1], frame[1], frame[2])
         for rule in owners[index]:
+            if view.shares:
+                key = _identity(rule, frame)
+                if key in met:
+                    continue
+                met.add(key)
             found: Iterable[Hit] = _of_rule(view, rule, frame)
             if stopwatch is not None:
                 found = stopwatch.listed(rule.id, found)
@@ -76,14 +88,26 @@ def _run(view: View, rules: list[Rule], hits: list[tuple[Rule, Hit]], stopwatch:
     jsonpath.Program(paths).run(view.root, emit)
 
 
+def _identity(rule: Rule, frame: Frame) -> tuple[Any, ...]:
+    """What a rule says of a value depends on: itself, and its key where the error is told, which may name the key."""
+    value, key, parent = frame
+    if parent is not None and not isinstance(value, dict | list):
+        return rule.id, id(parent[0]), key, False
+    definition: Definition = rule.definition
+    return rule.id, id(value), key if definition.tells_error else None, True
+
+
 def _of_rule(view: View, rule: Rule, frame: Frame) -> Iterator[Hit]:
     definition: Definition = rule.definition
     place = steps_of(frame)
     for then in definition.thens:
         for below, value in _targets(frame, then.field):
-            context = Context(view.subject, (*place, *below), definition.resolved)
+            context = Context(view.subject, (*place, *below), definition.resolved, definition.tells_error)
+            told: set[Steps] = set()
             for fault in then.function(value, context):
-                yield _hit(view, definition, frame, below, fault)
+                if definition.tells_error or fault.below not in told:  # else it would only say the same again
+                    told.add(fault.below)
+                    yield _hit(view, definition, frame, below, fault)
 
 
 def _targets(frame: Frame, field: str) -> list[tuple[Steps, Any]]:
@@ -131,26 +155,32 @@ def split_field(field: str) -> Steps:
 
 def _hit(view: View, definition: Definition, frame: Frame, below: Steps, fault: Fault) -> Hit:
     document, path, missing = view.position(frame, (*below, *fault.below))
-    whole = (*path, *missing)
+    template = definition.message
+    if template is None and definition.description is not None:
+        return Hit(document, path, definition.description.strip())
+    if template is not None and "{{" not in template:
+        return Hit(document, path, template.strip())
+    known = _known(definition, document, path, missing, fault)
+    error = fill(fault.message, known)
+    message = error if template is None else fill(template, {**known, "error": error})
+    return Hit(document, path, message.strip())
+
+
+def _known(definition: Definition, document: Document, path: Steps, missing: Steps, fault: Fault) -> dict[str, Any]:
+    """What a message may name."""
     named: str | int
     if missing:
-        named = dotted(whole[max(len(path) - 1, 0) :] if path else whole[-1:])
+        named = dotted((*path, *missing)[max(len(path) - 1, 0) :] if path else missing[-1:])
     else:
         named = path[-1] if path else ""
     try:
         value = document.get(path)
     except KeyError:
         value = UNDEFINED
-    known: dict[str, Any] = {
+    return {
         "property": named,
         "error": fault.message,
         "path": "#" + urllib.parse.quote(pointer(path), safe="/~!*'()"),
         "description": "" if definition.description is None else definition.description,
         "value": value,
     }
-    error = fill(fault.message, known)
-    if definition.message is None:
-        message = error if definition.description is None else definition.description
-    else:
-        message = fill(definition.message, {**known, "error": error})
-    return Hit(document, path, message.strip())

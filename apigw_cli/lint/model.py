@@ -6,6 +6,7 @@ import enum
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from apigw_cli.errors import Place
@@ -93,6 +94,7 @@ class Finding:
         return (place.file, place.line, place.column, _natural(self.code), tuple(map(str, self.path)), self.message)
 
 
+@cache
 def _natural(code: str) -> tuple[tuple[int, str], ...]:
     """`oas3-x` before `oas10-x`."""
     return tuple((int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", code) if part)

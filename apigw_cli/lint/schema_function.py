@@ -12,7 +12,7 @@ import msgspec
 
 from apigw_cli.lint.functions import Context, Fault, Function, OptionsError, _Option, checked
 from apigw_cli.lint.javascript import UNDEFINED
-from apigw_cli.lint.validation.evaluator import Evaluator, MissingReference, SchemaError
+from apigw_cli.lint.validation.evaluator import Evaluator, MissingReference, Plans, SchemaError
 from apigw_cli.lint.validation.wording import worded
 from apigw_cli.openapi.references import pointer_path
 
@@ -42,17 +42,20 @@ def schema(options: Any) -> Function:
     if problem:
         raise OptionsError(problem, ("schema",))
     everything = given.get("allErrors", False)
+    plans: Plans = {}
 
     def check(value: Any, context: Context) -> Iterable[Fault]:
         if value is UNDEFINED:
             return [Fault('#{{print("property")}}must exist')]
-        run = Evaluator(_Local(root).resolve, draft4=dialect == "draft4", all_errors=everything)
+        run = Evaluator(_Local(root).resolve, draft4=dialect == "draft4", all_errors=everything, plans=plans)
         try:
             run.check(root, value)
         except MissingReference as error:
             return () if context.resolved else [Fault(str(error))]
         except SchemaError as error:
             return [Fault(str(error))]
+        if not context.told and run.problems and not any(problem.path for problem in run.problems):
+            return [Fault("")]
         return [Fault(each.message, each.path) for each in worded(run.problems, value, context.path)]
 
     return check

@@ -19,6 +19,8 @@ from apigw_cli.openapi.places import Steps
 class View:
     """The document as it stands: the frame's own keys are the place of a value."""
 
+    shares = False  # whether a value is met by several ways and has its place all the same
+
     def __init__(self, subject: Subject) -> None:
         self.subject = subject
         self.root: Any = subject.document.data
@@ -36,6 +38,8 @@ class View:
 
 class ResolvedView(View):
     """References replaced, in this document and in those that it refers to."""
+
+    shares = True
 
     def __init__(self, subject: Subject) -> None:
         super().__init__(subject)

@@ -92,6 +92,25 @@ class Document:
                 raise KeyError(step)
         return node
 
+    def reach(self, path: Steps) -> tuple[Steps, Any]:
+        """`path` as far as it leads to something, with numbers for the indexes of lists, and the value there."""
+        node, exact = self.data, []
+        for step in path:
+            if type(node) is dict:
+                key: str | int = step if type(step) is str else str(step)
+                if key not in node:
+                    break
+            elif type(node) is list:
+                text = str(step)
+                if not text.isascii() or not text.isdigit() or int(text) >= len(node):
+                    break
+                key = int(text)
+            else:
+                break
+            exact.append(key)
+            node = node[key]
+        return tuple(exact), node
+
     def place(self, path: Steps = (), *, key: bool = False) -> Place:
         """Where the value at `path` (or its key) stands; the nearest ancestor's place where it has none."""
         return self.span(path, key=key)[0]
@@ -107,8 +126,9 @@ class Document:
 
     def spot(self, path: Steps) -> Spot | None:
         """The offsets of the value at `path`, or of its nearest ancestor; None without a text."""
-        if self.text is None:
-            return None
+        known = self._spots.get(path)
+        if known is not None or self.text is None:
+            return known
         self.locate([path])
         if self._composed is None:
             path = _exact(self.data, path)
@@ -160,7 +180,10 @@ def _index(step: str | int, length: int) -> int:
 
 def _exact(data: Any, path: Steps) -> Steps:
     """`path` with numbers for the indexes of lists and text for keys, as far as it leads."""
-    if not any(str(step).isdigit() for step in path):
+    for step in path:
+        if type(step) is int or str(step).isdigit():
+            break
+    else:
         return path
     exact: list[str | int] = []
     for step in path:

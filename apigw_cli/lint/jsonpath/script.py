@@ -226,7 +226,21 @@ def compiled(expression: Expression) -> Closure:
     if kind == "?":
         test, then, otherwise = (compiled(each) for each in expression[1:])
         return lambda value, frame: then(value, frame) if truthy(test(value, frame)) else otherwise(value, frame)
-    return _binary(kind, compiled(expression[1]), compiled(expression[2]))
+    general = _binary(kind, compiled(expression[1]), compiled(expression[2]))
+    is_word = kind in ("==", "===") and expression[2][0] == "constant" and type(expression[2][1]) is str
+    if is_word and expression[1][:2] == ("member", ("value",)) and expression[1][2][0] == "constant":
+        return _says(expression[1][2][1], expression[2][1], general)
+    return general
+
+
+def _says(key: Any, word: str, general: Closure) -> Closure:
+    """`@.type == "string"`, which most filters of most rulesets ask of every mapping there is."""
+
+    def says(value: Any, frame: Frame) -> Any:
+        found = value.get(key) if type(value) is dict else None
+        return found == word if type(found) is str else general(value, frame)
+
+    return says
 
 
 def _root(value: Any, frame: Frame) -> Any:
@@ -378,7 +392,7 @@ def _binary(operator: str, left: Closure, right: Closure) -> Closure:
 
         def both(value: Any, frame: Frame) -> Any:
             first = left(value, frame)
-            return right(value, frame) if truthy(first) else first
+            return right(value, frame) if type(first) is dict or truthy(first) else first
 
         return both
     if operator in ("||", "??"):

@@ -15,6 +15,7 @@ from apigw_cli.lint import regex
 from apigw_cli.lint.validation import formats
 
 Check = Callable[["Evaluator", Any, Any, "dict[str, Any]", tuple[Any, ...]], bool]
+Plans = dict[int, list[tuple[str | None, str, Check]]]  # by the id of a schema: type, keyword and its check, in order
 Resolve = Callable[[dict[str, Any], str], Any]
 _DEPTH_LIMIT = 150
 
@@ -77,6 +78,7 @@ class Evaluator:
 
     `draft4`: exclusive bounds are booleans. `relaxed`: a property that its schema marks so ("readOnly") need not be
     there, however `required` it is. `all_errors`: do not stop at the first. `swagger`: `x-nullable` is `nullable`.
+    `plans`: which keywords each schema has, by its id, for whoever checks many values by schemas that live on.
     """
 
     def __init__(
@@ -87,8 +89,10 @@ class Evaluator:
         relaxed: str = "",
         all_errors: bool = False,
         swagger: bool = False,
+        plans: Plans | None = None,
     ) -> None:
         self.resolve = resolve
+        self.plans: Plans = {} if plans is None else plans
         self.draft4 = draft4
         self.relaxed = relaxed
         self.all_errors = all_errors
@@ -139,14 +143,14 @@ class Evaluator:
             if not deferred or not self.all_errors:
                 # A type with keywords of its own is checked in their turn: what comes before it is checked first.
                 return self._before(schema, value, path, types[0]) and valid if deferred else False
-        for kind, keywords in _GROUPS:
-            if kind is not None and not is_type(value, kind):
-                continue
-            for keyword, check in keywords:
-                if keyword in schema and not check(self, schema[keyword], value, schema, path):
-                    valid = False
-                    if not self.all_errors:
-                        return False
+        plan = self.plans.get(id(schema))
+        if plan is None:
+            plan = self.plans[id(schema)] = _plan(schema)
+        for kind, keyword, check in plan:
+            if (kind is None or is_type(value, kind)) and not check(self, schema[keyword], value, schema, path):
+                valid = False
+                if not self.all_errors:
+                    return False
         return valid
 
     def _before(self, schema: dict[str, Any], value: Any, path: tuple[Any, ...], kind: str) -> bool:
@@ -167,6 +171,10 @@ class Evaluator:
         names = ",".join(map(str, declared)) if isinstance(declared, list) else str(declared)
         null = ",null" if schema.get("nullable") is True else ""
         return self.fail("type", path, f"must be {names}{null}", type=declared)
+
+
+def _plan(schema: dict[str, Any]) -> list[tuple[str | None, str, Check]]:
+    return [(kind, keyword, check) for kind, keywords in _GROUPS for keyword, check in keywords if keyword in schema]
 
 
 def _types(schema: dict[str, Any], swagger: bool) -> list[str]:
