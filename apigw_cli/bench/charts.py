@@ -8,8 +8,9 @@ from itertools import accumulate
 from typing import Any
 
 from apigw_cli.bench.histogram import Histogram
+from apigw_cli.bench.latency import Latency
 from apigw_cli.bench.proof import Proof
-from apigw_cli.bench.result import Latency, Result
+from apigw_cli.bench.result import Result
 from apigw_cli.bench.series import COLUMNS, Series
 from apigw_cli.bench.sweep import Grid, Sweep
 from apigw_cli.limits import rate as rates

@@ -8,15 +8,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
-from apigw_cli.bench import assertion, declared, limit, local, proving, quiet
+from apigw_cli.bench import assertion, declared, limit, local, mix, proving, quiet, targets, template
 from apigw_cli.bench import request as requests
-from apigw_cli.bench.coordinator import Live, reach, run
+from apigw_cli.bench import rows as csv_rows
+from apigw_cli.bench.call import Call
+from apigw_cli.bench.coordinator import Live, run
 from apigw_cli.bench.limit import Declared
 from apigw_cli.bench.plan import Plan
 from apigw_cli.bench.request import Header, Request
 from apigw_cli.bench.result import Result, assemble
+from apigw_cli.bench.rows import Rows
+from apigw_cli.bench.targets import reached
 from apigw_cli.bench.times import DEFAULT_DURATION, Times, stages_of, times_of
 from apigw_cli.config import project
 from apigw_cli.errors import UsageError
@@ -53,6 +55,8 @@ class Options:
     arrivals: str = "constant"
     seed: int = 0
     keep_alive: bool = True
+    targets: tuple[str, ...] = ()  # where there are several, or one with a weight; `url` is the first
+    csv: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +74,7 @@ def bench(options: Options, talk: Talk) -> Result:
     times = _times(options)
     assertions = [assertion.parse(text) for text in options.assertions]
     with ending_on_sigterm(), _aimed(options, talk) as aim:
-        plan = _plan(options, times, aim.request, aim.limited)
-        plan = msgspec.structs.replace(plan, target=reach(plan.target, plan.timeout))
+        plan = reached(_plan(options, times, aim), talk.note)
         words = plan.in_words()
         talk.note(f"{words} · declared {aim.limited.in_words()}" if aim.limited else words)
         talk.begin(plan)
@@ -83,11 +86,17 @@ def bench(options: Options, talk: Talk) -> Result:
 
 @dataclass(frozen=True, slots=True)
 class _Aim:
-    """The request to send, the limit to prove, and a request by somebody else, where there is one."""
+    """The request to send, the limit to prove, and a request by somebody else, where there is one.
+
+    `calls` take the place of the request where there are several, or where requests differ.
+    """
 
     request: Request
-    limited: Declared | None
+    limited: Declared | None = None
     other: Request | None = None
+    calls: tuple[Call, ...] = ()
+    title: str = ""
+    rows: Rows | None = None
 
 
 def _times(options: Options) -> Times:
@@ -97,13 +106,12 @@ def _times(options: Options) -> Times:
     return times_of(options.duration, options.warmup, options.timeout, of_requests=counted, default=default)
 
 
-def plan_for(options: Options) -> Plan:
+def plan_for(options: Options, note: Callable[[str], None]) -> Plan:
     """The plan of a run against a URL that somebody answers at, without a proof. Raises ApigwError."""
     _check(options)
     assert options.url is not None
     times = _times(options)
-    plan = _plan(options, times, _request(options, options.url), None)
-    return msgspec.structs.replace(plan, target=reach(plan.target, plan.timeout))
+    return reached(_plan(options, times, _at_urls(options)), note)
 
 
 @contextlib.contextmanager
@@ -126,6 +134,12 @@ def _check(options: Options) -> None:
             f"{options.concurrency} in flight are too few for {options.workers} workers",
             hint=f"--concurrency is the total over all workers: at least {options.workers}",
         )
+    servers = {requests.parse_url(targets.weighted(text)[1]).server for text in options.targets}
+    if options.concurrency < len(servers):
+        raise UsageError(
+            f"{options.concurrency} in flight are too few for {len(servers)} servers",
+            hint=f"--concurrency is the total over all targets: at least {len(servers)}",
+        )
     if options.concurrency > MOST_CONNECTIONS:
         raise UsageError(f"at most {MOST_CONNECTIONS:,} connections")
     if options.duration is not None and options.requests is not None:
@@ -144,7 +158,7 @@ def _check(options: Options) -> None:
             if value is not None:
                 raise UsageError(f"--limit and {name} exclude each other: both say what is declared")
     if options.url is None:
-        for name, value in (("--method", options.method), ("--data", options.data)):
+        for name, value in (("--method", options.method), ("--data", options.data), ("--csv", options.csv)):
             if value is not None:
                 raise UsageError(f"{name} needs a URL", hint="without a URL the request is made from the specification")
 
@@ -163,7 +177,13 @@ def _aimed(options: Options, talk: Talk) -> Iterator[_Aim]:
         with local.gateway(compiled, route, file, headers, talk.note) as (request, other):
             yield _aim(request, wanted, given, other)
         return
-    request = _request(options, options.url)
+    aim = _at_urls(options)
+    if aim.calls:
+        if wanted is not None or options.verify_limits:
+            raise UsageError("a limit is proved with one request: no {{…}}, and one target")
+        yield aim
+        return
+    request = aim.request
     if wanted is not None:
         limit.check_key(wanted, list(headers))
     elif options.verify_limits:
@@ -171,6 +191,28 @@ def _aimed(options: Options, talk: Talk) -> Iterator[_Aim]:
         route = declared.named(compiled, options.route) if options.route else declared.route_hit(compiled, request)
         wanted = _declared(compiled, route.id, declared.of_route(compiled, route))
     yield _aim(request, wanted, given)
+
+
+def _at_urls(options: Options) -> _Aim:
+    """The requests to the targets that were typed."""
+    assert options.url is not None
+    rows = csv_rows.read(options.csv) if options.csv is not None else None
+    weighted = [targets.weighted(text) for text in options.targets or (options.url,)]
+    wanted = [_request(options, url) for _, url in weighted]
+    messages = [request.message(keep_alive=options.keep_alive) for request in wanted]
+    template.check(messages, rows)
+    if rows is not None and not any(name.partition(":")[1] for message in messages for name in message.values):
+        raise UsageError(f"--csv {options.csv}: no request takes anything of it", hint="write {{csv.COLUMN}} somewhere")
+    if len(wanted) == 1 and not messages[0].values:
+        return _Aim(wanted[0])
+    names = mix.unique(f"{request.method} {url}" for request, (_, url) in zip(wanted, weighted, strict=True))
+    calls = tuple(
+        Call(name, request.method, request.target, [message], weight)
+        for name, request, message, (weight, _) in zip(names, wanted, messages, weighted, strict=True)
+    )
+    title = "" if len(calls) == 1 else " + ".join(f"{call.weight}@{call.target.url}" for call in calls[:4])
+    title += f" + {len(calls) - 4} more" if len(calls) > 4 else ""
+    return _Aim(wanted[0], calls=calls, title=f"{wanted[0].method} {title}" if title else "", rows=rows)
 
 
 def _aim(request: Request, wanted: Declared | None, given: tuple[Header, ...], other: Request | None = None) -> _Aim:
@@ -203,13 +245,14 @@ def _declared(compiled: Compiled, name: str, found: Declared | None) -> Declared
     return found
 
 
-def _plan(options: Options, times: Times, request: Request, limited: Declared | None) -> Plan:
+def _plan(options: Options, times: Times, aim: _Aim) -> Plan:
+    request, limited = aim.request, aim.limited
     # What comes before the measurement is part of a limit's history, and would be missing in the proof.
     warm = DEFAULT_WARMUP if times.duration is not None and limited is None else 0.0
     return Plan(
         target=request.target,
         method=request.method,
-        request=request.encode(keep_alive=options.keep_alive),
+        request=b"" if aim.calls else request.encode(keep_alive=options.keep_alive),
         workers=options.workers,
         concurrency=options.concurrency,
         timeout=times.timeout,
@@ -222,4 +265,7 @@ def _plan(options: Options, times: Times, request: Request, limited: Declared | 
         poisson=options.arrivals == "poisson",
         seed=options.seed,
         keep_alive=options.keep_alive,
+        calls=aim.calls,
+        title=aim.title,
+        rows=aim.rows,
     )

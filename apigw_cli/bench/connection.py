@@ -14,6 +14,8 @@ from typing import Protocol, cast
 
 import httptools
 
+from apigw_cli.bench.book import Book
+
 clock = time.monotonic_ns
 _MOST_HEAD = 64 * 1024
 _FRAMED = re.compile(rb"\r\n(content-length|transfer-encoding)[ \t]*:", re.IGNORECASE)
@@ -24,7 +26,9 @@ class Owner(Protocol):
 
     request: bytes
     bytes_in: int
+    book: Book
 
+    def drawn(self, connection: Connection) -> bytes: ...
     def opened(self, connection: Connection) -> None: ...
     def answered(self, connection: Connection, status: int, now: int) -> None: ...
     def failed(self, connection: Connection, kind: str, text: str) -> None: ...
@@ -33,7 +37,7 @@ class Owner(Protocol):
 
 class Connection(asyncio.Protocol):
     """`sent` is when the request under way was written, 0 when there is none; `intended` when it should have been;
-    `dialed` when the connection began to be opened.
+    `dialed` when the connection began to be opened; `book` is where the request is counted.
 
     After an answer `keep` says whether the connection may be used again.
     """
@@ -47,6 +51,7 @@ class Connection(asyncio.Protocol):
         "_parser",
         "_status",
         "_transport",
+        "book",
         "dialed",
         "intended",
         "keep",
@@ -57,6 +62,7 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, owner: Owner, dialed: int = 0) -> None:
         self._owner = owner
+        self.book = owner.book
         self.dialed = dialed
         self._transport: asyncio.Transport | None = None
         self.sent = self.intended = 0
@@ -75,8 +81,9 @@ class Connection(asyncio.Protocol):
 
     def send(self) -> None:
         """Write the request. The time is taken before, so that it is never later than the sending."""
+        request = self._owner.request or self._owner.drawn(self)
         self.sent = clock()
-        self.write(self._owner.request)
+        self.write(request)
 
     def close(self) -> None:
         """Close, counting nothing."""
@@ -176,7 +183,8 @@ class WatchingConnection(Connection):
 
 
 class HeadConnection(WatchingConnection):
-    """For HEAD, whose answer has no body whatever its length says (RFC 9112, section 6.3, rule 1).
+    """Where HEAD is among the methods, whose answers have no body whatever their length says (RFC 9112, section 6.3,
+    rule 1).
 
     llhttp cannot be told so by httptools: the answer is done with its head, and the next one gets a new parser.
     """
@@ -193,12 +201,13 @@ class HeadConnection(WatchingConnection):
             self._closing = b"close" in value.lower()
 
     def on_headers_complete(self) -> None:
-        if self._parser.get_status_code() >= 200:
+        if self.book.head and self._parser.get_status_code() >= 200:
             self._stale = True
             self._complete(not self._closing and self._parser.get_http_version() != "1.0")
 
     def on_message_complete(self) -> None:
-        pass
+        if not self.book.head:
+            super().on_message_complete()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -207,8 +216,8 @@ class HeadConnection(WatchingConnection):
             self._renew()
 
 
-def kind_for(method: str, watching: bool) -> type[Connection]:
-    """The class of connection that a run needs."""
-    if method == "HEAD":
+def kind_for(head: bool, watching: bool) -> type[Connection]:
+    """The class of connection that a run needs; `head`: HEAD is among its methods."""
+    if head:
         return HeadConnection
     return WatchingConnection if watching else Connection

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from apigw_cli.bench.plan import SECOND, Plan, Share, Target
+from apigw_cli.bench.call import Target
+from apigw_cli.bench.plan import SECOND, Plan, Task
 from apigw_cli.bench.tally import Fatal, Finished, Message, Progress, Ready, Tally
 from apigw_cli.errors import EnvironmentFailure
 
@@ -109,7 +110,7 @@ class _Worker:
         self.progress: Progress | None = None
 
     @classmethod
-    async def start(cls, share: Share) -> _Worker:
+    async def start(cls, task: Task) -> _Worker:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-P", "-m", "apigw_cli.bench.worker"),
             stdin=asyncio.subprocess.PIPE,
@@ -117,7 +118,7 @@ class _Worker:
             limit=_LINE,
         )
         worker = cls(process)
-        worker.tell(msgspec.json.encode(share))
+        worker.tell(msgspec.json.encode(task))
         return worker
 
     def tell(self, line: bytes) -> None:
@@ -172,8 +173,8 @@ class _Run:
                 return await task
 
     async def _collect(self) -> Collected:
-        for share in self._plan.shares():
-            self._workers.append(await _Worker.start(share))
+        for task in self._plan.tasks():
+            self._workers.append(await _Worker.start(task))
         await asyncio.gather(*(worker.ready() for worker in self._workers))
         begin = b'{"start":%d}' % (time.monotonic_ns() + _HEAD_START)
         for worker in self._workers:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from apigw_cli.bench.plan import Target
+from apigw_cli.bench.call import Target
 
 _SIMULTANEOUS = 64  # more at once overflow a server's backlog, and the kernel tries again only after a second
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 1.0

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from apigw_cli.bench.series import COLUMNS
 
 if TYPE_CHECKING:
-    from apigw_cli.bench.result import Latency, Result
+    from apigw_cli.bench.latency import Latency
+    from apigw_cli.bench.result import Result
 
 _QUANTILES = {
     "0.5": "p50",

@@ -13,12 +13,14 @@ import asyncio
 from collections.abc import Callable
 
 from apigw_cli.bench.alarm import alarm
+from apigw_cli.bench.book import Book, in_turn
 from apigw_cli.bench.connection import Connection, clock, kind_for
 from apigw_cli.bench.dial import Dialer
 from apigw_cli.bench.histogram import Histogram
 from apigw_cli.bench.plan import SECOND, Share
 from apigw_cli.bench.series import Sampler
-from apigw_cli.bench.tally import CLASSES, NETWORK, Seen, Tally, class_of
+from apigw_cli.bench.tally import CLASSES, NETWORK, Pairs, Seen, Tally
+from apigw_cli.bench.values import Values
 from apigw_cli.bench.vitals import Vitals
 from apigw_cli.bench.watch import Watcher
 
@@ -29,19 +31,20 @@ _STATUSES = 1000
 class Load:
     """What both models have in common. `finished` is set when nothing is left to do."""
 
-    def __init__(self, share: Share) -> None:
+    def __init__(self, share: Share, values: Values | None = None) -> None:
         self.share = share
-        self.request = share.request
-        self.bytes_in = 0
+        calls, values = share.kinds, values or Values(0, 1, None)
+        self.books = [Book(call.name, call.method, values.maker(call.messages)) for call in calls]
+        self.book = self.books[0]
+        self._turns = in_turn(calls, self.books, share.offset)
+        # The one request where all are the same; where they differ, empty, and each is drawn.
+        only = calls[0].messages[0] if len(calls) == len(calls[0].messages) == 1 else None
+        self.request = b"" if only is None or only.values else only.head + only.body
+        self.bytes_in = self._bytes_out = 0
         self.since = _NEVER  # requests that begin before it are warm-up
         self.statuses = [0] * _STATUSES
         self.watcher: Watcher | None = None
         self.finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._service = {name: Histogram() for name in CLASSES}
-        self._response = {name: Histogram() for name in CLASSES}
-        # By status, so that the hot path needs no branch to find its class.
-        self._service_of = [self._service[class_of(status)].counts for status in range(_STATUSES)]
-        self._response_of = [self._response[class_of(status)].counts for status in range(_STATUSES)]
         self._errors = dict.fromkeys(NETWORK, 0)
         self._texts: dict[str, str] = {}
         self._connections: set[Connection] = set()
@@ -50,13 +53,13 @@ class Load:
         self._opened = self._warm = self._in_flight = 0
         self._alone_since = 0  # when the last connection was lost, 0 while there is one
         self._running = self._over = False
-        kind = kind_for(share.method, share.watch is not None)
+        kind = kind_for(any(book.head for book in self.books), share.watch is not None)
         self._dialer = Dialer(share.target, share.timeout / SECOND, lambda dialed: kind(self, dialed), self._count)
         self._vitals = Vitals()
         self._begin, self._end = alarm(self._begin_measuring), alarm(self._end_measuring)
         self._sampler = Sampler()
         self._elapsed = self._in_window = 0
-        self._bytes_before = self._bytes_after = self._warm_before = 0
+        self._bytes_before = self._bytes_after = self._warm_before = self._out_before = 0
 
     # -- connecting
 
@@ -70,6 +73,8 @@ class Load:
     def _count(self, kind: str, text: str) -> None:
         if self._running and clock() >= self.since:
             self._errors[kind] += 1
+            if len(self.books) == 1:
+                self.book.errors[kind] += 1
         self._texts[kind] = text
 
     # -- the run
@@ -104,7 +109,7 @@ class Load:
         self.since = self._origin()
         if self.share.duration is not None:
             self._end.at(self.since + self.share.duration)
-        self._bytes_before, self._warm_before = self.bytes_in, self._warm
+        self._bytes_before, self._warm_before, self._out_before = self.bytes_in, self._warm, self._bytes_out
         self._vitals.begin()
         self._call_at("second", self.since + SECOND, self._each_second)
 
@@ -172,7 +177,15 @@ class Load:
         if not self._over:
             self._call_at("sweep", now + min(max(timeout // 10, SECOND // 100), SECOND // 10), self._sweep)
 
-    # -- what connections report
+    # -- what connections ask for and report
+
+    def drawn(self, connection: Connection) -> bytes:
+        """The next request, where they differ; `connection` is told where it is counted."""
+        book = next(self._turns)
+        connection.book = book
+        request = book.make()
+        self._bytes_out += len(request)
+        return request
 
     def opened(self, connection: Connection) -> None:
         self._opened += 1
@@ -190,6 +203,7 @@ class Load:
             return
         if connection.intended >= self.since:
             self._errors[kind] += 1
+            connection.book.errors[kind] += 1
         self._texts[kind] = text
         if self.watcher is not None:
             self.watcher.maybe(connection.sent, clock())
@@ -233,21 +247,21 @@ class Load:
 
     def tally(self) -> Tally:
         """Everything counted; valid once `finished`."""
-        sent = self._sent_since()
         seen: Seen | None = self.watcher.result() if self.watcher is not None else None
+        parts = [book.part() for book in self.books]
         return Tally(
             statuses={status: count for status, count in enumerate(self.statuses) if count},
             errors={kind: count for kind, count in self._errors.items() if count},
             error_texts=self._texts,
-            service={name: histogram.pairs() for name, histogram in self._service.items()},
-            response={name: histogram.pairs() for name, histogram in self._response.items()},
+            service=_merged([part.service for part in parts]),
+            response=_merged([part.response for part in parts]),
             lag=self._vitals.lag.pairs(),
             series=self._sampler.finish(self.totals()),
             elapsed=self._elapsed,
             in_window=self._in_window,
             warmup=self._warm,
             bytes_in=self._bytes_after - self._bytes_before,
-            bytes_out=sent * len(self.request),
+            bytes_out=self._bytes_out - self._out_before or self._sent_since() * len(self.request),
             opened=self._opened,
             unfinished=self._in_flight,
             late=self._late(),
@@ -255,6 +269,7 @@ class Load:
             cpu=self._vitals.cpu,
             starved=self._vitals.starved,
             seen=seen,
+            parts=parts if self.share.calls else [],
         )
 
     def _sent_since(self) -> int:
@@ -265,3 +280,7 @@ class Load:
 
     def _not_started(self) -> int:
         return 0
+
+
+def _merged(parts: list[dict[str, Pairs]]) -> dict[str, Pairs]:
+    return {name: Histogram.of(part.get(name, ()) for part in parts).pairs() for name in CLASSES}

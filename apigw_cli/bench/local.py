@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from apigw_cli.bench.plan import Target
+from apigw_cli.bench.call import Target
 from apigw_cli.bench.request import Request, with_headers
 from apigw_cli.bench.sample_request import Sample, sample_request
 from apigw_cli.errors import EnvironmentFailure, UsageError

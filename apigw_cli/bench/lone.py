@@ -14,7 +14,7 @@ from typing import Protocol
 
 import httptools
 
-from apigw_cli.bench.plan import Target
+from apigw_cli.bench.call import Target
 
 _MOST_ANSWER = 16 * 1024 * 1024
 

@@ -8,6 +8,7 @@ from apigw_cli.bench.connection import Connection, clock
 from apigw_cli.bench.histogram import MAXIMUM, index_of
 from apigw_cli.bench.load import Load
 from apigw_cli.bench.plan import Share
+from apigw_cli.bench.values import Values
 
 LATE = 2_000_000  # nanoseconds after its appointed time from which a start counts as late
 _UNLIMITED = 1 << 62
@@ -18,8 +19,8 @@ _COUNTED = 100_000  # arrivals that did not start are counted one by one up to h
 class ClosedLoad(Load):
     """A fixed number in flight: the next request follows the answer at once."""
 
-    def __init__(self, share: Share) -> None:
-        super().__init__(share)
+    def __init__(self, share: Share, values: Values | None = None) -> None:
+        super().__init__(share, values)
         self._left = _UNLIMITED
         self._keeps = share.keep_alive
 
@@ -51,15 +52,16 @@ class ClosedLoad(Load):
             # index_of(), inlined: a call would cost as much as the rest of this method
             value = now - sent
             shift = value.bit_length() - 11
-            self._service_of[status][(shift << 10) + (value >> shift) if shift > 0 else value] += 1
+            connection.book.service[status][(shift << 10) + (value >> shift) if shift > 0 else value] += 1
         else:
             self._warm += 1
         if self.watcher is not None:
             self.watcher.answered(status, sent, now, connection.retry_after)
         if self._left and connection.keep and self._keeps:
             self._left -= 1
+            request = self.request or self.drawn(connection)
             connection.sent = connection.intended = clock()
-            connection.write(self.request)
+            connection.write(request)
         else:
             self._rest(connection)
 
@@ -77,8 +79,8 @@ class OpenLoad(Load):
     still costs no memory.
     """
 
-    def __init__(self, share: Share) -> None:
-        super().__init__(share)
+    def __init__(self, share: Share, values: Values | None = None) -> None:
+        super().__init__(share, values)
         self._schedule = Schedule(share)
         self._times = self._schedule.due()
         self._due = _UNLIMITED
@@ -119,8 +121,8 @@ class OpenLoad(Load):
         intended, sent = connection.intended, connection.sent
         if intended >= self.since:
             self.statuses[status] += 1
-            self._service_of[status][index_of(now - sent)] += 1
-            self._response_of[status][index_of(min(now - intended, MAXIMUM))] += 1
+            connection.book.service[status][index_of(now - sent)] += 1
+            connection.book.response[status][index_of(min(now - intended, MAXIMUM))] += 1
         else:
             self._warm += 1
         if self.watcher is not None:
@@ -156,6 +158,6 @@ class OpenLoad(Load):
         return self._never_started
 
 
-def load_for(share: Share) -> Load:
-    """The load that a share asks for."""
-    return ClosedLoad(share) if share.rate is None else OpenLoad(share)
+def load_for(share: Share, values: Values | None = None) -> Load:
+    """The load that a share asks for; `values` are what its requests differ in."""
+    return ClosedLoad(share, values) if share.rate is None else OpenLoad(share, values)

@@ -2,49 +2,13 @@
 
 from __future__ import annotations
 
-import ssl
-import urllib.parse
-
 import msgspec
 
-from apigw_cli.bench.spread import in_words, spread
+from apigw_cli.bench.call import Call, Message, Target
+from apigw_cli.bench.rows import Rows
+from apigw_cli.bench.spread import in_words, parts_of, spread
 
 SECOND = 1_000_000_000
-
-
-class Target(msgspec.Struct, frozen=True):
-    """Where requests go: the URL as given, and what a connection needs. `address` is resolved once, for all.
-
-    `pinned`: the PEM certificates of which the server must show one, whatever name stands in it; '': one that the
-    system trusts, for `host`.
-    """
-
-    url: str
-    host: str
-    port: int
-    tls: bool
-    path: str
-    address: str = ""
-    pinned: str = ""
-
-    def context(self) -> ssl.SSLContext | None:
-        """How to speak TLS there; None for http."""
-        if not self.tls:
-            return None
-        if not self.pinned:
-            return ssl.create_default_context()
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname = False
-        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-        context.load_verify_locations(cadata=self.pinned)
-        return context
-
-    @property
-    def server_name(self) -> str | None:
-        """The name to ask for in the TLS handshake; None for http."""
-        if not self.tls:
-            return None
-        return urllib.parse.urlsplit(self.url).hostname if self.pinned else self.host
 
 
 class Watch(msgspec.Struct, frozen=True):
@@ -76,12 +40,28 @@ class Share(msgspec.Struct, frozen=True):
     poisson: bool = False
     seed: int = 0
     keep_alive: bool = True
+    calls: list[Call] = []
+
+    @property
+    def kinds(self) -> list[Call]:
+        """What is sent: `calls`, or the one `request`."""
+        return self.calls or [Call("", self.method, self.target, [Message(self.request)])]
+
+
+class Task(msgspec.Struct, frozen=True):
+    """All that one worker does: a share of the load on each server. It is number `number` of `workers`."""
+
+    shares: list[Share]
+    number: int = 0
+    workers: int = 1
+    rows: Rows | None = None
 
 
 class Plan(msgspec.Struct, frozen=True):
     """A run. Totals are totals over all workers; times in seconds. One of `duration` and `requests` is set.
 
     `stages`: from `rate` on, in so many seconds to which rate. `poisson`: arrivals as of independent clients.
+    `calls` are sent in place of `request`, and told apart in the result; `title` names them together.
     """
 
     target: Target
@@ -99,6 +79,9 @@ class Plan(msgspec.Struct, frozen=True):
     poisson: bool = False
     seed: int = 0
     keep_alive: bool = True
+    calls: tuple[Call, ...] = ()
+    rows: Rows | None = None
+    title: str = ""
 
     @property
     def model(self) -> str:
@@ -109,8 +92,49 @@ class Plan(msgspec.Struct, frozen=True):
     def in_flight(self) -> list[int]:
         return spread(self.concurrency, self.workers)
 
-    def shares(self) -> list[Share]:
+    def parts(self) -> list[Plan]:
+        """A plan for each server. They share nothing, so that one that is slow or down takes nothing from the others:
+        what is in flight, the rate and the requests are divided by weight."""
+        groups: dict[tuple[str, int, bool], list[Call]] = {}
+        for call in self.calls:
+            groups.setdefault(call.target.server, []).append(call)
+        if len(groups) < 2:
+            return [self]
+        weights = [sum(call.weight for call in group) for group in groups.values()]
+        flights = parts_of(self.concurrency, weights)
+        requests = [None] * len(weights) if self.requests is None else parts_of(self.requests, weights, least=0)
+        plans = []
+        for number, group in enumerate(groups.values()):
+            part = weights[number] / sum(weights)
+            plan = msgspec.structs.replace(
+                self,
+                target=group[0].target,
+                calls=tuple(group),
+                concurrency=flights[number],
+                workers=min(self.workers, flights[number]),
+                requests=requests[number],
+                rate=None if self.rate is None else self.rate * part,
+                stages=tuple((seconds, rate * part) for seconds, rate in self.stages),
+                seed=self.seed + number * 1_000_000_007,
+            )
+            plans.append(plan)
+        return plans
+
+    def tasks(self) -> list[Task]:
         """What each worker is told."""
+        shares: list[list[Share]] = [[] for _ in range(self.workers)]
+        first = 0
+        for plan in self.parts():
+            for number, share in enumerate(plan.shares()):
+                shares[(first + number) % self.workers].append(share)
+            first += plan.concurrency
+        return [
+            Task(own, number, self.workers, None if self.rows is None else self.rows.of_worker(number, self.workers))
+            for number, own in enumerate(shares)
+        ]
+
+    def shares(self) -> list[Share]:
+        """The parts of the workers in the load on the one server."""
         requests: list[int] | list[None] = [None] * self.workers
         if self.requests is not None:
             closed = self.rate is None
@@ -133,6 +157,7 @@ class Plan(msgspec.Struct, frozen=True):
                 poisson=self.poisson,
                 seed=self.seed,
                 keep_alive=self.keep_alive,
+                calls=list(self.calls),
             )
             for number, connections in enumerate(self.in_flight)
         ]
@@ -149,7 +174,7 @@ class Plan(msgspec.Struct, frozen=True):
             parts.append("a connection for each request")
         length = f"{self.duration:g} s" if self.duration is not None else f"{self.requests:,} requests"
         parts.append(length + (f" after {self.warmup:g} s of warm-up" if self.warmup else ""))
-        return " · ".join([*parts, f"{self.method} {self.target.url}"])
+        return " · ".join([*parts, self.title or f"{self.method} {self.target.url}"])
 
     def _rate_in_words(self, rate: float) -> str:
         if self.stages:

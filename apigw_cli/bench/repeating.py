@@ -27,7 +27,7 @@ class Talk:
 
 def repeated(options: command.Options, times: int, talk: Talk) -> Repeated:
     """The same run so many times. A signal ends it with the runs that there are."""
-    plan = command.plan_for(options)
+    plan = command.plan_for(options, talk.note)
     talk.note(f"{times} runs · {plan.in_words()}")
     wanted = [assertion.parse(text) for text in options.assertions]
     runs: list[Result] = []
@@ -45,8 +45,8 @@ def against(options: command.Options, base: str, pairs: int, tolerance: float, t
     if options.duration is None and options.requests is None:
         options = replace(options, duration=f"{EACH:g}s")
     parse_url(base)  # what was typed is looked at before anybody is asked
-    new = command.plan_for(options)
-    old = command.plan_for(replace(options, url=base))
+    new = command.plan_for(options, talk.note)
+    old = command.plan_for(replace(options, url=base, targets=()), talk.note)
     talk.note(f"{pairs} pairs of runs in turn · base {old.target.url} · {new.in_words()}")
     sides: tuple[list[Figures], list[Figures]] = ([], [])
     interrupted = False

@@ -7,10 +7,9 @@ import urllib.parse
 from dataclasses import dataclass
 from pathlib import Path
 
-import orjson
-
 from apigw_cli import __version__
-from apigw_cli.bench.plan import Target
+from apigw_cli.bench import template
+from apigw_cli.bench.call import Message, Target
 from apigw_cli.errors import InputError, UsageError
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -32,6 +31,16 @@ class Request:
 
     def encode(self, *, keep_alive: bool = True) -> bytes:
         """The bytes to write, HTTP/1.1. Host, User-Agent, Accept and the length are added where not given."""
+        message = self.message(keep_alive=keep_alive)
+        if message.values:
+            raise UsageError("{{…}} has no meaning here: all requests of such a run are the same")
+        return message.head + message.body
+
+    def message(self, *, keep_alive: bool = True) -> Message:
+        """The same as a worker is told it, with places for the values of `{{…}}`."""
+        return template.message(self._head(keep_alive), self.body)
+
+    def _head(self, keep_alive: bool) -> bytes:
         own = {name.lower() for name, _ in self.headers}
         lines = [f"{self.method} {self.target.path} HTTP/1.1"]
         defaults = [("Host", authority(self.target)), ("User-Agent", f"apigw-bench/{__version__}"), ("Accept", "*/*")]
@@ -43,7 +52,7 @@ class Request:
             defaults.append(("Content-Type", _content_type(self.body)))
         lines += [f"{name}: {value}" for name, value in defaults if name.lower() not in own]
         lines += [f"{name}: {value}" for name, value in self.headers]
-        return "\r\n".join([*lines, "", ""]).encode("latin-1") + self.body
+        return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
     def host(self) -> str:
         """The host that the server sees."""
@@ -63,11 +72,7 @@ def authority(target: Target) -> str:
 
 
 def _content_type(body: bytes) -> str:
-    try:
-        orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return "text/plain"
-    return "application/json"
+    return "application/json" if template.is_json(body) else "text/plain"
 
 
 def parse_url(text: str) -> Target:
@@ -75,7 +80,7 @@ def parse_url(text: str) -> Target:
     if "://" not in text:
         raise UsageError(f"the URL {text!r} has no scheme", hint=f"did you mean http://{text} ?")
     try:
-        parts = urllib.parse.urlsplit(text)
+        parts = urllib.parse.urlsplit(template.mark(text))
         port = parts.port
         host = (
             (parts.hostname or "").encode("idna").decode() if not (parts.hostname or "").isascii() else parts.hostname
@@ -86,6 +91,9 @@ def parse_url(text: str) -> Target:
         raise UsageError(f"the scheme {parts.scheme!r} is neither http nor https")
     if not host:
         raise UsageError(f"{text!r} names no host", hint="a URL looks like http://127.0.0.1:8080/v1/pets")
+    if template.is_marked(parts.netloc):
+        hint = "{{…}} may stand in the path and query"
+        raise UsageError(f"{text!r}: the host is the same for all requests", hint=hint)
     if parts.username is not None:
         raise UsageError("a URL with a user name is not taken", hint="give credentials with -H 'Authorization: …'")
     path = urllib.parse.quote(parts.path or "/", safe=_SAFE)
@@ -97,7 +105,7 @@ def parse_url(text: str) -> Target:
 
 def parse_header(text: str) -> Header:
     """`Name: value`. Raises UsageError for what is none."""
-    name, colon, value = text.partition(":")
+    name, colon, value = template.mark(text).partition(":")
     name, value = name.strip(), value.strip()
     if not colon or not _TOKEN.fullmatch(name):
         raise UsageError(f"{text!r} is not a header", hint="write it as -H 'Name: value'")
@@ -119,10 +127,13 @@ def parse_method(text: str) -> str:
 
 
 def read_body(text: str) -> bytes:
-    """The body of `--data`: the text itself, or `@FILE`. Raises InputError where the file cannot be read."""
+    """The body of `--data`: the text itself, or `@FILE`, with `{{…}}` marked. Raises InputError, UsageError."""
     if not text.startswith("@"):
-        return text.encode()
+        return template.mark(text).encode()
     try:
-        return Path(text[1:]).read_bytes()
+        body = Path(text[1:]).read_bytes()
+        return template.mark(body.decode()).encode()
+    except UnicodeDecodeError:
+        return body  # no text, so nothing stands in it that could be meant as a place for a value
     except OSError as error:
         raise InputError(f"cannot read {text[1:]}: {error.strerror}") from None

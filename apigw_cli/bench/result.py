@@ -11,37 +11,16 @@ from apigw_cli.bench.assertion import Assertion, Outcome
 from apigw_cli.bench.assertion import judge as judged
 from apigw_cli.bench.coordinator import Collected, elapsed_seconds
 from apigw_cli.bench.histogram import Histogram
+from apigw_cli.bench.latency import Latencies, latencies
+from apigw_cli.bench.mix import Portion, portions
 from apigw_cli.bench.plan import SECOND, Plan
 from apigw_cli.bench.proof import FAIL, INCONCLUSIVE, Proof
 from apigw_cli.bench.series import Series, merged
-from apigw_cli.bench.tally import CLASSES, NETWORK, Pairs, Tally
+from apigw_cli.bench.tally import CLASSES, NETWORK, Tally, added
 from apigw_cli.bench.verdict import Verdict, cpu_share, judge, starved_share
 from apigw_cli.errors import Exit
 
 FORMAT = 1
-PERCENTILES = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p99_9": 99.9, "p99_99": 99.99, "max": 100.0}
-
-
-class Latency(msgspec.Struct, frozen=True):
-    """Nanoseconds, within 0.05 %. `histogram`: bucket and count, buckets as in bench/histogram.py."""
-
-    count: int
-    mean: float
-    p50: int
-    p90: int
-    p95: int
-    p99: int
-    p99_9: int
-    p99_99: int
-    max: int
-    histogram: Pairs
-
-
-class Latencies(msgspec.Struct, frozen=True):
-    """`service`: sent to last byte. `response`: from when it should have been sent (closed model: the same)."""
-
-    service: Latency
-    response: Latency
 
 
 class PlanSummary(msgspec.Struct, frozen=True):
@@ -138,6 +117,7 @@ class Result(msgspec.Struct, frozen=True, rename={"traffic": "bytes"}):
     series: Series
     limits: list[Proof] = []
     assertions: list[Outcome] = []
+    mix: list[Portion] = []
 
     @property
     def exit_code(self) -> Exit:
@@ -174,8 +154,9 @@ def assemble(plan: Plan, collected: Collected, proofs: list[Proof], assertions: 
 def _assembled(plan: Plan, collected: Collected, proofs: list[Proof]) -> Result:
     tallies = collected.tallies
     measured = elapsed_seconds(tallies)
-    statuses = _added(tally.statuses for tally in tallies)
-    service = {name: _joined(tallies, "service", name) for name in CLASSES}
+    statuses = added(tally.statuses for tally in tallies)
+    service = {name: Histogram.of(t.service.get(name, ()) for t in tallies) for name in CLASSES}
+    response = {name: Histogram.of(t.response.get(name, ()) for t in tallies) for name in CLASSES}
     rate = sum(t.in_window for t in tallies) / measured if measured else 0.0
     answered = sum(statuses.values())
     counted = {name: service[name].total for name in CLASSES}
@@ -192,7 +173,7 @@ def _assembled(plan: Plan, collected: Collected, proofs: list[Proof]) -> Result:
         throughput=Throughput(rate, *(rate * counted[name] / answered if answered else 0.0 for name in CLASSES)),
         statuses={str(status): count for status, count in sorted(statuses.items())},
         errors=_errors(tallies),
-        latency=_latencies(plan, tallies, service),
+        latency=latencies(service, response if plan.model == "open" else service),
         traffic=Traffic(sum(t.bytes_in for t in tallies), sum(t.bytes_out for t in tallies)),
         client=Client(
             workers=[_vitals(tally) for tally in tallies],
@@ -203,6 +184,7 @@ def _assembled(plan: Plan, collected: Collected, proofs: list[Proof]) -> Result:
         ),
         series=merged([t.series for t in tallies]),
         limits=proofs,
+        mix=portions(plan, tallies, rate),
     )
 
 
@@ -236,36 +218,6 @@ def _counts(tallies: list[Tally], counted: dict[str, int], answered: int) -> Cou
         late_starts=sum(t.late for t in tallies),
         not_started=sum(t.not_started for t in tallies),
     )
-
-
-def _added(parts: Iterable[dict[int, int]]) -> dict[int, int]:
-    total: dict[int, int] = {}
-    for part in parts:
-        for key, count in part.items():
-            total[key] = total.get(key, 0) + count
-    return total
-
-
-def _joined(tallies: list[Tally], kind: str, name: str) -> Histogram:
-    histogram = Histogram()
-    for tally in tallies:
-        histogram.add(getattr(tally, kind).get(name, ()))
-    return histogram
-
-
-def _latencies(plan: Plan, tallies: list[Tally], service: dict[str, Histogram]) -> dict[str, Latencies]:
-    result = {}
-    for name, histogram in service.items():
-        own = _latency(histogram)
-        if own.count:
-            response = _latency(_joined(tallies, "response", name)) if plan.model == "open" else own
-            result[name] = Latencies(own, response)
-    return result
-
-
-def _latency(histogram: Histogram) -> Latency:
-    values = dict(zip(PERCENTILES, histogram.percentiles(PERCENTILES.values()), strict=True))
-    return Latency(histogram.total, histogram.mean(), **values, histogram=histogram.pairs())
 
 
 def _mean_in_flight(service: dict[str, Histogram], rate: float) -> float:

@@ -37,6 +37,21 @@ def spread(total: int, workers: int) -> list[int]:
     return [share + (number < rest) for number in range(workers)]
 
 
+def parts_of(total: int, weights: list[int], least: int = 1) -> list[int]:
+    """`total` by weight as whole numbers, each at least `least`; the largest remainders are rounded up (Hamilton).
+
+    32 by 3 and 1 is 24 and 8.
+    """
+    free = total - least * len(weights)
+    exact = [max(0.0, total * weight / sum(weights) - least) for weight in weights]
+    scale = free / sum(exact) if sum(exact) else 0.0
+    parts = [int(part * scale) for part in exact]
+    order = sorted(range(len(parts)), key=lambda n: parts[n] - exact[n] * scale)
+    for number in order[: free - sum(parts)]:
+        parts[number] += 1
+    return [part + least for part in parts]
+
+
 def in_words(shares: list[int]) -> str:
     """`16` where all are equal, else `11/11/10`; of more than eight only the two sizes."""
     if len(set(shares)) == 1:

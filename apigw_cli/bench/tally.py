@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import TypeVar
+
 import msgspec
 
-from apigw_cli.bench.series import Series
+from apigw_cli.bench.series import Series, merged
 
 ALLOWED, LIMITED, FAILED = "allowed", "limited", "failed"
 CLASSES = (ALLOWED, LIMITED, FAILED)
@@ -41,6 +44,16 @@ class Seen(msgspec.Struct):
     retry_after_high: int = 0
 
 
+class Part(msgspec.Struct):
+    """What was counted of one kind of request; of errors those that befell a request under way."""
+
+    name: str
+    statuses: dict[int, int]
+    errors: dict[str, int]
+    service: dict[str, Pairs]
+    response: dict[str, Pairs]
+
+
 class Tally(msgspec.Struct):
     """One worker's figures for the measured time. Times in nanoseconds, histograms as bucket and count."""
 
@@ -63,10 +76,50 @@ class Tally(msgspec.Struct):
     cpu: int
     starved: int | None
     seen: Seen | None = None
+    parts: list[Part] = []
 
     @property
     def answers(self) -> int:
         return sum(self.statuses.values())
+
+
+def joined(tallies: list[Tally]) -> Tally:
+    """The figures of several loads of one worker: their sum. CPU time and waiting are the worker's, so not added."""
+    first, *others = tallies
+    if not others:
+        return first
+    return Tally(
+        statuses=added(tally.statuses for tally in tallies),
+        errors=added(tally.errors for tally in tallies),
+        error_texts={kind: text for tally in reversed(tallies) for kind, text in tally.error_texts.items()},
+        service={name: _merged([t.service.get(name, []) for t in tallies]) for name in CLASSES},
+        response={name: _merged([t.response.get(name, []) for t in tallies]) for name in CLASSES},
+        lag=first.lag,
+        series=merged([tally.series for tally in tallies]),
+        elapsed=max(tally.elapsed for tally in tallies),
+        **{name: sum(getattr(tally, name) for tally in tallies) for name in _SUMS},
+        cpu=max(tally.cpu for tally in tallies),
+        starved=first.starved,
+        seen=first.seen,
+        parts=[part for tally in tallies for part in tally.parts],
+    )
+
+
+_SUMS = ("in_window", "warmup", "bytes_in", "bytes_out", "opened", "unfinished", "late", "not_started")
+_Key = TypeVar("_Key", int, str)
+
+
+def added(parts: Iterable[dict[_Key, int]]) -> dict[_Key, int]:
+    """The sum of several counts."""
+    total: dict[_Key, int] = {}
+    for part in parts:
+        for key, count in part.items():
+            total[key] = total.get(key, 0) + count
+    return total
+
+
+def _merged(parts: list[Pairs]) -> Pairs:
+    return sorted(added(dict(pairs) for pairs in parts).items())
 
 
 class Ready(msgspec.Struct, tag="ready"):

@@ -1,6 +1,6 @@
 """A worker process: reads its share on stdin, makes its load, writes JSON lines on stdout.
 
-in    a Share · {"start": nanoseconds} · "stop"; the end of stdin means that the parent is gone
+in    a Task · {"start": nanoseconds} · "stop"; the end of stdin means that the parent is gone
 out   Ready · Progress, four a second · Finished or Fatal (bench/tally.py)
 """
 
@@ -20,9 +20,10 @@ from apigw_cli.bench.connection import clock
 from apigw_cli.bench.dial import OutOfFiles
 from apigw_cli.bench.load import Load
 from apigw_cli.bench.models import load_for
-from apigw_cli.bench.plan import Share
+from apigw_cli.bench.plan import Task
 from apigw_cli.bench.series import COLUMNS
-from apigw_cli.bench.tally import Fatal, Finished, Message, Progress, Ready
+from apigw_cli.bench.tally import Fatal, Finished, Message, Progress, Ready, joined
+from apigw_cli.bench.values import Values
 
 _PROGRESS = 0.25
 
@@ -36,9 +37,9 @@ class Start(msgspec.Struct):
 def main() -> None:
     """Run one worker to its end. The parent decides when it stops: Ctrl-C reaches it through the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    share = msgspec.json.decode(sys.stdin.buffer.readline(), type=Share)
+    task = msgspec.json.decode(sys.stdin.buffer.readline(), type=Task)
     with asyncio.Runner(loop_factory=new_loop) as runner:
-        runner.run(_work(share))
+        runner.run(_work(task))
 
 
 def new_loop() -> asyncio.AbstractEventLoop:
@@ -51,12 +52,13 @@ def new_loop() -> asyncio.AbstractEventLoop:
     return loop
 
 
-async def _work(share: Share) -> None:
-    load = load_for(share)
+async def _work(task: Task) -> None:
+    values = Values(task.number, task.workers, task.rows)
+    loads = [load_for(share, values) for share in task.shares]
     orders: asyncio.Queue[bytes] = asyncio.Queue()
     _listen(asyncio.get_running_loop(), orders)
     try:
-        await load.connect()
+        await asyncio.gather(*(load.connect() for load in loads))
         _say(Ready())
     except OutOfFiles:
         _say(Fatal("too many connections for the limit on open files", "raise it with: ulimit -n 65536"))
@@ -68,18 +70,25 @@ async def _work(share: Share) -> None:
     gc.collect()
     gc.freeze()
     await asyncio.sleep(max(0.0, (zero - clock()) / 1e9))
-    load.start(zero)
-    await _until_finished(load, orders)
-    _say(Finished(load.tally()))
+    for load in loads:
+        load.start(zero)
+    await _until_finished(loads, orders)
+    _say(Finished(joined([load.tally() for load in loads])))
 
 
-async def _until_finished(load: Load, orders: asyncio.Queue[bytes]) -> None:
+async def _until_finished(loads: list[Load], orders: asyncio.Queue[bytes]) -> None:
+    def stop(_: object) -> None:
+        for load in loads:
+            load.stop()
+
     stopping = asyncio.ensure_future(orders.get())
-    stopping.add_done_callback(lambda _: load.stop())
-    while not load.finished.done():
-        await asyncio.wait([load.finished], timeout=_PROGRESS)
-        *answers, errors = load.totals()
-        _say(Progress(dict(zip(COLUMNS[:3], answers, strict=True)), errors, load.measuring))
+    stopping.add_done_callback(stop)
+    ends = [load.finished for load in loads]
+    while not all(end.done() for end in ends):
+        await asyncio.wait(ends, timeout=_PROGRESS)
+        *answers, errors = (sum(column) for column in zip(*(load.totals() for load in loads), strict=True))
+        measuring = any(load.measuring for load in loads)
+        _say(Progress(dict(zip(COLUMNS[:3], answers, strict=True)), errors, measuring))
     stopping.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await stopping

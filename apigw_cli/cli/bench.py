@@ -19,8 +19,13 @@ _COLOUR = re.compile(r"\x1b\[[0-9]+m")
 
 
 def bench(
-    url: Annotated[
-        str | None, typer.Argument(help="Default: a gateway started for this run.", show_default=False)
+    urls: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[URL]...",
+            help="Where to. Several share the load, 3@URL gets three parts. Default: a gateway started for this run.",
+            show_default=False,
+        ),
     ] = None,
     workers: Annotated[
         str | None,
@@ -85,6 +90,14 @@ def bench(
     ] = None,
     data: Annotated[
         str | None, typer.Option("--data", "-d", help="The body: text, or @FILE.", show_default=False)
+    ] = None,
+    csv: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Values of {{csv.COLUMN}} in URL, headers and body; {{seq}} and {{uuid}} need none.",
+            show_default=False,
+        ),
     ] = None,
     timeout: Annotated[str, typer.Option(help="How long one request may take.")] = "10s",
     verify_limits: Annotated[
@@ -168,7 +181,7 @@ def bench(
     Exit codes: 0, 4 a limit or a threshold does not hold, 7 not trustworthy or not proved, 1 nothing answered,
     130 interrupted.
     """
-    from apigw_cli.bench import charts, export, sweeping
+    from apigw_cli.bench import charts, export, sweeping, targets
     from apigw_cli.bench.command import MOST_CONNECTIONS, MOST_WORKERS, Options, Talk
     from apigw_cli.bench.command import bench as run
     from apigw_cli.bench.result import Result
@@ -178,6 +191,8 @@ def bench(
     if output in ("csv", "prometheus") and (sweep or against is not None or repeat is not None):
         raise UsageError(f"--format {output} is for a single run")
     pictures = _Pictures(report, plot)
+    url = targets.weighted(urls[0])[1] if urls else None
+    shared = tuple(urls or ()) if urls and urls != [url] else ()
     if sweep:
         single: dict[str, object] = {
             "--requests": requests,
@@ -190,6 +205,7 @@ def bench(
         if url is None:
             _refuse({"--header": header, "--method": method, "--data": data}, "a sweep of our own servers")
         _refuse({"--repeat": repeat, "--against": against, "--tolerance": tolerance}, "a sweep")
+        _refuse({"several targets": shared or None, "--csv": csv}, "a sweep")
         headers = tuple(header or ())
         wanted = sweeping.Options(url, workers, concurrency, duration, warmup, timeout, headers, method, data)
         with bench_progress.shown(quiet=quiet) as progress:
@@ -221,6 +237,8 @@ def bench(
         arrivals=arrivals,
         seed=seed,
         keep_alive=keepalive,
+        targets=shared,
+        csv=csv,
     )
     if against is not None or repeat is not None:
         _refuse({"--report": report, "--plot": plot}, "several runs")
@@ -257,6 +275,7 @@ def _compare_runs(
         talk = repeating.Talk(progress.note, progress.cell)
         if base is not None:
             _refuse({"--assert": options.assertions or None}, "a comparison")
+            _refuse({"several targets": options.targets or None}, "a comparison")
             tolerated = part_of(tolerance or TOLERANCE)
             compared = repeating.against(options, base, repeat or repeating.PAIRS, tolerated, talk)
             text = compare_report.text(compared, quiet=quiet)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from apigw_cli.cli import terminal
+from apigw_cli.cli import bench_mix_report, terminal
 from apigw_cli.cli.terminal import count, duration, size, style, symbol
 
 if TYPE_CHECKING:
+    from apigw_cli.bench.latency import Latency
     from apigw_cli.bench.proof import Proof
-    from apigw_cli.bench.result import Latency, Result
+    from apigw_cli.bench.result import Result
 
 _SIGNS = {"pass": "ok", "fail": "bad", "inconclusive": "warn", "n/a": "dot"}
 _VERDICTS = {"pass": "the limit holds", "fail": "the limit does not hold", "inconclusive": "not proved"}
@@ -27,7 +28,7 @@ def text(result: Result, *, quiet: bool = False) -> str:
         return "\n".join(lines)
     lines += [f"  {symbol('bad')} {reason}" for reason in result.verdict.reasons]
     lines += [f"  {symbol('warn')} {warning}" for warning in result.verdict.warnings]
-    lines += [*_latencies(result), "", *_figures(result), *_next(result)]
+    lines += [*_latencies(result), *bench_mix_report.lines(result), "", *_figures(result), *_next(result)]
     return "\n".join(lines)
 
 
