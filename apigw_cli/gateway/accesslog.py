@@ -88,6 +88,7 @@ class AccessLog:
                     _REST % (micros // 1000, micros % 1000, request.bytes_in, request.bytes_out),
                     handler.labels[request.target.index] if handler is not None else b"null",
                     request.trace.field if request.trace is not None else _NO_TRACE,
+                    _noticed(request.noticed) if request.noticed is not None else b"",
                     b',"reason":"%b"}\n' % request.reason.encode() if request.reason else _END,
                 )
             )
@@ -153,6 +154,10 @@ def pieces(batch: bytes, size: int) -> list[bytes]:
     if start < len(batch):
         found.append(batch[start:])
     return found
+
+
+def _noticed(noticed: list[tuple[str, str]]) -> bytes:
+    return b',"noticed":%b' % orjson.dumps([f"{what}: {detail}"[:_LONGEST] for what, detail in noticed[:3]])
 
 
 def _query_names(query: bytes) -> bytes:

@@ -15,16 +15,17 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, cast
 
-from apigw_cli.gateway import client_certificate, forward, tracing
+from apigw_cli.gateway import client_certificate, forward, gathering, tracing
 from apigw_cli.gateway.accesslog import client_fields
 from apigw_cli.gateway.answering import DISCARD_MAXIMUM, SECOND, Answering
 from apigw_cli.gateway.framing import HOLD_MAXIMUM, METHODS, Malformed
+from apigw_cli.gateway.gathering import Gathering
 from apigw_cli.gateway.queueing import Queued
 from apigw_cli.gateway.request import Request
 from apigw_cli.gateway.table import Plan
 from apigw_cli.gateway.tunnel import Tunnel
 from apigw_cli.integrations.trouble import Failure, failure
-from apigw_cli.policies.interface import Refusal
+from apigw_cli.policies.interface import Refusal, Whole
 from apigw_cli.routing.router import MethodNotAllowed
 
 if TYPE_CHECKING:
@@ -36,6 +37,11 @@ if TYPE_CHECKING:
 STEP_TIMEOUT = 30 * SECOND  # for steps that wait; each has a shorter timeout of its own
 
 _OVERLOADED = (b"Retry-After: 1\r\n",)
+
+
+def _from(plan: Plan, step: Step) -> tuple[Step, ...]:
+    """A step and those after it."""
+    return plan.steps[next(at for at, one in enumerate(plan.steps) if one is step) :]
 
 
 class ClientConnection(Answering):
@@ -118,7 +124,7 @@ class ClientConnection(Answering):
             self._throw_away(len(data))
             return
         if request.bytes_in > self.site.table.limits.max_body and request is self.active:
-            self._refuse_body(request)
+            self._refuse_body(request, self.site.table.limits.max_body)
             return
         request.waiting += len(data)
         sink = request.sink
@@ -188,7 +194,7 @@ class ClientConnection(Answering):
             request.counted = True
         table = site.table
         if request.has_body and max(request.length, request.bytes_in) > table.limits.max_body:
-            self._refuse_body(request)
+            self._refuse_body(request, table.limits.max_body)
             return
         if table.forwarding is not self._forwarding:
             self._settle_trust(table.forwarding)
@@ -207,21 +213,50 @@ class ClientConnection(Answering):
                 return
             plan = found
         request.plan = plan
+        self._take(request, plan, plan.steps)
+
+    def _take(self, request: Request, plan: Plan, steps: tuple[Step, ...]) -> None:
+        """Take a request through (what is left of) its plan's steps to what answers it."""
         try:
-            for step in plan.steps:
-                refusal = step(request)
-                if refusal is not None:
-                    if isinstance(refusal, Refusal):
-                        self._refuse(request, refusal)
+            for step in steps:
+                outcome = step(request)
+                if outcome is not None:
+                    if isinstance(outcome, Refusal):
+                        self._refuse(request, outcome)
+                    elif isinstance(outcome, Whole):
+                        self._gather(request, plan, step, outcome)
                     else:
-                        self._decide_later(request, plan, step, refusal)
+                        self._decide_later(request, plan, step, outcome)
                     return
             if request.expects:
-                request.expects = False
-                self.transport.write(forward.CONTINUE)
+                self._expected(request)
             plan.integration.start(request)
         except Exception as error:  # a bug: one request is lost, not the worker
             self._lose(request, error)
+
+    def _expected(self, request: Request) -> None:
+        """The client waits for that before it sends its body."""
+        request.expects = False
+        self.transport.write(forward.CONTINUE)
+
+    def _gather(self, request: Request, plan: Plan, step: Step, whole: Whole) -> None:
+        """A step has to see the whole body: it and those after it go on when that has come."""
+        steps = _from(plan, step)
+
+        def too_large() -> None:
+            if whole.skip:
+                self._take(request, plan, steps[1:])
+            else:
+                self._refuse_body(request, whole.maximum)
+
+        if request.length > whole.maximum:
+            too_large()
+            return
+        if request.expects:
+            self._expected(request)
+        self.deadline = request.started + gathering.TIMEOUT
+        request.sink = Gathering(request, whole.maximum, lambda: self._take(request, plan, steps), too_large)
+        self.flow()
 
     def _wait(self, request: Request) -> None:
         """No place is free among those in flight."""
@@ -263,29 +298,22 @@ class ClientConnection(Answering):
     def _decide_later(self, request: Request, plan: Plan, step: Step, waiting: Waiting) -> None:
         """A step has to wait: it and those after it go on in a task, which ends with the request at the latest."""
         self.deadline = request.started + STEP_TIMEOUT
-        left = plan.steps[next(at for at, one in enumerate(plan.steps) if one is step) + 1 :]
+        left = _from(plan, step)[1:]
         request.deciding = self.site.loop.create_task(self._go_on(request, plan, left, waiting))
         request.deciding.add_done_callback(lambda _: waiting.close())  # where the task was cancelled before it began
 
     async def _go_on(self, request: Request, plan: Plan, left: tuple[Step, ...], waiting: Waiting) -> None:
         try:
             refusal = await waiting
-            for step in left:
-                if refusal is not None:
-                    break
-                outcome = step(request)
-                refusal = outcome if outcome is None or isinstance(outcome, Refusal) else await outcome
-            request.deciding = None
-            if refusal is not None:
-                self._refuse(request, refusal)
-                return
-            if request.expects:
-                request.expects = False
-                self.transport.write(forward.CONTINUE)
-            plan.integration.start(request)
         except Exception as error:
             request.deciding = None
             self._lose(request, error)
+            return
+        request.deciding = None
+        if refusal is not None:
+            self._refuse(request, refusal)
+        else:
+            self._take(request, plan, left)
 
     def _settle_trust(self, forwarding: Forwarding) -> None:
         """For the first request, and for the first one after a reload."""
@@ -305,10 +333,10 @@ class ClientConnection(Answering):
         request.complete, request.keep_alive = True, False
         self.answer(request, 503, "the gateway has all the connections that it may", _OVERLOADED, "overloaded")
 
-    def _refuse_body(self, request: Request) -> None:
+    def _refuse_body(self, request: Request, maximum: int) -> None:
         request.keep_alive = False
         self._drop_sink(request)
-        message = f"the request's body is larger than {self.site.table.limits.max_body} bytes"
+        message = f"the request's body is larger than {maximum} bytes"
         self.fail(request, 413, message, "too_large")
 
     def _answer_unrouted(self, request: Request, found: object) -> None:

@@ -29,12 +29,15 @@ REASONS = (
     "malformed", "client_gone", "too_large", "client_timeout", "upstream_unreachable", "upstream_timeout",
     "upstream_closed", "upstream_invalid", "bug",
     "upstream_out", "upstream_stalled", "queue_full", "queue_timeout",
-    "limiter_full", "limiter_unavailable", "key_missing", "quota_exceeded", "concurrency_limited",
+    "limiter_full", "limiter_unavailable", "key_missing", "quota_exceeded", "concurrency_limited", "invalid_request",
 )  # fmt: skip
+# What is remarkable of messages, refused or not.
+NOTICES = ("invalid_request",)
 # Refusals of requests that no limit has seen.
 _BEFORE_LIMITS = ("unauthorized", "forbidden", "auth_unavailable", "key_missing", "limiter_unavailable")
 _REASON_AT = {reason: CLASSES + index for index, reason in enumerate(REASONS)}
-ROUTE = CLASSES + len(REASONS)
+_NOTICE_AT = {notice: CLASSES + len(REASONS) + index for index, notice in enumerate(NOTICES)}
+ROUTE = CLASSES + len(REASONS) + len(NOTICES)
 
 # A target's words: its state (0 as long as no worker has spoken of it), its requests in flight, the monotonic_ns()
 # until which it is ejected (or 0), its connections, the requests that wait for one, and why it is out (or 0).
@@ -62,6 +65,9 @@ class WorkerCells:
         at = _REASON_AT.get(reason)
         if at is not None:
             self.words[route + at] += 1
+
+    def count_notice(self, route: int, notice: str) -> None:
+        self.words[route + _NOTICE_AT[notice]] += 1
 
 
 @dataclass(slots=True)
@@ -162,6 +168,7 @@ def render(layout: Layout, totals: Totals, gauges: Gauges, by_route: bool = Fals
     lines: list[str] = []
     lines += _requests(counts)
     lines += _reasons(counts)
+    lines += _violations(counts)
     lines += _limiter(counts, gauges.limited)
     latencies = {key: totals.read(_histogram(at), HISTOGRAM) for key, at in routes}
     lines += _latency(latencies)
@@ -202,6 +209,14 @@ def _reasons(counts: Counts) -> Iterator[str]:
         for reason, at in _REASON_AT.items():
             if words[at]:
                 yield f"apigw_refusals_total{_labels(api=api, route=route, reason=reason)} {words[at]}"
+
+
+def _violations(counts: Counts) -> Iterator[str]:
+    yield from _family("apigw_violations_total", "counter", "Messages that are not as the specification says.")
+    for (api, route), words in counts.items():
+        for notice, at in _NOTICE_AT.items():
+            if words[at]:
+                yield f"apigw_violations_total{_labels(api=api, route=route, what=notice)} {words[at]}"
 
 
 def _limiter(counts: Counts, limited: frozenset[tuple[str, str]]) -> Iterator[str]:

@@ -85,6 +85,7 @@ class Request(msgspec.Struct, eq=False):
     answered: bool = False
     bytes_in: int = 0
     bytes_out: int = 0
+    noticed: list[tuple[str, str]] | None = None  # what is remarkable of it, and the details: counted and logged
 
     @property
     def client_certificate(self) -> ClientCertificate | None:
@@ -94,6 +95,16 @@ class Request(msgspec.Struct, eq=False):
     def header(self, name: bytes) -> bytes | None:
         """The first value of a header (name in lower case)."""
         return self.fields.get(name)
+
+    def content(self) -> bytes:
+        """The body, which is all here: a step has asked for it."""
+        return self.body[0] if len(self.body) == 1 else b"".join(self.body)
+
+    def notice(self, what: str, detail: str) -> None:
+        """Count and log that."""
+        if self.noticed is None:
+            self.noticed = []
+        self.noticed.append((what, detail))
 
     def at_end(self, call: Callable[[], None]) -> None:
         """Have `call` called once when the exchange is over."""

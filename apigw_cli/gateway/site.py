@@ -139,6 +139,9 @@ class Site:
         words[histogram + _SUM] += elapsed
         if request.reason:
             self.cells.count_reason(route, request.reason)
+        if request.noticed is not None:
+            for what, _ in request.noticed:
+                self.cells.count_notice(route, what)
 
     def pool(self, upstream: LiveUpstream, target: str) -> Pool:
         """The pool of a target, kept over reloads as long as the target is named, with the same TLS settings."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from apigw_cli.limits.store import MemoryStore
 from apigw_cli.policies import auth
-from apigw_cli.policies.interface import Refusal, Runtime, instance
+from apigw_cli.policies.interface import Refusal, Runtime, Whole, instance
 from apigw_cli.snapshot import secrets
 from apigw_cli.snapshot.compiler import Compiled
 from apigw_cli.snapshot.model import Route, Snapshot
@@ -87,7 +87,8 @@ def verdict(route: Route, request: Request, compiled: Compiled) -> Verdict | Non
         kind = "key" if keys else "caller"
         return Verdict(True, f'{kind} "{exchange.principal}"' if exchange.principal is not None else "anyone may call")
     if not isinstance(refusal, Refusal):
-        refusal.close()
+        if not isinstance(refusal, Whole):
+            refusal.close()
         return None  # it depends on another server, or takes long
     if not keys or refusal.status != 401:
         return Verdict(False, f"{refusal.message}: {refusal.status}", refusal.status)

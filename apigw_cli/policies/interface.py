@@ -11,8 +11,9 @@
 A step is a plain function called for every request of its route: it looks at the `Exchange` and returns None to
 go on, or the `Refusal` that ends the request. It must not block. A step that has to wait for something (another
 server, a slow hash) returns a coroutine that ends with the same: that request alone is then served by a task, and
-the task is cancelled when its client leaves. What can be decided when the Snapshot is loaded is decided in
-`compile`: a policy that is off costs nothing.
+the task is cancelled when its client leaves. A step that needs the request's body returns a `Whole` as long as the
+exchange is not `complete`; it is called again when the body is there, without a task. What can be decided when the
+Snapshot is loaded is decided in `compile`: a policy that is off costs nothing.
 """
 
 from __future__ import annotations
@@ -69,7 +70,8 @@ class Exchange(Protocol):
     `principal` is the caller's name, `claims` what a token says of the caller, `usage_plan` the plan that a credential
     belongs to; all None where nobody has proved who they are. `client_certificate` is None where the client has shown
     none. What is there has been verified: a certificate of other authorities ends the handshake. `kept` is None where
-    the request's header lines are new.
+    the request's header lines are new. `complete`: the request has been read to its end; where it `has_body`, that is
+    all here only after a step has asked for it (`Whole`).
     """
 
     method: bytes
@@ -83,6 +85,14 @@ class Exchange(Protocol):
     extra: list[bytes]
     remove: set[bytes]
     answer_extra: list[bytes]
+    has_body: bool
+    complete: bool
+
+    def content(self) -> bytes:
+        """The body, once the exchange is `complete`; empty where there is none."""
+
+    def notice(self, what: str, detail: str) -> None:
+        """Count and log `what` is remarkable, whether the request is refused or not. No value of the client's."""
 
     @property
     def kept(self) -> Kept | None:
@@ -114,8 +124,17 @@ class Refusal:
     body: bytes | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A step must see the whole body, up to `maximum` bytes. A longer one passes by the step (`skip`) or is 413."""
+
+    maximum: int
+    skip: bool = False
+
+
 Waiting = Coroutine[Any, Any, Refusal | None]
-Step = Callable[[Any], Refusal | Waiting | None]
+Outcome = Refusal | Whole | Waiting | None
+Step = Callable[[Any], Outcome]
 
 
 class Change(enum.StrEnum):

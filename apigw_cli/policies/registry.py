@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from apigw_cli.policies import auth, concurrency, ip, quota, rate_limit, request_headers, usage_plans
+from apigw_cli.policies import auth, concurrency, ip, quota, rate_limit, request_headers, usage_plans, validation
 from apigw_cli.policies.interface import Policy
 
 POLICIES: tuple[Policy, ...] = (
@@ -12,6 +12,7 @@ POLICIES: tuple[Policy, ...] = (
     usage_plans.POLICY,
     quota.POLICY,
     concurrency.POLICY,
+    validation.POLICY,
     request_headers.POLICY,
 )
 

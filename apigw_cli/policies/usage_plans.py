@@ -17,7 +17,7 @@ from apigw_cli.limits.bucket import BURST_MAXIMUM
 from apigw_cli.limits.quota import LIMIT_MAXIMUM
 from apigw_cli.policies import quota as quotas
 from apigw_cli.policies import rate_limit as rate_limits
-from apigw_cli.policies.interface import Change, Exchange, Refusal, Runtime, Step, Waiting
+from apigw_cli.policies.interface import Change, Exchange, Outcome, Refusal, Runtime, Step
 from apigw_cli.policies.limit_layer import NAME, RateLimit
 from apigw_cli.policies.quota import Quota
 from apigw_cli.snapshot.model import Route
@@ -146,7 +146,7 @@ def _step(value: UsagePlans, plans: dict[str, tuple[Step, ...]]) -> Step:
     by_caller = {key: plans[name] for name, plan in value.plans.items() for key in plan.keys}
     otherwise = () if value.otherwise == "skip" else plans.get(value.otherwise)
 
-    def step(exchange: Exchange) -> Refusal | Waiting | None:
+    def step(exchange: Exchange) -> Outcome:
         found = plans.get(exchange.usage_plan) if exchange.usage_plan is not None else None
         if found is None:
             found = by_caller.get(exchange.principal, otherwise) if exchange.principal is not None else otherwise

@@ -32,6 +32,20 @@ class Exchange:
     answer_extra: list[bytes] = field(default_factory=list)
     client_certificate: ClientCertificate | None = None
     kept: Kept | None = None
+    body: bytes = b""
+    complete: bool = True
+    noticed: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def has_body(self) -> bool:
+        return bool(self.body)
+
+    def content(self) -> bytes:
+        assert self.complete
+        return self.body
+
+    def notice(self, what: str, detail: str) -> None:
+        self.noticed.append((what, detail))
 
     def header(self, name: bytes) -> bytes | None:
         return next((value for key, value in self.headers if key == name), None)

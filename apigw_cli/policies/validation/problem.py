@@ -1,0 +1,66 @@
+"""What does not fit the specification, and the answer that says so: problem details (RFC 9457).
+
+    HTTP/1.1 400 Bad Request
+    Content-Type: application/problem+json
+
+    {"type":"about:blank","title":"Bad Request","status":400,"detail":"…","errors":[
+      {"in":"body","pointer":"/age","reason":"value is not of type \\"integer\\"","rule":"type"}]}
+
+No value that a client sent is repeated: it may be a password.
+"""
+
+from __future__ import annotations
+
+import http
+from typing import NamedTuple
+
+import orjson
+
+from apigw_cli.policies.interface import Refusal
+
+LISTED_MAXIMUM = 50  # violations in one answer
+CONTENT_TYPE = b"Content-Type: application/problem+json\r\n"
+
+
+class Violation(NamedTuple):
+    """One thing that does not fit. `pointer` is a JSON pointer into a body or a parameter's value, "" for all of it."""
+
+    where: str  # path, query, header, cookie or body
+    name: str  # the parameter's; empty for the body
+    pointer: str
+    reason: str
+    rule: str  # the keyword of the schema, or a word for what is wrong otherwise
+    status: int = 400
+
+    def as_json(self) -> dict[str, str]:
+        named = {"name": self.name} if self.name else {}
+        return {"in": self.where, **named, "pointer": self.pointer, "reason": self.reason, "rule": self.rule}
+
+    @property
+    def label(self) -> str:
+        """For logs: what and where, nothing of the value."""
+        return f"{self.where} {self.name}{self.pointer} {self.rule}".replace("  ", " ")
+
+
+def refusal(violations: list[Violation], what: str = "request", reason: str = "invalid_request") -> Refusal:
+    """The answer. Its status is that of the first violation which is no plain 400, if there is one."""
+    status = next((one.status for one in violations if one.status != 400), 400)
+    return _refusal(status, violations, f"the {what} does not fit the specification", reason)
+
+
+def bad_answer(violations: list[Violation]) -> Refusal:
+    """In place of an upstream's answer that is not what the specification says."""
+    return _refusal(502, violations, "the upstream's answer does not fit the specification", "invalid_answer")
+
+
+def _refusal(status: int, violations: list[Violation], detail: str, reason: str) -> Refusal:
+    listed = violations[:LISTED_MAXIMUM]
+    more = f"; the first {LISTED_MAXIMUM} violations are listed" if len(violations) > LISTED_MAXIMUM else ""
+    body = {
+        "type": "about:blank",
+        "title": http.HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail + more,
+        "errors": [one.as_json() for one in listed],
+    }
+    return Refusal(status, detail, (CONTENT_TYPE,), reason, orjson.dumps(body))
