@@ -53,12 +53,14 @@ class Recording(Reader):
         """What was understood."""
         facts: list[Any] = []
         for request, parts, complete in self.requests:
+            # A section of trailers that ends in a fault is refused whole: how far it came is of no consequence.
+            trailers = tuple(request.trailers or ()) if complete[0] else ()
             facts.append(
                 (
                     request.method, request.url, request.path, request.query, request.host, request.authority,
                     tuple(request.headers), request.chunked, request.length, request.keep_alive, request.http10,
                     request.expects, request.websocket, frozenset(request.remove), b"".join(parts),
-                    tuple(request.trailers or ()), complete[0],
+                    trailers, complete[0],
                 )
             )  # fmt: skip
         return [*facts, *self.refused]
