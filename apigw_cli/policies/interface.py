@@ -5,6 +5,9 @@
     compare   old value, new value -> strengthen, neutral or weaken (None stands for "not there")
     describe  one line for people: `apigw explain`, plans, findings
 
+Two more that a policy may have: `reasons` (see `Explaining`), and `neutral`, a mapping of the model's fields that no
+`compare` needs to look at, each with the reason why. A test finds a field that is neither.
+
 `Route.policies` holds each value as plain JSON, `msgspec.to_builtins` of the model. Whoever calls `compile`,
 `compare` or `describe` hands over the model's instance, made with `instance(policy, value)`.
 
@@ -20,9 +23,9 @@ from __future__ import annotations
 
 import enum
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import msgspec
 
@@ -176,6 +179,20 @@ class Runtime:
     calendar: Callable[[], int] = lambda: time.time_ns() // 1_000_000_000
     offset: Callable[[], int] = lambda: 0  # nanoseconds that a test moved the time by, for clocks that are not ours
     wall: Callable[[], float] = time.time
+
+
+class Reason(NamedTuple):
+    """What one part of a change does, and whom that hurts: a sentence that a reviewer understands."""
+
+    change: Change
+    text: str
+
+
+@runtime_checkable
+class Explaining(Protocol):
+    """A policy that can say why its `compare` judges as it does; the diff tells people, else it has general words."""
+
+    def reasons(self, old: Any | None, new: Any | None) -> Iterable[Reason]: ...
 
 
 class Policy(Protocol):

@@ -31,7 +31,7 @@ from apigw_cli.openapi.operations import Operation
 from apigw_cli.openapi.references import references
 from apigw_cli.openapi.yaml import Steps
 from apigw_cli.snapshot import model
-from apigw_cli.snapshot.provenance import Origin, Provenance
+from apigw_cli.snapshot.provenance import SETTINGS, Origin, Provenance
 from apigw_cli.snapshot.release import Release, raw
 from apigw_cli.snapshot.security import Security
 from apigw_cli.snapshot.surroundings import Surroundings
@@ -116,6 +116,7 @@ class _Compiler:
         auth = self.security.compile(decoded, apis)
         limits = outside.limits(decoded)
         raise_problems(self.problems)
+        self._note_settings(("listen", "limits", "auth", "upstreams", "trusted_proxies", "forwarded", "via"))
         documents = {name: raw(document.data) for name, document in self.library.documents.items()}
         return model.Snapshot(
             model.FORMAT, self.stage, tuple(apis), tuple(routes), upstreams, auth, documents, proxy, listen, limits
@@ -158,6 +159,22 @@ class _Compiler:
                     hint=located.nearest(steps[1], known),
                 )
         return None
+
+    def _note_settings(self, sections: tuple[str, ...]) -> None:
+        """The places of what no route says by itself, each value and what it stands in."""
+
+        def note(data: Any, steps: Steps) -> None:
+            origin = Origin("apigw.yaml", partial(self.config.place, steps))
+            self.provenance.add(SETTINGS, ".".join(map(str, steps)), origin)
+            for key, value in openapi.mapping(data).items():
+                note(value, (*steps, key))
+
+        for section in sections:
+            if section in self.config.data:
+                note(self.config.data[section], (section,))
+        for name, api in openapi.mapping(self.config.data.get("apis")).items():
+            for key in sorted(openapi.mapping(api).keys() - {"routes", "defaults"}):
+                note(None, ("apis", name, key))
 
     # --- one API
 

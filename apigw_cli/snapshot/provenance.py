@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from apigw_cli.errors import Place
 
+SETTINGS = "settings"
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:
@@ -26,7 +28,8 @@ class Provenance:
     """Origins by route id and item, the winner first, then what it went over.
 
     Items: "operation", "integration", "security", "policies.NAME"; for an upstream the id is "upstream:NAME".
-    For a security scheme it is "auth:NAME", with the item "scheme".
+    For a security scheme it is "auth:NAME", with the item "scheme". What else apigw.yaml says, the stage's overrides
+    included, belongs to SETTINGS, by its dotted path.
     """
 
     origins: dict[tuple[str, str], list[Origin]] = field(default_factory=dict)

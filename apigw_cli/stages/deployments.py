@@ -15,6 +15,7 @@ from apigw_cli.openapi.operations import mapping
 from apigw_cli.snapshot import compiler
 from apigw_cli.snapshot.compiler import Compiled
 from apigw_cli.snapshot.model import Api
+from apigw_cli.snapshot.provenance import SETTINGS
 from apigw_cli.snapshot.release import Release, raw
 from apigw_cli.stages.contract.compare import Contract
 from apigw_cli.stages.finding import Side, Spot
@@ -84,11 +85,11 @@ class Deployment:
             return Spot(side, document, find.args[0], bool(find.keywords.get("key")))
         return Spot(side, find=partial(self.place, owner, item))
 
-    def config_place(self, *steps: str) -> Place | None:
-        """Where a value stands in apigw.yaml, while that still makes this very release."""
-        if self.digest != self.workspace.digest:
-            return None
-        return self.workspace.project.config.place(steps)
+    def setting_spot(self, side: Side, path: str) -> Spot:
+        """The same for a dotted path of apigw.yaml, or for what it would stand in where it is not written."""
+        while path and not self.compiled.provenance.of(SETTINGS, path):
+            path = path.rpartition(".")[0]
+        return self.spot(side, SETTINGS, path)
 
 
 def build(workspace: Workspace, release: Release, digest: str, stage: str, stage_file: dict[str, Any]) -> Deployment:

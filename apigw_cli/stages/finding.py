@@ -99,7 +99,10 @@ def locate_all(findings: Iterable[Finding]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One difference. `message` reads on from the operation; `old` and `new` are plain data or text."""
+    """One difference. `message` reads on from the operation; `old` and `new` are plain data or text.
+
+    `reaches` names the routes that a setting they share holds for.
+    """
 
     id: str
     axis: Axis
@@ -112,6 +115,7 @@ class Finding:
     spots: tuple[Spot, ...] = ()
     api: str = ""
     why: str = ""
+    reaches: tuple[str, ...] = ()
 
     @property
     def breaks(self) -> bool:

@@ -74,12 +74,12 @@ CASES = [
     (
         "another proxy trusted, another style of header believed",
         [(CONFIG, "version: 1\n", "version: 1\ntrusted_proxies: [10.0.0.0/8]\nforwarded: both\nvia: true\n")],
-        {("gateway-changed", level, "gateway") for level in (Level.WEAKEN, Level.NEUTRAL)},
+        {("gateway-weakened", Level.WEAKEN, "gateway"), ("gateway-changed", Level.NEUTRAL, "gateway")},
     ),
     (
         "TLS for clients",
         [(CONFIG, "version: 1\n", "version: 1\nlisten: {tls: {certificates: [{cert: {file: a}, key: {file: b}}]}}\n")],
-        {("gateway-changed", Level.STRENGTHEN, "gateway")},
+        {("gateway-strengthened", Level.STRENGTHEN, "gateway")},
     ),
     (
         "another key list",
@@ -140,7 +140,7 @@ CASES = [
     (
         "pool",
         [(CONFIG, '["${pets_url}"]', '["${pets_url}"], pool: {connections: 5}')],
-        {("upstream-changed", Level.NEUTRAL, "upstream pets")},
+        {("upstream-strengthened", Level.STRENGTHEN, "upstream pets")},
     ),
     (
         "looking up names",
@@ -173,7 +173,7 @@ CASES = [
     (
         "a new route that anyone may call",
         [(SPEC, "  /hours:", "  /news:\n    get: {operationId: news, security: [], responses: {}}\n  /hours:")],
-        {("endpoint-added", Level.INFO, "GET /news"), ("route-added-open", Level.NEUTRAL, "news")},
+        {("endpoint-added", Level.INFO, "GET /news"), ("route-added-open", Level.WEAKEN, "news")},
     ),
     (
         "an operation renamed: the route is the same to a client",
