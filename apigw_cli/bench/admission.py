@@ -6,15 +6,18 @@ limiter of rate r and burst b admits at most b + r * (t - s) in any window: more
 
 For the other side, a token bucket that refuses has less than one token. Between two refusals u < v it admits at
 least r * (v - u) - 1, provided that it was not full in between, and every admission of that time was sent by v
-and answered after u.
+and answered after u. Windows, and layers of both, owe something similar (bench/owed.py).
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
+
+from apigw_cli.bench.owed import Owed
 
 SECOND = 1_000_000_000
 Event = tuple[int, int]  # sent, received; nanoseconds
@@ -111,69 +114,63 @@ class Floor:
     proved: int = 0
 
 
-def scarcest_window(events: Sequence[Event], slots: Sequence[int], slot: int, rate: Fraction, burst: int) -> Floor:
+def scarcest_window(events: Sequence[Event], slots: Sequence[int], slot: int, owed: Owed, apart: int = 1) -> Floor:
     """Where a limiter let through least, against what it must. `slots` are the slots of `slot` ns with a refusal.
 
-    In a run of slots that each contain a refusal, no two neighbouring refusals are 2 * slot apart. A bucket that
-    could fill up in that time may lose that much refill for each request (`loss_for`).
+    Of a run of slots neighbours are at most `apart` slots apart: two refusals are then never apart + 1 slots apart, and
+    `owed` allows for what may get lost in that time.
     """
-    interval = SECOND / rate + 1  # limiters that count whole nanoseconds round up
-    period = float(interval + loss_for(slot, rate, burst))
     sent, received = sorted(s for s, _ in events), sorted(r for _, r in events)
     window = longest = least = None
     proved = 0
-    for first, last in _runs(slots):
-        pair, slack = _least_in(first, last, slot, sent, received, period)
+    for run in runs(slots, apart):
+        pair, slack = _least_in(run, slot, sent, received, owed)
         if least is None or slack < least:
-            least, window = slack, _between(*pair, slot, sent, received, period)
-        if longest is None or (last - first - 1) * slot > proved:
-            proved = max(0, (last - first - 1) * slot)
-            longest = _between(first, last, slot, sent, received, period)
+            least, window = slack, _between(*pair, slot, sent, received, owed)
+        if longest is None or (run[-1] - run[0] - 1) * slot > proved:
+            proved = max(0, (run[-1] - run[0] - 1) * slot)
+            longest = _between(run[0], run[-1], slot, sent, received, owed)
     return Floor(window, longest, proved)
 
 
-def loss_for(slot: int, rate: Fraction, burst: int) -> int:
-    """Nanoseconds of refill that a bucket may lose for each request between refusals of neighbouring slots."""
-    return 2 * slot if rate * 2 * slot > (burst - 1) * SECOND else 0
+def runs(slots: Sequence[int], apart: int) -> Iterator[Sequence[int]]:
+    """The longest runs of numbers whose neighbours differ by at most `apart`."""
+    begin = 0
+    for number in range(1, len(slots) + 1):
+        if number == len(slots) or slots[number] > slots[number - 1] + apart:
+            yield slots[begin:number]
+            begin = number
 
 
-def _runs(slots: Sequence[int]) -> Iterable[tuple[int, int]]:
-    """First and last of each run of consecutive numbers."""
-    first = last = None
-    for slot in slots:
-        if last is not None and first is not None and slot == last + 1:
-            last = slot
-            continue
-        if first is not None and last is not None:
-            yield first, last
-        first = last = slot
-    if first is not None and last is not None:
-        yield first, last
+def widest_step(slots: Sequence[int], apart: int) -> int:
+    """How far apart neighbours really are in runs of those that are at most `apart`; 1 at least."""
+    return max((b - a for run in runs(slots, apart) for a, b in pairwise(run)), default=1)
 
 
-def _touching(start: int, end: int, sent: Sequence[int], received: Sequence[int]) -> int:
+def touching(start: int, end: int, sent: Sequence[int], received: Sequence[int]) -> int:
     """How many events may have been decided in [start, end]: sent by its end and answered after its start."""
     return bisect_right(sent, end) - bisect_left(received, start)
 
 
-def _between(first: int, last: int, slot: int, sent: Sequence[int], received: Sequence[int], period: float) -> Window:
+def _between(first: int, last: int, slot: int, sent: Sequence[int], received: Sequence[int], owed: Owed) -> Window:
     """From a refusal in the slot `first` to one in `last`: how many may have been let through, and how many must."""
-    required = Fraction((last - first - 1) * slot / period - 1)
+    required = Fraction((last - first - 1) * slot / owed.period - owed.debt)
     start, end = first * slot, (last + 1) * slot
-    return Window(start, end, _touching(start, end, sent, received), required)
+    return Window(start, end, touching(start, end, sent, received), required)
 
 
 def _least_in(
-    first: int, last: int, slot: int, sent: Sequence[int], received: Sequence[int], period: float
+    run: Sequence[int], slot: int, sent: Sequence[int], received: Sequence[int], owed: Owed
 ) -> tuple[tuple[int, int], float]:
     """The two slots of one run between which the fewest were let through, and how many more than must be.
 
     One pass over the slots: the count between two of them is a term of the second less a term of the first.
     """
+    period = owed.period
     ended = began = 0
-    best_start, best_value = first, float("-inf")
-    worst, pair = float("inf"), (first, first)
-    for number in range(first, last + 1):
+    best_start, best_value = run[0], float("-inf")
+    worst, pair = float("inf"), (run[0], run[0])
+    for number in run:
         start, end = number * slot, (number + 1) * slot
         while ended < len(received) and received[ended] < start:
             ended += 1
@@ -182,7 +179,7 @@ def _least_in(
         value = ended - start / period
         if value > best_value:
             best_start, best_value = number, value
-        slack = began - (start - slot) / period + 1 - best_value
+        slack = began - (start - slot) / period + owed.debt - best_value
         if slack < worst:
             worst, pair = slack, (best_start, number)
     return pair, worst

@@ -19,7 +19,8 @@ from itertools import accumulate
 from apigw_cli.bench.admission import SECOND, Event
 from apigw_cli.limits.rate import SECONDS, Rate
 
-BUCKET, FIXED, SLIDING = "token bucket", "fixed window", "sliding window"
+FIXED, SLIDING = "fixed window", "sliding window"
+_NAMES = {"token_bucket": "token bucket", "leaky": "leaky bucket", "fixed_window": FIXED, "sliding_window": SLIDING}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +95,22 @@ def refuted(events: Sequence[Event], slots: Sequence[int], slot: int, window: Wi
     return found
 
 
-def in_words(others: set[str], window: Windowed, *, bucket: bool) -> str:
-    """What the admissions fit, `others` being the windows that are refuted and `bucket` whether a token bucket fits."""
-    left = [name for name in (FIXED, SLIDING) if name not in others]
-    if bucket and not left:
-        return "fits a token bucket; neither a fixed nor a sliding window"
-    if bucket:
-        return f"fits a token bucket; a {' or a '.join(left)} of {window} would look the same"
+def in_words(declared: str, others: set[str], window: Windowed | None, most: int, *, fits: bool) -> str:
+    """What the admissions fit. `others` are the windows that are refuted, `fits` says whether the declared one holds.
+
+    `most` were surely let through in less than one window's length: over its number, that is the burst at a boundary.
+    """
+    name = _NAMES[declared]
+    left = [] if window is None else [one for one in (FIXED, SLIDING) if one not in others and one != name]
+    if not fits:
+        words = f"no {name}" if left or window is None else f"neither a {name} nor a window of {window}"
+        return f"{words}; a {' or a '.join(left)} of {window} would look like this" if left else words
+    words = f"fits a {name}"
+    if window is None:
+        return words
+    if name == FIXED and most > window.count:
+        return f"{words}, which lets a double burst through at its boundary: {most:,} in less than one window"
     if left:
-        return f"no token bucket; a {' or a '.join(left)} of {window} would look like this"
-    return f"neither a token bucket nor a window of {window}"
+        return f"{words}; a {' or a '.join(left)} of {window} would look the same"
+    told = [one for one in (FIXED, SLIDING) if one != name]
+    return f"{words}; neither a {' nor a '.join(told)}" if len(told) > 1 else f"{words}, no {told[0]}"

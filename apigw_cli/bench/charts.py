@@ -13,7 +13,6 @@ from apigw_cli.bench.proof import Proof
 from apigw_cli.bench.result import Result
 from apigw_cli.bench.series import COLUMNS, Series
 from apigw_cli.bench.sweep import Grid, Sweep
-from apigw_cli.limits import rate as rates
 
 _WIDTH, _HEIGHT = 620, 260
 # Colours of Okabe and Ito, which colour-blind people can tell apart.
@@ -119,12 +118,16 @@ def _stacked(series: Series) -> Iterator[dict[str, Any]]:
 
 
 def _limit(result: Result, proof: Proof) -> Chart:
-    rate, burst = rates.parse(proof.policy.partition(" ")[0]), int(proof.policy.rpartition(" ")[2])
     series = result.series
-    values = [{"second": 0, "requests": burst, "line": "at most"}, {"second": 0, "requests": 0, "line": "let through"}]
+    double = "fixed_window" in proof.policy
+    at_rest = proof.at_once * (2 if double else 1)
+    values = [
+        {"second": 0, "requests": at_rest, "line": "at most"},
+        {"second": 0, "requests": 0, "line": "let through"},
+    ]
     for number, admitted in enumerate(accumulate(series.allowed), 1):
         second = number * series.interval
-        values.append({"second": second, "requests": float(burst + rate.per_second * second), "line": "at most"})
+        values.append({"second": second, "requests": at_rest + proof.per_second * second, "line": "at most"})
         values.append({"second": second, "requests": admitted, "line": "let through"})
     values += _windows(proof)
     encoding = {

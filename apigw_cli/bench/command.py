@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from apigw_cli.bench import assertion, declared, limit, local, mix, proving, quiet, targets, template
+from apigw_cli.bench import assertion, callers, declared, limit, local, mix, proving, targets, template
 from apigw_cli.bench import request as requests
 from apigw_cli.bench import rows as csv_rows
 from apigw_cli.bench.call import Call
 from apigw_cli.bench.coordinator import Live, run
 from apigw_cli.bench.limit import Declared
 from apigw_cli.bench.plan import Plan
+from apigw_cli.bench.proving import NOBODY, Others
 from apigw_cli.bench.request import Header, Request
 from apigw_cli.bench.result import Result, assemble
 from apigw_cli.bench.rows import Rows
@@ -76,24 +77,24 @@ def bench(options: Options, talk: Talk) -> Result:
     with ending_on_sigterm(), _aimed(options, talk) as aim:
         plan = reached(_plan(options, times, aim), talk.note)
         words = plan.in_words()
-        talk.note(f"{words} · declared {aim.limited.in_words()}" if aim.limited else words)
+        talk.note(f"{words} · declared {limit.in_words(aim.limited)}" if aim.limited else words)
         talk.begin(plan)
-        if aim.limited is None:
+        if not aim.limited:
             return assemble(plan, run(plan, talk.show), [], assertions)
-        collected, proof = proving.proved(plan, aim.limited, aim.other, talk.show)
-    return assemble(plan, collected, [proof], assertions)
+        collected, proofs = proving.proved(plan, aim.limited, aim.others, talk.show)
+    return assemble(plan, collected, proofs, assertions)
 
 
 @dataclass(frozen=True, slots=True)
 class _Aim:
-    """The request to send, the limit to prove, and a request by somebody else, where there is one.
+    """The request to send, the layers of the limit to prove, and requests by others, where there are any.
 
     `calls` take the place of the request where there are several, or where requests differ.
     """
 
     request: Request
-    limited: Declared | None = None
-    other: Request | None = None
+    limited: tuple[Declared, ...] = ()
+    others: Others = NOBODY
     calls: tuple[Call, ...] = ()
     title: str = ""
     rows: Rows | None = None
@@ -168,24 +169,24 @@ def _aimed(options: Options, talk: Talk) -> Iterator[_Aim]:
     """What to send and to prove, with what must run meanwhile."""
     headers = tuple(requests.parse_header(text) for text in options.headers)
     given = tuple(requests.parse_header(text) for text in options.quiet_headers)
-    wanted = limit.parse(options.limit) if options.limit is not None else None
+    wanted = limit.parse_all(options.limit) if options.limit is not None else ()
     if options.url is None:
         compiled, file = _compiled(options)
         route = declared.named(compiled, options.route) if options.route else declared.strictest(compiled)
-        if options.verify_limits and wanted is None:
+        if options.verify_limits and not wanted:
             wanted = _declared(compiled, route.id, declared.of_route(compiled, route))
-        with local.gateway(compiled, route, file, headers, talk.note) as (request, other):
-            yield _aim(request, wanted, given, other)
+        with local.gateway(compiled, route, file, headers, talk.note) as (request, own):
+            yield _aim(request, wanted, given, own)
         return
     aim = _at_urls(options)
     if aim.calls:
-        if wanted is not None or options.verify_limits:
+        if wanted or options.verify_limits:
             raise UsageError("a limit is proved with one request: no {{…}}, and one target")
         yield aim
         return
     request = aim.request
-    if wanted is not None:
-        limit.check_key(wanted, list(headers))
+    if wanted:
+        limit.check_key(wanted, headers)
     elif options.verify_limits:
         compiled, _ = _compiled(options)
         route = declared.named(compiled, options.route) if options.route else declared.route_hit(compiled, request)
@@ -215,13 +216,13 @@ def _at_urls(options: Options) -> _Aim:
     return _Aim(wanted[0], calls=calls, title=f"{wanted[0].method} {title}" if title else "", rows=rows)
 
 
-def _aim(request: Request, wanted: Declared | None, given: tuple[Header, ...], other: Request | None = None) -> _Aim:
-    """`given`: headers that make the request somebody else's; `other` is somebody else's request already."""
-    if wanted is None:
-        return _Aim(request, None)
-    counts_callers = wanted.key in ("api_key", "jwt") or wanted.key.startswith(("jwt:", "claim:"))
-    made = quiet.request_of(wanted, request, given)
-    return _Aim(request, wanted, made if made is not None else other if counts_callers else None)
+def _aim(
+    request: Request, wanted: tuple[Declared, ...], given: tuple[Header, ...], own: tuple[Request, ...] = ()
+) -> _Aim:
+    """`given`: headers that make the request somebody else's; `own` are requests of somebody else already."""
+    if not wanted:
+        return _Aim(request)
+    return _Aim(request, wanted, callers.others_of(wanted, request, given, own))
 
 
 def _request(options: Options, url: str) -> Request:
@@ -236,8 +237,8 @@ def _compiled(options: Options) -> tuple[Compiled, Path]:
     return compile_project(project.load(file), options.stage, POLICIES), file
 
 
-def _declared(compiled: Compiled, name: str, found: Declared | None) -> Declared:
-    if found is None:
+def _declared(compiled: Compiled, name: str, found: tuple[Declared, ...]) -> tuple[Declared, ...]:
+    if not found:
         raise UsageError(
             f"{name} has no rate_limit in stage {compiled.snapshot.stage}",
             hint="--limit '5/s burst 5' says what is declared elsewhere",
@@ -248,7 +249,7 @@ def _declared(compiled: Compiled, name: str, found: Declared | None) -> Declared
 def _plan(options: Options, times: Times, aim: _Aim) -> Plan:
     request, limited = aim.request, aim.limited
     # What comes before the measurement is part of a limit's history, and would be missing in the proof.
-    warm = DEFAULT_WARMUP if times.duration is not None and limited is None else 0.0
+    warm = DEFAULT_WARMUP if times.duration is not None and not limited else 0.0
     return Plan(
         target=request.target,
         method=request.method,
@@ -260,7 +261,7 @@ def _plan(options: Options, times: Times, aim: _Aim) -> Plan:
         duration=times.duration,
         requests=options.requests,
         rate=0.0 if options.rate is None and options.ramp is not None else options.rate,
-        watch=limited.watch(options.workers) if limited else None,
+        watch=limit.watch(limited, options.workers) if limited else None,
         stages=stages_of(options.ramp) if options.ramp is not None else (),
         poisson=options.arrivals == "poisson",
         seed=options.seed,

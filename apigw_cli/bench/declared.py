@@ -1,10 +1,13 @@
-"""The limit that the configuration declares for a route."""
+"""The limits that the configuration declares for a route."""
 
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable
+from dataclasses import replace
 
-from apigw_cli.bench.limit import Declared
+from apigw_cli.bench import limit
+from apigw_cli.bench.limit import BUCKET, Declared
 from apigw_cli.bench.request import Request
 from apigw_cli.errors import UsageError
 from apigw_cli.limits import rate as rates
@@ -19,35 +22,46 @@ from apigw_cli.snapshot.compiler import Compiled
 from apigw_cli.snapshot.model import Route
 
 POLICY = "rate_limit"
+_ALGORITHMS = {"gcra": BUCKET, **{name: name for name in (BUCKET, limit.LEAKY, limit.FIXED, limit.SLIDING)}}
 
 
-def of_route(compiled: Compiled, route: Route) -> Declared | None:
-    """The limit of a route with its file and line, or None. Of several layers, the one with the lowest rate."""
+def of_route(compiled: Compiled, route: Route) -> tuple[Declared, ...]:
+    """The layers of a route's limit with their file and line, strictest first; empty where it has none."""
+    return layers_of(route, lambda policy: _place(compiled, route, policy))
+
+
+def _place(compiled: Compiled, route: Route, policy: str) -> str:
+    place = compiled.provenance.place(route.id, f"policies.{policy}")
+    return f"{place.file}:{place.line}" if place else ""
+
+
+def layers_of(route: Route, place: Callable[[str], str]) -> tuple[Declared, ...]:
+    """The layers of a route's limit, strictest first; `place` says where a policy was written."""
     value = route.policies.get(POLICY)
     layers = [] if value is None else as_layers(instance(BY_NAME[POLICY], value))
-    bounds = [_bound(layer) for layer in layers if layer.cost != 0]
-    if not bounds:
-        return None
-    rate, burst, key, partly = min(bounds, key=lambda bound: bound[:2])
-    if len(layers) > 1:
-        partly = f"{len(layers)} layers decide together"
-    place = compiled.provenance.place(route.id, f"policies.{POLICY}")
-    where = f"{place.file}:{place.line}" if place else ""
+    where = place(POLICY)
     tells = any(layer.headers != "none" for layer in layers)
     plain = all(layer.cost == 1 for layer in layers)
-    return Declared(rate, burst, key, route.operation, where, partly, tells=tells, counts_requests=plain)
+    found = [
+        replace(_layer(layer), name=route.operation, place=where, tells=tells, counts_requests=plain)
+        for layer in layers
+        if layer.cost != 0
+    ]
+    return limit.strictest_first(found)
 
 
-def _bound(layer: RateLimit) -> tuple[Rate, int, str, str]:
-    """The bucket that a layer stays within, in requests, and why it may admit less than that."""
+def _layer(layer: RateLimit) -> Declared:
+    """What a layer lets through, in requests."""
     rate = rates.parse(layer.rate)
-    if layer.is_window:  # limits.algorithms: what a window admits at the most
-        burst = layer.size * 2 if layer.algorithm == "fixed_window" else layer.size + 1
-        return rate, burst, layer.key, f"a {layer.algorithm.replace('_', ' ')} is no bucket"
     if isinstance(layer.cost, str):
-        return rate, layer.size, layer.key, f"what a request costs stands in {layer.cost}"
-    partly = "those beyond the delay wait" if layer.delay is not None else ""
-    return Rate(rate.count / layer.cost, rate.unit), layer.size // layer.cost, layer.key, partly
+        partly = f"what a request costs stands in {layer.cost}"
+        return Declared(rate, layer.size, layer.key, partly=partly, algorithm=_ALGORITHMS[layer.algorithm])
+    algorithm = _ALGORITHMS[layer.algorithm]
+    if layer.cost == 1:
+        return Declared(rate, layer.size, layer.key, algorithm=algorithm)
+    partly = "requests that cost more than one leave a rest of a window unused" if layer.is_window else ""
+    size = layer.size // layer.cost
+    return Declared(Rate(rate.count / layer.cost, rate.unit), size, layer.key, partly=partly, algorithm=algorithm)
 
 
 def route_hit(compiled: Compiled, request: Request) -> Route:
@@ -81,7 +95,7 @@ def named(compiled: Compiled, name: str) -> Route:
 
 def strictest(compiled: Compiled) -> Route:
     """The route with the lowest rate: its limit is met soonest. Raises UsageError where no route has a limit."""
-    limited = [(limit, r) for r in compiled.snapshot.routes if (limit := of_route(compiled, r)) is not None]
+    limited = [(layers[0], route) for route in compiled.snapshot.routes if (layers := of_route(compiled, route))]
     if not limited:
         raise UsageError(
             f"no route of stage {compiled.snapshot.stage} has a rate_limit",

@@ -58,30 +58,31 @@ def _numbers(headers: Mapping[str, str], name: str) -> list[int]:
     return [int(match[1]) for match in matches if match is not None]
 
 
-def untruth(sequence: Sequence[Answer], declared: Declared) -> str | None:
+def untruth(sequence: Sequence[Answer], layers: Sequence[Declared]) -> str | None:
     """What is wrong in the answers of a lone client, in words; None where nothing is."""
     said = [told(answer.headers) for answer in sequence]
-    return next(_untruths(sequence, said, declared), None)
+    return next(_untruths(sequence, said, layers), None)
 
 
-def _untruths(sequence: Sequence[Answer], said: Sequence[Told | None], declared: Declared) -> Iterator[str]:
-    known = {declared.burst, int(declared.rate.count)}
+def _untruths(sequence: Sequence[Answer], said: Sequence[Told | None], layers: Sequence[Declared]) -> Iterator[str]:
+    known = {number for one in layers for number in (one.burst, int(one.rate.count), *one.beside)}
+    policy = " and ".join(layer.policy for layer in layers)
     for answer, one in zip(sequence, said, strict=True):
         if one is None:
             continue
         if any(value is not None and value < 0 for value in (one.limit, one.remaining, one.reset)):
             yield f"a negative number: {_in_words(answer)}"
         if one.limit is not None and one.limit not in known:
-            yield f"the limit is said to be {one.limit}, declared is {declared.policy}"
+            yield f"the limit is said to be {one.limit}, declared is {policy}"
         if answer.status == LIMITED and one.remaining:
             yield f"a refusal that says {one.remaining} remain"
     for number, one in enumerate(said[:-1]):
         if one is not None and one.remaining is not None:
-            yield from _after(one.remaining, number, sequence, said, declared)
+            yield from _after(one.remaining, number, sequence, said, layers)
 
 
 def _after(
-    remaining: int, number: int, sequence: Sequence[Answer], said: Sequence[Told | None], declared: Declared
+    remaining: int, number: int, sequence: Sequence[Answer], said: Sequence[Told | None], layers: Sequence[Declared]
 ) -> Iterator[str]:
     """What contradicts `remaining`, said in answer `number`, in those after it."""
     following, next_said = sequence[number + 1], said[number + 1]
@@ -89,15 +90,15 @@ def _after(
         yield f"{remaining} were said to remain, and the next request was refused"
     if next_said is not None and next_said.remaining is not None and next_said.remaining < remaining - 1:
         yield f"one request took {remaining - next_said.remaining} of what was said to remain"
-    passed = 0
+    passed, most = 0, max(layer.burst for layer in layers)
     for answer in sequence[number + 1 :]:
         passed += 200 <= answer.status < 400
-        come_back = declared.rate.per_second * (answer.received - sequence[number].sent) / SECOND
+        come_back = max(layer.back_in(answer.received - sequence[number].sent) for layer in layers)
         if passed > remaining + 1 + come_back:
             length = _seconds(sequence[number], answer)
             yield f"{remaining} were said to remain, and {passed} were let through in {length}"
             return
-        if come_back > declared.burst:
+        if come_back > most:
             return
 
 

@@ -32,6 +32,7 @@ from apigw_cli.snapshot.schemes import ApiKeys
 from apigw_cli.snapshot.secrets import read as read_secret
 
 HOST = "127.0.0.1"
+CALLERS = 4  # besides the one that makes the load
 WORKERS = 2 if os.name == "posix" else 1  # more than one, so that a limit has to hold over processes
 _STARTUP, _SHUTDOWN = 20.0, 15.0
 
@@ -86,25 +87,25 @@ def request_for(route: Route, sample: Sample, known: Credentials, port: int, pin
 @contextlib.contextmanager
 def gateway(
     compiled: Compiled, route: Route, config: Path, extra: tuple[tuple[str, str], ...], say: Callable[[str], None]
-) -> Iterator[tuple[Request, Request | None]]:
-    """A running gateway with this configuration, a request that reaches `route` there, and the same by another caller.
+) -> Iterator[tuple[Request, tuple[Request, ...]]]:
+    """A running gateway with this configuration, a request that reaches `route` there, and the same by other callers.
 
-    There is no other caller (None) where the route asks for no key. `extra` headers go with both.
+    There are no other callers where the route asks for no key. `extra` headers go with both.
     Raises EnvironmentFailure where the gateway does not come up.
     """
     pinned = certificates(compiled)
-    loud, quiet = (credentials(compiled.snapshot, route) for _ in range(2))
+    loud, *others = (credentials(compiled.snapshot, route) for _ in range(1 + CALLERS))
     sample = sample_request(compiled.snapshot, route)
     upstream = ["--upstream"] if needs_upstream(compiled.snapshot, route) else []
     command = ["serve", "-c", str(config), "--stage", compiled.snapshot.stage, "--workers", str(WORKERS)]
     command += ["--host", HOST, "--port", "0", "--admin-port", "0", "--access-log", "off", "--no-watch"]
     say(f"starting a gateway with {WORKERS} workers{' and the sample upstream' if upstream else ''} …")
-    environment = {EPHEMERAL: f"{loud.digest},{quiet.digest}"}
+    environment = {EPHEMERAL: ",".join(one.digest for one in (loud, *others))}
     with running([*command, *upstream], environment, when_ready(route.api)) as log:
         port = ports_in(log.read_text(), route.api)[0]
         request = with_headers(request_for(route, sample, loud, port, pinned), extra)
-        other = with_headers(request_for(route, sample, quiet, port, pinned), extra)
-        yield request, other if other != request else None
+        own = tuple(with_headers(request_for(route, sample, one, port, pinned), extra) for one in others)
+        yield request, own if request not in own else ()
 
 
 def certificates(compiled: Compiled) -> str:

@@ -1,52 +1,94 @@
-"""A run that proves a limit: the load on one key, a quiet key beside it, and a lone client afterwards.
+"""A run that proves a limit: the load on one key, a quiet key beside it, then several keys, then a lone client.
 
 load      ├──────── workers, as planned ────────┤
 quiet     ├─ half of the rate, another key ─────┤
-lone                                            ├─ refused? wait as told, ask again … ─┤
+crowd                                           ├─ several keys, each over its rate ─┤
+lone                                            (rest) refused? wait as told, ask again … ─┤  after the crowd
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 
-from apigw_cli.bench import retry_after
+from apigw_cli.bench import crowd, retry_after
+from apigw_cli.bench.check import Check
 from apigw_cli.bench.coordinator import Collected, Live, elapsed_seconds, run
+from apigw_cli.bench.crowd import Asker, Pace
 from apigw_cli.bench.limit import Declared
 from apigw_cli.bench.lone import Client
 from apigw_cli.bench.plan import Plan, nanoseconds
-from apigw_cli.bench.proof import Proof, prove
+from apigw_cli.bench.proof import Evidence, Proof, prove
 from apigw_cli.bench.quiet import Heard, Quiet, pause_of
 from apigw_cli.bench.request import Request
-from apigw_cli.bench.retry_after import Tried
 
 _LEAST, _MOST = 2.0, 10.0  # seconds that the lone client is given: as long as the load, within these
 
 
+@dataclass(frozen=True, slots=True)
+class Others:
+    """Requests by somebody else: a quiet key, and several that ask for more. `fresh`: nobody used those before."""
+
+    quiet: Request | None = None
+    crowd: tuple[Request, ...] = ()
+    fresh: bool = False
+
+
+NOBODY = Others()
+
+
 def proved(
-    plan: Plan, declared: Declared, other: Request | None, show: Callable[[Live], None]
-) -> tuple[Collected, Proof]:
-    """Carry out `plan` and judge the limit. `other` is a request by somebody else; None where there is nobody."""
-    pause = pause_of(declared)
-    heard: Heard | None = None
-    if other is None or pause is None:
-        collected = run(plan, show)
-    else:
-        with _client(plan, other.encode()) as client:
-            quiet = Quiet(client, pause)
-            quiet.start()
-            collected = run(plan, show)
-            heard = quiet.stop(plan.timeout)
-    tried: Tried | None = None
+    plan: Plan,
+    layers: Sequence[Declared],
+    others: Others,
+    show: Callable[[Live], None],
+    more: Sequence[Check] = (),
+) -> tuple[Collected, list[Proof]]:
+    """Carry out `plan` and judge the layers of a limit; `more` are checks that were made before."""
+    collected, heard = _loaded(plan, layers, others, show)
+    evidence = Evidence(heard=heard)
     if not collected.interrupted:
         try:
-            with _client(plan, plan.request) as client:
-                budget = min(max(elapsed_seconds(collected.tallies), _LEAST), _MOST)
-                tried = retry_after.tried(client, declared, nanoseconds(budget))
+            evidence = _afterwards(plan, layers, others, heard, elapsed_seconds(collected.tallies))
         except KeyboardInterrupt:
             collected = replace(collected, interrupted=True)
-    return collected, prove(declared, collected.tallies, tried, heard)
+    return collected, prove(layers, collected.tallies, evidence, more)
+
+
+def _loaded(
+    plan: Plan, layers: Sequence[Declared], others: Others, show: Callable[[Live], None]
+) -> tuple[Collected, Heard | None]:
+    """The load, with a quiet key beside it where there is one."""
+    pause = pause_of(layers)
+    if others.quiet is None or pause is None:
+        return run(plan, show), None
+    with _client(plan, others.quiet.encode()) as client:
+        quiet = Quiet(client, pause)
+        quiet.start()
+        collected = run(plan, show)
+        return collected, quiet.stop(plan.timeout)
+
+
+def _afterwards(
+    plan: Plan, layers: Sequence[Declared], others: Others, heard: Heard | None, seconds: float
+) -> Evidence:
+    askers, pace = _crowd(plan, layers, others)
+    with _client(plan, plan.request) as client:
+        budget = min(max(seconds, _LEAST), _MOST)
+        tried = retry_after.tried(client, layers, nanoseconds(budget))
+    return Evidence(tried, heard, askers, pace)
+
+
+def _crowd(plan: Plan, layers: Sequence[Declared], others: Others) -> tuple[Sequence[Asker] | str | None, Pace | None]:
+    if len(others.crowd) < crowd.LEAST:
+        return None, None
+    pace = crowd.pace_of(layers)
+    if isinstance(pace, str):
+        return pace, None
+    with ExitStack() as stack:
+        clients = [stack.enter_context(_client(plan, request.encode())) for request in others.crowd]
+        return crowd.asked([(client, others.fresh) for client in clients], pace), pace
 
 
 @contextmanager

@@ -8,16 +8,15 @@ keys apart.
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from apigw_cli.bench.limit import Declared
 from apigw_cli.bench.lone import Lone
 from apigw_cli.bench.plan import SECOND
-from apigw_cli.bench.request import Header, Request, with_headers
 from apigw_cli.bench.retry_after import LIMITED
 
 LEAST_ASKED = 3  # fewer tell nothing
-_CREDENTIALS = ("authorization", "cookie", "x-api-key", "api-key", "apikey", "x-auth-token")
 _FASTEST = SECOND // 200  # the load needs the CPU
 
 
@@ -31,25 +30,11 @@ class Heard:
     broken: str = ""
 
 
-def pause_of(declared: Declared) -> int | None:
+def pause_of(layers: Sequence[Declared]) -> int | None:
     """Nanoseconds between two requests of the quiet key; None where none may ever be let through."""
-    if not declared.rate.interval or not declared.burst:
+    if any(not layer.rate.interval or not layer.burst for layer in layers):
         return None
-    return max(2 * declared.rate.interval, _FASTEST)
-
-
-def request_of(declared: Declared, request: Request, given: tuple[Header, ...]) -> Request | None:
-    """The request of somebody else: with the headers `given`, or another value of the header that is counted by.
-
-    None where there is nobody else: all share one bucket, or the header is a credential, which is not made up.
-    """
-    if given:
-        return with_headers(request, given)
-    kind, _, name = declared.key.partition(":")
-    if kind != "header" or name.lower() in _CREDENTIALS:
-        return None
-    value = next((value for key, value in request.headers if key.lower() == name.lower()), "")
-    return with_headers(request, ((name, f"{value}-quiet"),))
+    return max(*(2 * layer.rate.interval for layer in layers), _FASTEST)
 
 
 class Quiet:

@@ -1,5 +1,6 @@
 """Whether Retry-After can be relied on: asked by a lone client, when the load is over.
 
+    rest until all of the burst is there, where that does not take too long
     ask until refused ─▶ Retry-After: N ─▶ wait N - 1 s, ask: refused   (tight: at most 1 s too long)
                                         └▶ wait N s, ask: let through    (sufficient)
 
@@ -9,6 +10,7 @@ came N s after the first one's answer; and it had decided on a tight one when th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 
@@ -20,11 +22,15 @@ LIMITED = 429
 MOST_TRIES = 5
 _MARGIN = SECOND // 10  # by how much a tight try comes early, for the way through the network
 _MOST_ASKED = 2_000
+_MOST_RESTED = 1_000
 
 
 @dataclass(slots=True)
 class Tried:
-    """What was seen. `sequence` are all answers in order; `left` says why it was not tried (any more)."""
+    """What was seen. `sequence` are all answers in order; `left` says why it was not tried (any more).
+
+    `rested`: how many were let through in a row after a rest; None where there was no time for one.
+    """
 
     sequence: list[Answer] = field(default_factory=list)
     sufficient: int = 0
@@ -32,6 +38,7 @@ class Tried:
     tight: int = 0
     too_long: list[float] = field(default_factory=list)  # seconds that were promised where at least one less did
     left: str = ""
+    rested: int | None = None
 
 
 def seconds_told(answer: Answer) -> int | None:
@@ -45,22 +52,23 @@ def seconds_told(answer: Answer) -> int | None:
         return None
 
 
-def tried(lone: Lone, declared: Declared, budget: int) -> Tried:
-    """Try what Retry-After promises, as often as `budget` nanoseconds allow."""
+def tried(lone: Lone, layers: Sequence[Declared], budget: int) -> Tried:
+    """Try what a rest and Retry-After promise, as often as `budget` nanoseconds allow."""
     found = Tried()
     try:
-        _Trying(lone, declared, lone.now() + budget, found).go_on()
+        _Trying(lone, layers, lone.now() + budget, found).go_on()
     except OSError as error:
         found.left = f"the connection broke: {error}"
     return found
 
 
 class _Trying:
-    def __init__(self, lone: Lone, declared: Declared, end: int, found: Tried) -> None:
-        self._lone, self._end, self._found = lone, end, found
-        self._most = min(_MOST_ASKED, 2 * declared.burst + 100)
+    def __init__(self, lone: Lone, layers: Sequence[Declared], end: int, found: Tried) -> None:
+        self._lone, self._layers, self._end, self._found = lone, layers, end, found
+        self._most = min(_MOST_ASKED, 2 * min(layer.burst for layer in layers) + 100)
 
     def go_on(self) -> None:
+        self._rest()
         while self._found.sufficient + len(self._found.insufficient) < MOST_TRIES:
             refusal = self._refused()
             if refusal is None:
@@ -68,6 +76,25 @@ class _Trying:
                 return
             if not self._try(refusal):
                 return
+
+    def _rest(self) -> None:
+        """Wait until all is there that may be had at once, and ask for it."""
+        size, rest = min(layer.burst for layer in self._layers), max(layer.rest for layer in self._layers)
+        now = self._lone.now()
+        if not rest or not 0 < size <= _MOST_RESTED or now + rest > self._end:
+            return
+        # A clock that is behind may have seen the last request of the load a little later than it was.
+        self._lone.wait_until(now + rest + max(layer.grain for layer in self._layers) + _MARGIN)
+        self._end += self._lone.now() - now  # resting is no part of the time for trying
+        passed = 0
+        for _ in range(size):
+            status = self._ask().status
+            if status == LIMITED:
+                break
+            if not 200 <= status < 400:
+                return
+            passed += 1
+        self._found.rested = passed
 
     def _ask(self) -> Answer:
         answer = self._lone.ask()

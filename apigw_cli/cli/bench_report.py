@@ -69,18 +69,20 @@ def _proof(proof: Proof, quiet: bool) -> list[str]:
     head = f"{symbol(_SIGNS[proof.verdict])} {route}{_VERDICTS[proof.verdict]}, {proof.policy} per {proof.key}{where}"
     if quiet:
         return [head]
-    rate = proof.policy.partition(" ")[0]
-    burst = proof.policy.rpartition(" ")[2]
-    seconds = f"{proof.seconds:.3g} s"
-    bound = f"{burst} + {rate} {terminal.symbol('times')} {seconds} = {int(proof.bound):,}"
-    lines = [
-        head,
-        f"  admitted {proof.admitted:,} of {proof.answered:,} in {seconds}    bound {bound}",
-    ]
+    lines = [head, f"  {_counts(proof)}"] if proof.seconds else [head]
     checks = sorted(proof.checks, key=lambda check: _WORST_FIRST.index(check.verdict))
     width = max(len(check.name) for check in checks)
     lines += [f"  {symbol(_SIGNS[check.verdict])} {check.name:<{width}}  {check.detail}" for check in checks]
     return lines
+
+
+def _counts(proof: Proof) -> str:
+    seconds = f"{proof.seconds:.3g} s"
+    bound = f"{int(proof.bound):,}"
+    if " burst " in proof.policy:
+        rate = proof.policy.partition(" ")[0]
+        bound = f"{proof.at_once:,} + {rate} {terminal.symbol('times')} {seconds} = {bound}"
+    return f"admitted {proof.admitted:,} of {proof.answered:,} in {seconds}    bound {bound}"
 
 
 def _latencies(result: Result) -> list[str]:

@@ -7,7 +7,9 @@ from fractions import Fraction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apigw_cli.bench.admission import SECOND, Event, loss_for, scarcest_window, tightest_window
+from apigw_cli.bench.admission import SECOND, Event, scarcest_window, tightest_window
+from apigw_cli.bench.limit import Declared
+from apigw_cli.bench.owed import Owed, owed
 from apigw_cli.limits import rate as rates
 from apigw_cli.limits.bucket import Limit, take
 
@@ -66,6 +68,10 @@ def observed(limit: Limit, tries: list[tuple[int, int, int]]) -> tuple[list[Even
     return admitted, refused
 
 
+def due(rate: str, burst: int, slot: int) -> Owed:
+    return owed([Declared(rates.parse(rate), burst, "route")], slot)
+
+
 def slots_of(refused: list[Event], slot: int) -> list[int]:
     return sorted({r // slot for s, r in refused if s >= r // slot * slot})
 
@@ -88,7 +94,7 @@ def test_a_correct_limiter_is_never_above(tries: list[tuple[int, int, int]], rat
 def test_a_correct_limiter_is_never_below(tries: list[tuple[int, int, int]], rate: str, burst: int, slot: int) -> None:
     limit = Limit("x", rates.parse(rate), burst)
     admitted, refused = observed(limit, tries * 3)
-    floor = scarcest_window(admitted, slots_of(refused, slot), slot, rates.parse(rate).per_second, burst)
+    floor = scarcest_window(admitted, slots_of(refused, slot), slot, due(rate, burst, slot))
     for window in (floor.window, floor.longest):
         assert window is None or window.count >= float(window.bound) - 1e-6
 
@@ -96,15 +102,15 @@ def test_a_correct_limiter_is_never_below(tries: list[tuple[int, int, int]], rat
 @given(
     events,
     st.lists(st.integers(0, 30), max_size=25, unique=True),
-    st.sampled_from([Fraction(3), Fraction(20)]),
+    st.sampled_from(["3/s", "20/s"]),
     st.integers(1, 4),
 )
 def test_the_scarcest_window_is_the_one_that_brute_force_finds(
-    found: list[Event], slots: list[int], rate: Fraction, burst: int
+    found: list[Event], slots: list[int], rate: str, burst: int
 ) -> None:
     slots.sort()
     slot = 100_000_000
-    period = float(SECOND / rate + 1 + loss_for(slot, rate, burst))
+    period = due(rate, burst, slot).period
     slacks = []
     for a in slots:
         b = a
@@ -112,7 +118,7 @@ def test_the_scarcest_window_is_the_one_that_brute_force_finds(
             count = sum(s <= (b + 1) * slot and r >= a * slot for s, r in found)
             slacks.append(count - ((b - a - 1) * slot / period - 1))
             b += 1
-    window = scarcest_window(found, slots, slot, rate, burst).window
+    window = scarcest_window(found, slots, slot, due(rate, burst, slot)).window
     if not slots:
         assert window is None
         return
@@ -145,10 +151,10 @@ def test_what_may_have_happened_outside_of_a_window_is_not_counted_in_it() -> No
 
 
 def test_half_of_the_rate_is_too_little() -> None:
-    rate, slot = Fraction(20), 20_000_000
+    slot = 20_000_000
     slots = list(range(50))  # refusals all along one second
-    right = scarcest_window(steady(20, 50_000_000), slots, slot, rate, 5).window
-    wrong = scarcest_window(steady(10, 100_000_000), slots, slot, rate, 5).window
+    right = scarcest_window(steady(20, 50_000_000), slots, slot, due("20/s", 5, slot)).window
+    wrong = scarcest_window(steady(10, 100_000_000), slots, slot, due("20/s", 5, slot)).window
     assert right is not None
     assert right.count >= right.bound
     assert wrong is not None
@@ -156,8 +162,8 @@ def test_half_of_the_rate_is_too_little() -> None:
 
 
 def test_without_proved_demand_nothing_is_asked_of_a_limiter() -> None:
-    floor = scarcest_window([], [], 20_000_000, Fraction(20), 5)
+    floor = scarcest_window([], [], 20_000_000, due("20/s", 5, 20_000_000))
     assert (floor.window, floor.longest, floor.proved) == (None, None, 0)
-    apart = scarcest_window([], [0, 10, 20], 20_000_000, Fraction(20), 5).window
+    apart = scarcest_window([], [0, 10, 20], 20_000_000, due("20/s", 5, 20_000_000)).window
     assert apart is not None
     assert apart.bound <= 0

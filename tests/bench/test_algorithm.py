@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from apigw_cli.bench import algorithm
 from apigw_cli.bench.admission import SECOND, Event
 from apigw_cli.bench.algorithm import FIXED, SLIDING, Windowed, refuted
+from apigw_cli.bench.limit import BUCKET
 from apigw_cli.limits import rate as rates
 from apigw_cli.limits.bucket import Limit, take
 
@@ -99,10 +100,10 @@ def test_a_fixed_window_shows_that_it_is_no_sliding_one_at_its_edge() -> None:
 def test_words() -> None:
     window = Windowed(5, SECOND)
     assert Windowed.of(rates.parse("5/s")) == window
-    assert algorithm.in_words({FIXED, SLIDING}, window, bucket=True).endswith("nor a sliding window")
-    same = algorithm.in_words({SLIDING}, window, bucket=True)
+    assert algorithm.in_words(BUCKET, {FIXED, SLIDING}, window, 5, fits=True).endswith("nor a sliding window")
+    same = algorithm.in_words(BUCKET, {SLIDING}, window, 5, fits=True)
     assert "a fixed window of 5 in 1 s would look the same" in same
-    assert algorithm.in_words({SLIDING}, window, bucket=False).startswith("no token bucket; a fixed window")
+    assert algorithm.in_words(BUCKET, {SLIDING}, window, 9, fits=False).startswith("no token bucket; a fixed window")
     assert Windowed.of(rates.parse("0.5/s")) is None
     assert str(Windowed.of(rates.parse("100/m"))) == "100 in 60 s"
 

@@ -45,8 +45,8 @@ def test_what_is_no_limit(text: str) -> None:
 
 def test_a_limit_by_a_header_that_is_not_sent_is_a_mistake() -> None:
     with pytest.raises(UsageError, match="X-Api-Key"):
-        limit.check_key(limit.parse("5/s key=header:X-Api-Key"), [("Accept", "*/*")])
-    limit.check_key(limit.parse("5/s key=header:X-Api-Key"), [("x-api-key", "k")])
+        limit.check_key([limit.parse("5/s key=header:X-Api-Key")], [("Accept", "*/*")])
+    limit.check_key([limit.parse("5/s key=header:X-Api-Key")], [("x-api-key", "k")])
 
 
 @pytest.fixture
@@ -56,8 +56,8 @@ def sample(tmp_path: Path) -> Compiled:
 
 
 def test_the_configuration_says_the_limit_and_where_it_stands(sample: Compiled) -> None:
-    found = declared.of_route(sample, declared.named(sample, "createPet"))
-    assert found is not None
+    layers = declared.of_route(sample, declared.named(sample, "createPet"))
+    (found,) = layers
     assert (found.policy, found.key, found.name) == ("5/s burst 5", "api_key", "createPet")
     file, line = found.place.rsplit(":", 1)
     assert "rate: 5/s, burst: 5" in Path(file).read_text().splitlines()[int(line) - 1]

@@ -88,6 +88,7 @@ def test_nginx_keeps_its_limit_over_its_workers(tmp_path: Path) -> None:
         "Retry-After": "n/a",
         "headers": "n/a",
         "isolation": "pass",
+        "fairness": "pass",
     }, proof
 
 

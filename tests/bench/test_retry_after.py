@@ -45,7 +45,7 @@ class Alone:
 
 
 def attempt(alone: Alone, limit: str, seconds: int = 60) -> Tried:
-    return tried(alone, parse(limit), seconds * SECOND)
+    return tried(alone, [parse(limit)], seconds * SECOND)
 
 
 @settings(deadline=None)

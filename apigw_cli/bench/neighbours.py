@@ -1,0 +1,158 @@
+"""The checks of keys beside each other: a quiet one beside a noisy one, and several that all ask for too much."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from itertools import pairwise
+
+from apigw_cli.bench import admission, windows
+from apigw_cli.bench.check import FAIL, INCONCLUSIVE, NOT_APPLICABLE, PASS, Check
+from apigw_cli.bench.crowd import LEAST, Asker, Pace
+from apigw_cli.bench.limit import FIXED, Declared
+from apigw_cli.bench.lone import Answer
+from apigw_cli.bench.observed import admitted_of
+from apigw_cli.bench.owed import Owed, owed
+from apigw_cli.bench.plan import SECOND
+from apigw_cli.bench.quiet import LEAST_ASKED, Heard
+from apigw_cli.bench.retry_after import LIMITED
+
+ISOLATION, FAIRNESS = "isolation", "fairness"
+_EVEN = 0.9  # Jain's index below which nobody would call it fair
+
+
+def isolation(layers: Sequence[Declared], heard: Heard | None, refused: int) -> Check:
+    """Whether a quiet key was refused."""
+    if heard is None:
+        return Check(ISOLATION, NOT_APPLICABLE, _nobody(layers))
+    if heard.refused:
+        detail = (
+            f"a quiet key was refused {heard.refused} of {heard.asked} times, at half of its rate, beside a noisy one"
+        )
+        return Check(ISOLATION, FAIL, detail)
+    if heard.failed or heard.broken:
+        why = heard.broken or "the answers were neither 2xx, 3xx nor 429"
+        return Check(ISOLATION, NOT_APPLICABLE, f"the second key does not work: {why}")
+    if heard.asked < LEAST_ASKED or not refused:
+        return Check(ISOLATION, NOT_APPLICABLE, f"a quiet key asked only {heard.asked} times: use a longer --duration")
+    return Check(ISOLATION, PASS, f"a quiet key was never refused in {heard.asked:,} requests beside a noisy one")
+
+
+def _nobody(layers: Sequence[Declared]) -> str:
+    shared = next((layer.key for layer in layers if layer.key in ("route", "ip")), None)
+    if shared == "route":
+        return "all share one bucket"
+    if shared == "ip":
+        return "it counts by address, and there is only one"
+    return "there is no second key: --quiet-header 'Name: value' gives one"
+
+
+def fairness(layers: Sequence[Declared], askers: Sequence[Asker] | str | None, pace: Pace | None) -> Check:
+    """Whether each of several keys got what it is owed while all asked for more. `askers`: or why nobody asked."""
+    if askers is None:
+        return Check(FAIRNESS, NOT_APPLICABLE, _nobody(layers))
+    if isinstance(askers, str):
+        return Check(FAIRNESS, NOT_APPLICABLE, f"not tried: {askers}")
+    broken = next((asker.broken for asker in askers if asker.broken), "")
+    strange = any(not (200 <= one.status < 400 or one.status == LIMITED) for a in askers for one in a.answers)
+    if broken or strange or len(askers) < LEAST or pace is None:
+        why = broken or "the answers were neither 2xx, 3xx nor 429"
+        return Check(FAIRNESS, NOT_APPLICABLE, f"the other keys do not work: {why}")
+    return _judged(layers, askers, pace)
+
+
+def _judged(layers: Sequence[Declared], askers: Sequence[Asker], pace: Pace) -> Check:
+    counts = [sum(200 <= one.status < 400 for one in asker.answers) for asker in askers]
+    index = jain(counts)
+    seconds = pace.length / SECOND
+    spread = f"{min(counts):,} to {max(counts):,}" if min(counts) != max(counts) else f"{counts[0]:,} each"
+    words = f"{len(askers)} keys that all asked for more got {spread} in {seconds:.2g} s, Jain's index {index:.3f}"
+    wrong = next((wrong for asker in askers for wrong in _wrongs(layers, asker, pace)), None)
+    if wrong is not None:
+        return Check(FAIRNESS, FAIL, f"{wrong}; {words}")
+    if not all(_proves(asker) for asker in askers):
+        return Check(FAIRNESS, INCONCLUSIVE, f"not every key was refused, so none is known to be owed more; {words}")
+    if index < _EVEN and not any(layer.is_window for layer in layers):
+        return Check(FAIRNESS, INCONCLUSIVE, f"{words}: uneven, though none got less than it is surely owed")
+    return Check(FAIRNESS, PASS, words)
+
+
+def jain(counts: Sequence[int]) -> float:
+    """Jain's fairness index: 1 where all have the same, 1/n where one has it all."""
+    squares = sum(count * count for count in counts)
+    return sum(counts) ** 2 / (len(counts) * squares) if squares else 1.0
+
+
+def _proves(asker: Asker) -> bool:
+    return sum(one.status == LIMITED for one in asker.answers) >= LEAST
+
+
+def _wrongs(layers: Sequence[Declared], asker: Asker, pace: Pace) -> Iterator[str]:
+    """What one key got too much or too little of."""
+    for layer in layers:
+        window = _fullest(layer, asker.answers)
+        if window is not None and window.count > window.bound:
+            may = f"in {window.seconds:.3g} s, {int(window.bound):,} may be"
+            yield f"one key was let through {window.count:,} times {may}"
+    if any(layer.partly for layer in layers):
+        return
+    if asker.fresh:
+        yield from _less_than_fresh(layers, asker.answers)
+    yield from _less_than_owed(layers, asker.answers, pace)
+
+
+def _fullest(layer: Declared, answers: Sequence[Answer]) -> admission.Window | None:
+    events = admitted_of(answers)
+    if layer.algorithm == FIXED:
+        return windows.fullest(events, (), 1, layer.burst, layer.length, layer.grain)
+    return admission.tightest_window(events, layer.rate.per_second, layer.most_at_once)
+
+
+def _less_than_fresh(layers: Sequence[Declared], answers: Sequence[Answer]) -> Iterator[str]:
+    """A key that nobody has used begins with all of its burst, and with what comes back from then on.
+
+    While more is asked for all the time, buckets that were full at 0 have given min(b + r t) less one by t.
+    """
+    size = min(layer.burst for layer in layers)
+    buckets = not any(layer.is_window for layer in layers)
+    gap = max((b.received - a.sent for a, b in pairwise(answers)), default=0)
+    lossless = buckets and all(gap * layer.rate.per_second <= (layer.burst - 1) * SECOND for layer in layers)
+    passed = 0
+    for answer in answers:
+        passed += 200 <= answer.status < 400
+        if answer.status != LIMITED:
+            continue
+        least = Fraction(size)
+        if lossless:
+            elapsed = max(0, answer.sent - answers[0].received - max(layer.grain for layer in layers))
+            least = min(layer.burst + elapsed / (layer.rate.interval + Fraction(1)) for layer in layers) - 1
+        if passed < least:
+            yield f"one key, new, was refused after {passed:,} of {float(least):.4g} that it is owed"
+            return
+
+
+def _less_than_owed(layers: Sequence[Declared], answers: Sequence[Answer], pace: Pace) -> Iterator[str]:
+    """From one refusal to another, with no longer without one in between than `owed` allows for."""
+    slot = max(min(layer.slot for layer in layers), 2 * pace.pause)
+    due = owed(layers, slot)
+    first = last = None
+    passed = 0
+    for answer in answers:
+        passed += 200 <= answer.status < 400
+        if answer.status != LIMITED:
+            continue
+        if first is None or last is None or answer.received - last.sent > 2 * slot:
+            first, passed = answer, 0
+        last = answer
+        wrong = _owes(first, last, passed, due)
+        if wrong:
+            yield wrong
+            return
+
+
+def _owes(first: Answer, last: Answer, passed: int, due: Owed) -> str:
+    length = last.sent - first.received
+    least = length / due.period - due.debt
+    if passed >= least - 1e-6:
+        return ""
+    return f"one key got {passed:,} in {length / SECOND:.3g} s while it asked for more, at least {least:.4g} must be"
