@@ -31,16 +31,16 @@ ROUTES = """\
 6 routes in 1 API, stage qa
 
 petstore  Pet shop  petstore.yaml  api.petshop.localhost, localhost, 127.0.0.1  /v1
-  METHOD  PATH              OPERATION   POLICIES                                                 ANSWERED BY
-  GET     /v1/pets          listPets    ApiKeyAuth, 50/s burst 20 per api_key                    → pets
-  POST    /v1/pets          createPet   ApiKeyAuth, 5/s burst 5 per api_key, + X-Gateway: apigw  → pets
-  GET     /v1/pets/mine     listMyPets  ApiKeyAuth, 50/s burst 20 per api_key                    → pets
-  GET     /v1/pets/{petId}  getPet      ApiKeyAuth, 50/s burst 20 per api_key                    → pets
-  DELETE  /v1/pets/{petId}  deletePet   ApiKeyAuth, 50/s burst 20 per api_key                    → pets
-  GET     /v1/shop/hours    shopHours   20/s burst 20 per ip                                     → pets
+  METHOD  PATH              OPERATION   POLICIES                                                                     ANSWERED BY
+  GET     /v1/pets          listPets    ApiKeyAuth, 50/s burst 20 per api_key, requests validated                    → pets
+  POST    /v1/pets          createPet   ApiKeyAuth, 5/s burst 5 per api_key, requests validated, + X-Gateway: apigw  → pets
+  GET     /v1/pets/mine     listMyPets  ApiKeyAuth, 50/s burst 20 per api_key, requests validated                    → pets
+  GET     /v1/pets/{petId}  getPet      ApiKeyAuth, 50/s burst 20 per api_key, requests validated                    → pets
+  DELETE  /v1/pets/{petId}  deletePet   ApiKeyAuth, 50/s burst 20 per api_key, requests validated                    → pets
+  GET     /v1/shop/hours    shopHours   20/s burst 20 per ip, requests validated                                     → pets
 
 → pets  http://127.0.0.1:9001  least_outstanding, timeout 30 s
-"""
+"""  # noqa: E501
 
 
 def test_the_route_table_in_full_through_a_pipe(capsys: Captured) -> None:
@@ -84,10 +84,11 @@ EXPLAINED = """\
 POST /v1/pets → createPet (petstore, petstore.yaml:41)
   POST /v1/pets; host api.petshop.localhost, stage qa
   1  auth             ApiKeyAuth, header X-Api-Key  petstore.yaml:12   ✓ key "alice"
-      ApiKeyAuth: keys of file:keys.yaml (apigw.yaml:28)
-  2  rate_limit       5/s burst 5 per api_key       apigw.yaml:15
+      ApiKeyAuth: keys of file:keys.yaml (apigw.yaml:29)
+  2  rate_limit       5/s burst 5 per api_key       apigw.yaml:16
       over API default 50/s burst 20 per api_key (apigw.yaml:12)
-  3  request_headers  + X-Gateway: apigw            apigw.yaml:16
+  3  validate         requests validated            apigw.yaml:13
+  4  request_headers  + X-Gateway: apigw            apigw.yaml:17
   → upstream pets http://127.0.0.1:9001, least_outstanding, connect 1 s, first byte 5 s, total 30 s, GET /health every 2 s   apigw.yaml:10
 """  # noqa: E501
 
@@ -137,14 +138,14 @@ def test_generate_warns_on_stderr_with_the_place(capsys: Captured) -> None:
     captured = capsys.readouterr()
     assert captured.out.startswith("# Made by apigw")
     assert "petstore.yaml:12:3  warn  auth of listPets and 4 more: nginx cannot hash keys" in captured.err
-    assert captured.err.count("warn") == 4
+    assert captured.err.count("warn") == 5
 
 
 def test_generate_writes_a_file(sample: Path, capsys: Captured) -> None:
     assert run(["generate", "nginx", "-o", "nginx.conf", "--listen", "127.0.0.1:8088"]) == Exit.OK
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert captured.err.endswith("✓ wrote nginx.conf (4 warnings)\n")
+    assert captured.err.endswith("✓ wrote nginx.conf (5 warnings)\n")
     assert "listen 127.0.0.1:8088;" in (sample / "nginx.conf").read_text()
     assert run(["generate", "schema", "-o", "-"]) == Exit.OK
     assert json.loads(capsys.readouterr().out)["title"] == "apigw.yaml"
@@ -153,8 +154,8 @@ def test_generate_writes_a_file(sample: Path, capsys: Captured) -> None:
 def test_strict_writes_nothing_and_exits_4(sample: Path, capsys: Captured) -> None:
     assert run(["generate", "nginx", "-o", "nginx.conf", "--strict"]) == Exit.BLOCKED
     captured = capsys.readouterr()
-    assert "nginx does 4 things differently (--strict)" in captured.err
-    assert captured.err.count("  warn  ") == 4
+    assert "nginx does 5 things differently (--strict)" in captured.err
+    assert captured.err.count("  warn  ") == 5
     assert not (sample / "nginx.conf").exists()
     assert run(["generate", "routes", "--strict"]) == Exit.OK
 

@@ -37,8 +37,9 @@ def test_the_steps_of_a_route_in_order_with_what_they_went_over(sample: Compiled
     assert (found.outcome, found.status, found.route and found.route.id) == ("match", None, "petstore:createPet")
     assert lines(found) == [
         ("auth", "ApiKeyAuth, header X-Api-Key", "petstore.yaml:12"),
-        ("rate_limit", "5/s burst 5 per api_key", "apigw.yaml:15"),
-        ("request_headers", "+ X-Gateway: apigw", "apigw.yaml:16"),
+        ("rate_limit", "5/s burst 5 per api_key", "apigw.yaml:16"),
+        ("validate", "requests validated", "apigw.yaml:13"),
+        ("request_headers", "+ X-Gateway: apigw", "apigw.yaml:17"),
     ]
     (over,) = found.steps[1].over
     assert (over.note, over.text, over.place.line) == ("API default", "50/s burst 20 per api_key", 12)

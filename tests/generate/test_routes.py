@@ -101,7 +101,11 @@ def test_rows_for_people() -> None:
     ((api, rows),) = table.rows(table.compiled(table.Options(SPECS)))
     assert api.name == "petstore"
     assert rows[1] == table.Row(
-        "POST", "/v1/pets", "createPet", "ApiKeyAuth, 5/s burst 5 per api_key, + X-Gateway: apigw", "pets"
+        "POST",
+        "/v1/pets",
+        "createPet",
+        "ApiKeyAuth, 5/s burst 5 per api_key, requests validated, + X-Gateway: apigw",
+        "pets",
     )
 
 

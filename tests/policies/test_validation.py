@@ -478,7 +478,7 @@ def test_what_a_change_does_to_the_protection(old: Any, new: Any, change: Change
 
 
 def test_it_describes_itself() -> None:
-    assert POLICY.describe(Validate()) == "requests: enforce, bodies to 1 MiB"
+    assert POLICY.describe(Validate()) == "requests validated"
     assert POLICY.describe(Validate("report", 100, "refuse")) == (
-        "requests: report, bodies to 100 bytes, no other query parameters"
+        "requests validated, reported, bodies to 100 bytes, no other query parameters"
     )

@@ -12,6 +12,7 @@ from apigw_cli.policies.validation.problem import Violation, refusal
 from apigw_cli.snapshot.model import Route
 
 _LEVELS = ("off", "report", "enforce")
+_LEVEL_TEXTS = {"off": "nothing validated", "report": "requests validated, reported", "enforce": "requests validated"}
 _NOTED = 5  # violations of one request that are logged
 _SIZES = {"KiB": 1024, "MiB": 1024 * 1024}
 
@@ -52,8 +53,8 @@ class _Policy:
         return Change.STRENGTHEN if all(map(int.__le__, before, after)) else Change.WEAKEN
 
     def describe(self, value: Validate) -> str:
-        parts = [f"requests: {value.request}"]
-        if value.request != "off":
+        parts = [_LEVEL_TEXTS[value.request]]
+        if value.request != "off" and value.max_body != Validate().max_body:
             parts.append(f"bodies to {_size(value.max_body)}")
         if value.unknown_query == "refuse":
             parts.append("no other query parameters")
