@@ -31,14 +31,23 @@ class Problem:
 
 
 @dataclass(slots=True)
-class _Error:
+class ValidatorError:
     """A validator's error, read once: each look at the original converts it anew."""
 
     kind: str
     path: Steps
     detail: Any
     schema_path: tuple[str | int, ...]
-    branches: list[list[_Error]] = field(default_factory=list)
+    branches: list[list[ValidatorError]] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, error: Any, data: Any) -> ValidatorError:
+        """An error of jsonschema-rs about `data`, with those of the branches of a choice."""
+        kind = type(error.kind).__name__.removeprefix("ValidationErrorKind_").split(".")[-1]
+        path = _exact(error.instance_path, data)
+        context = error.kind.context if kind in _UNIONS else []
+        branches = [[cls.of(inner, data) for inner in branch] for branch in context]
+        return cls(kind, path, error.kind, tuple(error.schema_path), branches)
 
     @property
     def depth(self) -> int:
@@ -48,15 +57,7 @@ class _Error:
 def problems(errors: Iterable[Any], schema: dict[str, Any], data: Any) -> list[Problem]:
     """What is wrong with `data`, without repetitions, in the order of the errors."""
     explain = _Explainer(schema, data)
-    return list(dict.fromkeys(explain.all([_read(error, data) for error in errors])))
-
-
-def _read(error: Any, data: Any) -> _Error:
-    kind = type(error.kind).__name__.removeprefix("ValidationErrorKind_").split(".")[-1]
-    path = _exact(error.instance_path, data)
-    context = error.kind.context if kind in _UNIONS else []
-    branches = [[_read(inner, data) for inner in branch] for branch in context]
-    return _Error(kind, path, error.kind, tuple(error.schema_path), branches)
+    return list(dict.fromkeys(explain.all([ValidatorError.of(error, data) for error in errors])))
 
 
 def _exact(path: list[str | int], data: Any) -> Steps:
@@ -74,12 +75,12 @@ class _Explainer:
         self.schema = schema
         self.data = data
 
-    def all(self, errors: list[_Error]) -> Iterator[Problem]:
+    def all(self, errors: list[ValidatorError]) -> Iterator[Problem]:
         for error in errors:
             if not _is_consequence(error, errors):
                 yield from self.one(error)
 
-    def one(self, error: _Error) -> Iterator[Problem]:
+    def one(self, error: ValidatorError) -> Iterator[Problem]:
         if error.kind in _UNIONS:
             yield from self._dig(error)
         elif error.kind in ("AdditionalProperties", "UnevaluatedProperties"):
@@ -94,7 +95,7 @@ class _Explainer:
         else:
             yield self._leaf(error)
 
-    def _leaf(self, error: _Error) -> Problem:
+    def _leaf(self, error: ValidatorError) -> Problem:
         value = self._at(error.path)
         name = f'"{error.path[-1]}" property' if error.path else "Object"
         if error.kind == "Required":
@@ -110,7 +111,7 @@ class _Explainer:
             node = node[step]
         return node
 
-    def _dig(self, union: _Error) -> Iterator[Problem]:
+    def _dig(self, union: ValidatorError) -> Iterator[Problem]:
         branches = _of_the_kind(union, self._at(union.path))
         if not branches:
             types = dict.fromkeys(kind for branch in union.branches for kind in _wanted_types(branch, union.path))
@@ -134,7 +135,7 @@ class _Explainer:
         yield from self.all(best)
 
 
-def _is_consequence(error: _Error, errors: list[_Error]) -> bool:
+def _is_consequence(error: ValidatorError, errors: list[ValidatorError]) -> bool:
     """Whether an error says no more than another one: forms that failed do not tell which keys they know."""
     if error.kind not in ("UnevaluatedProperties", "OneOfMultipleValid"):
         return False
@@ -148,7 +149,7 @@ def _is_consequence(error: _Error, errors: list[_Error]) -> bool:
     )
 
 
-def _of_the_kind(union: _Error, value: Any) -> list[list[_Error]]:
+def _of_the_kind(union: ValidatorError, value: Any) -> list[list[ValidatorError]]:
     """The branches that `value` can have been meant for."""
     branches = [branch for branch in union.branches if branch]
     if isinstance(value, dict):
@@ -158,15 +159,15 @@ def _of_the_kind(union: _Error, value: Any) -> list[list[_Error]]:
     return [branch for branch in branches if not _has_wrong_type(branch, union.path)]
 
 
-def _wanted_types(branch: list[_Error], path: Steps) -> list[str]:
+def _wanted_types(branch: list[ValidatorError], path: Steps) -> list[str]:
     return [kind for error in branch if error.kind == "Type" and error.path == path for kind in error.detail.types]
 
 
-def _has_wrong_type(branch: list[_Error], path: Steps) -> bool:
+def _has_wrong_type(branch: list[ValidatorError], path: Steps) -> bool:
     return bool(_wanted_types(branch, path))
 
 
-def _is_for_references(branch: list[_Error], path: Steps) -> bool:
+def _is_for_references(branch: list[ValidatorError], path: Steps) -> bool:
     return any(
         (error.kind == "Required" and error.path == path and error.detail.property == "$ref")
         or (error.path == (*path, "$ref") and error.kind != "AdditionalProperties")
@@ -174,11 +175,11 @@ def _is_for_references(branch: list[_Error], path: Steps) -> bool:
     )
 
 
-def _only_lacks_a_key(branch: list[_Error], path: Steps) -> bool:
+def _only_lacks_a_key(branch: list[ValidatorError], path: Steps) -> bool:
     return len(branch) == 1 and branch[0].kind == "Required" and branch[0].path == path
 
 
-def _mismatch(branch: list[_Error], path: Steps) -> tuple[str, list[Any]] | None:
+def _mismatch(branch: list[ValidatorError], path: Steps) -> tuple[str, list[Any]] | None:
     """The key by which the value says that it is something else, and what this branch wants there."""
     for error in branch:
         if error.kind in ("Enum", "Constant") and error.path[:-1] == path and error.path[-1] in _SAYS_WHAT_IT_IS:
@@ -247,7 +248,7 @@ def _written(value: Any) -> str:
     return text if len(text) <= 60 else text[:59] + "…"
 
 
-def _hint(error: _Error, value: Any) -> str | None:
+def _hint(error: ValidatorError, value: Any) -> str | None:
     if error.kind == "Type" and error.detail.types == ["string"] and isinstance(value, int | float):
         return "write it in quotes"
     return None

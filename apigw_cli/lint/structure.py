@@ -7,29 +7,16 @@ Schema 2020-12 is put in.
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
-import msgspec
-
+from apigw_cli.lint import ajv_errors, openapi_schemas
 from apigw_cli.lint.model import ERROR, OAS2, OAS3, Hit, On, Rule, reported_by_engine
 from apigw_cli.lint.schema_errors import Problem, problems
 from apigw_cli.lint.subject import Subject
 
 _DIALECTS = ("https://spec.openapis.org/oas/3.", "https://json-schema.org/draft/2020-12/schema")
-_SCHEMA_OBJECT: dict[str, Any] = {
-    "$dynamicAnchor": "meta",
-    "$ref": "https://json-schema.org/draft/2020-12/schema",
-    "type": ["object", "boolean"],
-    "properties": {
-        "discriminator": {"type": "object", "required": ["propertyName"]},
-        "externalDocs": {"$ref": "#/$defs/external-documentation"},
-        "xml": {"type": "object"},
-    },
-}
 _WHY = "Tools read a document by the specification; what does not keep to it is dropped or misread by some of them."
 _FIX = "Compare the value with the specification of the version that the document declares."
 
@@ -50,10 +37,15 @@ OAS2_SCHEMA, OAS3_SCHEMA = (
 
 
 def check(subject: Subject) -> Iterator[Hit]:
-    """Everything in the document that its schema refuses."""
-    schema, validator = _validator(subject.version, _usual_dialect(subject))
-    for problem in problems(validator.iter_errors(subject.document.data), schema, subject.document.data):
-        yield _hit(subject, problem)
+    """Everything in the document that its schema refuses; as Spectral sees it, unless the subject says otherwise."""
+    schema, validator = _validator(subject.version, _usual_dialect(subject), subject.corrected)
+    data = subject.document.data
+    if subject.corrected:
+        for problem in problems(validator.iter_errors(data), schema, data):
+            yield _hit(subject, problem)
+    else:
+        for path, message in ajv_errors.told(validator.iter_errors(data), data, subject.version):
+            yield Hit(subject.document, path, message, on_key=message.startswith('Property "'))
 
 
 def _hit(subject: Subject, problem: Problem) -> Hit:
@@ -66,22 +58,10 @@ def _usual_dialect(subject: Subject) -> bool:
 
 
 @lru_cache(maxsize=8)
-def _validator(version: str, usual_dialect: bool) -> tuple[dict[str, Any], Any]:
+def _validator(version: str, usual_dialect: bool, corrected: bool) -> tuple[dict[str, Any], Any]:
     import jsonschema_rs
 
-    schema = _schema(version)
-    if version in ("3.1", "3.2"):
-        schema["$defs"]["server"]["properties"]["url"].pop("format", None)  # a template: https://{region}.example.org
-        if usual_dialect:
-            schema["$defs"]["schema"] = _SCHEMA_OBJECT
+    make = openapi_schemas.published if corrected else openapi_schemas.as_spectral
+    schema = make(version, usual_dialect)
     emails = jsonschema_rs.EmailOptions(require_tld=True)
     return schema, jsonschema_rs.validator_for(schema, validate_formats=True, email_options=emails, offline=True)
-
-
-def _schema(version: str) -> dict[str, Any]:
-    # The package is found without importing it: that would cost 0.3 s.
-    found = importlib.util.find_spec("openapi_spec_validator")
-    assert found is not None and found.submodule_search_locations is not None
-    file = Path(found.submodule_search_locations[0]) / "resources" / "schemas" / f"v{version}" / "schema.json"
-    schema: dict[str, Any] = msgspec.json.decode(file.read_bytes())
-    return schema

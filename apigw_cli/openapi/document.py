@@ -69,7 +69,6 @@ class Document:
         self.problems = problems
         self._composed = composed
         self._spots: dict[Steps, Spot | None] = {}
-        self._anchors: dict[str, Steps] | None = None
 
     @property
     def is_yaml(self) -> bool:
@@ -159,16 +158,29 @@ class Document:
         """The text of line `number` (from 1), without its end; empty where there is none."""
         return self.lines.line(number)
 
-    def anchor(self, name: str) -> Steps:
-        """The path of the schema that calls itself `name` ($anchor, JSON Schema 2020-12). Raises KeyError."""
-        if self._anchors is None:
-            self._anchors = {
-                node[word]: path
-                for node, path in _mappings(self.data)
-                for word in ("$anchor", "$dynamicAnchor")
-                if isinstance(node.get(word), str)
-            }
-        return self._anchors[name]
+    @cached_property
+    def anchors(self) -> dict[str, Steps]:
+        """The paths of the schemas that have a name ($anchor, JSON Schema 2020-12)."""
+        words = ("$anchor", "$dynamicAnchor")
+        return {
+            node[word]: path for node, path in _mappings(self.data) for word in words if isinstance(node.get(word), str)
+        }
+
+    @cached_property
+    def identities(self) -> dict[str, Steps]:
+        """The paths of what calls itself by a URI: the document ($self, OpenAPI 3.2) and its schemas ($id)."""
+        own = self.base or ""
+        found: dict[str, Steps] = {own: ()} if own else {}
+        for node, path in _mappings(self.data):
+            if path and isinstance(node.get("$id"), str) and not in_data(path):
+                found.setdefault(urllib.parse.urldefrag(urllib.parse.urljoin(own, node["$id"])).url, path)
+        return found
+
+    @property
+    def base(self) -> str | None:
+        """The URI that the document gives itself (`$self`, OpenAPI 3.2)."""
+        own = self.data.get("$self") if isinstance(self.data, dict) else None
+        return urllib.parse.urldefrag(own).url if isinstance(own, str) else None
 
 
 def _index(step: str | int, length: int) -> int:
@@ -287,7 +299,7 @@ class Library:
         if URL.match(name) or self.root is None:
             return name
         path = os.path.relpath(self.root / name)
-        return str(self.root / name) if path.replace(os.sep, "/").startswith("../../..") else path
+        return os.path.abspath(self.root / name) if path.replace(os.sep, "/").startswith("../../..") else path
 
     def _text(self, name: str, asked_at: Place | None) -> str:
         if URL.match(name):
@@ -321,24 +333,31 @@ class Library:
         Raises InputError, without a place where the fault is the reference's own.
         """
         file, _, fragment = ref.partition("#")
-        document = base
-        if file:
+        known = self._known_as(base, file) if file else None
+        document, root = (base, ()) if known is None else known
+        if file and known is None:
             name = join(base.name, file)
             place = None if name in self.documents or asked_at is None else asked_at()
             document = self.read(name, asked_at=place, tolerant=True)
-        path: Steps = ()
+        path: Steps = root
         try:
-            path = self._path_of(document, fragment)
+            path = _path_of(document, root, fragment)
             return Node(document, path, document.get(path))
         except KeyError:
             where = "" if document is base else f" in {document.label}"
             message = f"$ref {ref!r} leads to nowhere{where}"
             raise InputError(message, hint=_nearest_hint(document, path)) from None
 
-    def _path_of(self, document: Document, fragment: str) -> Steps:
-        if fragment and not fragment.startswith("/"):
-            return document.anchor(urllib.parse.unquote(fragment))
-        return pointer_path(fragment)
+    def _known_as(self, base: Document, file: str) -> tuple[Document, Steps] | None:
+        """What calls itself by the URI `file`, seen from `base`, among the documents that were read."""
+        own = base.base
+        if own is None and not URL.match(file):
+            return None
+        uri = urllib.parse.urljoin(own or "", file)
+        for document in (base, *self.documents.values()):
+            if uri in document.identities:
+                return document, document.identities[uri]
+        return None
 
     def follow(self, node: Node) -> Node:
         """`node` itself, or what it refers to when it is a reference."""
@@ -357,6 +376,28 @@ class Library:
                     done.add(name)
                     place = None if name in self.documents else current.place((*at, "$ref"))
                     queue.append(self.read(name, asked_at=place))
+
+
+def _path_of(document: Document, root: Steps, fragment: str) -> Steps:
+    """Where a fragment leads, seen from `root`. Raises KeyError for a name that nothing has.
+
+    A pointer that leads nowhere from the document's root may be meant from the root of a schema with an `$id`.
+    """
+    if fragment and not fragment.startswith("/"):
+        return document.anchors[urllib.parse.unquote(fragment)]
+    path = pointer_path(fragment)
+    if root or not path or _leads(document, path):
+        return (*root, *path)
+    inner = (resource for resource in document.identities.values() if resource)
+    return next(((*resource, *path) for resource in inner if _leads(document, (*resource, *path))), path)
+
+
+def _leads(document: Document, path: Steps) -> bool:
+    try:
+        document.get(path)
+    except KeyError:
+        return False
+    return True
 
 
 def _nearest_hint(document: Document, path: Steps) -> str | None:

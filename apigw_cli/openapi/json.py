@@ -14,6 +14,7 @@ from apigw_cli.openapi.places import Lines, Spot, Steps
 from apigw_cli.openapi.scalars import integer
 from apigw_cli.openapi.yaml import MAX_DEPTH
 
+_BIG = "Integer exceeds 64-bit range"  # as orjson says it
 _SPACE = re.compile(r"[ \t\n\r]*")
 # Parses the value at an offset, in C: steps over what is not asked for.
 _scan_value: Any = getattr(json.JSONDecoder(), "scan_once")  # noqa: B009
@@ -34,9 +35,14 @@ def parse(text: str, file: str) -> Any:
 def read(text: str, file: str) -> tuple[Any, list[InputError]]:
     """The data, the last of equal keys counting, and every duplicate key. Raises InputError for what is not JSON."""
     try:
-        data, has_duplicates = _loads(text)
-        problem = _unusable(data)
-        if problem == "Integer exceeds 64-bit range":
+        try:
+            data, has_duplicates = _loads(text)
+            problem = _unusable(data)
+        except json.JSONDecodeError:
+            raise
+        except ValueError:  # a number of more digits than Python converts
+            problem = _BIG
+        if problem == _BIG:
             data, has_duplicates = _loads(text, integer)
             problem = _unusable(data)
     except json.JSONDecodeError as error:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import os
 import queue
 import re
+import stat
 import threading
 import time
 from collections.abc import Iterator
@@ -146,8 +148,10 @@ def decoded(data: bytes, label: str, asked_at: Place | None = None) -> str:
 
 
 def read_text(path: Path, label: str, asked_at: Place | None = None) -> str:
-    """A file's text. Raises InputError where there is none, or it is too large or not UTF-8."""
+    """A file's text. Raises InputError where there is none, or it is too large, no file or not UTF-8."""
     try:
+        if (kind := _odd_kind(path)) is not None:
+            raise InputError(f"{label} is {kind}, not a file", place=asked_at, hint="give its text on stdin, as -")
         with path.open("rb") as stream:
             data = stream.read(MAX_BYTES + 1)  # bounded also where the name is a pipe or a device
         return _seen(str(path), decoded(data, label, asked_at))
@@ -156,6 +160,23 @@ def read_text(path: Path, label: str, asked_at: Place | None = None) -> str:
     except (OSError, ValueError) as error:  # ValueError: a name with a NUL in it
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise InputError(f"cannot read {label}: {reason}", place=asked_at) from None
+
+
+def _odd_kind(path: Path) -> str | None:
+    """What stands there instead of a file, if opening or reading it could wait forever; <(command) is fine."""
+    if os.path.abspath(path).startswith(_OWN_STREAMS):
+        return None
+    mode = path.stat().st_mode
+    return next((name for is_kind, name in _ODD_KINDS if is_kind(mode)), None)
+
+
+_OWN_STREAMS = ("/dev/fd/", "/dev/stdin", "/proc/self/fd/")
+_ODD_KINDS = (
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+    (stat.S_ISSOCK, "a socket"),
+)
 
 
 def fetch(url: str, asked_at: Place | None) -> str:

@@ -243,3 +243,24 @@ def test_any_text_ends_with_findings_that_every_report_can_show(folder: Path, te
     shown = {name: text_of(report, name) for name in FORMATS}
     assert len(json.loads(shown["json"])) == len(report.findings)
     assert len(list(ElementTree.fromstring(shown["junit"]).iter("testcase"))) == max(1, len(report.findings))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")
+def test_what_could_keep_it_waiting_is_not_opened(folder: Path, capsys: Captured) -> None:
+    os.mkfifo(folder / "pipe.yaml")
+    assert run(["lint", "pipe.yaml"]) == Exit.FAILED
+    assert "pipe.yaml is a named pipe, not a file" in capsys.readouterr().err
+    assert run(["lint", os.devnull]) == Exit.FAILED
+    assert "is a device, not a file" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not Path("/dev/fd").is_dir(), reason="no /dev/fd on this system")
+def test_the_output_of_a_command_is_read(folder: Path, capsys: Captured) -> None:
+    reader, writer = os.pipe()
+    os.write(writer, b"hello: 1\n")
+    os.close(writer)
+    try:
+        run(["lint", f"/dev/fd/{reader}"])
+    finally:
+        os.close(reader)
+    assert "not an OpenAPI document" in capsys.readouterr().out

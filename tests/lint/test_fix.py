@@ -146,7 +146,7 @@ def test_what_is_ignored_is_not_fixed(folder: Path) -> None:
 def test_a_part_in_another_file_is_fixed_there(folder: Path, capsys: Captured) -> None:
     (folder / "p.yaml").write_text("b:\n  name: b\n  in: path\n")
     fixed(folder, HEAD + "paths:\n  /a/{b}:\n    parameters:\n      - $ref: p.yaml#/b\n")
-    assert (folder / "p.yaml").read_text() == "b:\n  name: b\n  in: path\n"  # found at the reference: not its own
+    assert (folder / "p.yaml").read_text() == "b:\n  name: b\n  in: path\n  required: true\n"
     (folder / "s.yaml").write_text("A: {enum: [a, a]}\n")
     fixed(folder, HEAD + "paths: {}\ncomponents: {schemas: {A: {$ref: 's.yaml#/A'}}}\n")
     assert (folder / "s.yaml").read_text() == "A: {enum: [a]}\n"

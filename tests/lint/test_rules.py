@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
+from apigw_cli.lint.engine import Collector, lint_document
 from apigw_cli.lint.registry import BY_ID, RULES
+from apigw_cli.lint.ruleset import Ruleset
+from apigw_cli.openapi.document import Library
 from tests.lint import test_gateway as gateway_cases
 from tests.lint.support import findings, paths
 
@@ -279,3 +282,31 @@ def test_the_documentation_lists_every_rule_with_its_severity() -> None:
     for each in RULES:
         off = "" if each.recommended else ", off"
         assert f"| `{each.id}` | {each.severity.word}{off} | {each.summary}" in text
+
+
+SHARED_PARAMETERS = """openapi: 3.0.3
+info: {title: t, version: "1"}
+paths:
+  /b/{id}:
+    get:
+      parameters: [{$ref: "#/components/parameters/P"}, {$ref: "#/components/parameters/P"}, {$ref: "p.yaml#/R"}]
+components: {parameters: {P: {name: p, in: query, schema: {}}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("corrected", "wanted"),
+    [
+        (True, {("operation-parameters", "main.yaml", "paths./b/{id}.get.parameters.1")}),
+        (False, {("operation-parameters", "main.yaml", "components.parameters.P")}),
+    ],
+)
+def test_a_parameters_own_fault_stands_where_it_does(tmp_path: Path, corrected: bool, wanted: set[Any]) -> None:
+    (tmp_path / "main.yaml").write_text(SHARED_PARAMETERS)
+    (tmp_path / "p.yaml").write_text("R: {name: id, in: path, schema: {}}\n")
+    library = Library(tmp_path)
+    rules = {name: BY_ID[name] for name in ("operation-parameters", "path-params")}
+    collector = Collector(Ruleset(rules, corrected, None))
+    lint_document(library.read("main.yaml"), library, collector)
+    found = {(hit.code, Path(hit.file).name, ".".join(map(str, hit.path))) for hit in collector.findings()}
+    assert found == wanted | {("path-params", "p.yaml", "R")}

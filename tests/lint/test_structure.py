@@ -128,6 +128,21 @@ def test_mistakes_in_later_versions(version: str, mistake: Callable[[Any], objec
     assert [hit[0] for hit in found(data)] == [path]
 
 
+def test_a_path_item_of_3_1_may_have_a_reference_beside_its_other_keys() -> None:
+    data = copy.deepcopy(GOOD) | {"openapi": "3.1.0"}
+    data["paths"]["/b"] = {"$ref": "#/paths/~1a~1{id}", "summary": "s", "get": get(data)}
+    assert found(data) == []
+
+
+def test_what_openapi_adds_to_schemas_is_checked_in_later_versions() -> None:
+    data = copy.deepcopy(GOOD) | {"openapi": "3.1.0"}
+    parameter(data).update(schema={"discriminator": {"propertyName": "a", "mapping": {"x": 1}}, "xml": {"nme": "x"}})
+    assert [path for path, _, _ in found(data)] == [
+        f"{GET}.parameters.0.schema.discriminator.mapping.x",
+        f"{GET}.parameters.0.schema.xml.nme",
+    ]
+
+
 def test_schemas_of_an_unusual_dialect_are_left_alone() -> None:
     data = copy.deepcopy(GOOD) | {"openapi": "3.1.0", "jsonSchemaDialect": "https://example.org/mine"}
     parameter(data).update(schema={"type": "strng"})

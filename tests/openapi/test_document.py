@@ -200,6 +200,24 @@ def test_pointers(ref: str, found: object) -> None:
         assert library.resolve(library.read("f"), ref).data == found
 
 
+@pytest.mark.parametrize(
+    ("ref", "path"),
+    [
+        ("https://api.example.org/v1/openapi.yaml#/s/Id", ("s", "Id")),
+        ("openapi.yaml#/s/Id", ("s", "Id")),
+        ("https://x.example.org/id", ("s", "Id")),
+        ("https://x.example.org/id#/$defs/q", ("s", "Id", "$defs", "q")),
+        ("pet", ("s", "Pet")),
+        ("#/$defs/q", ("s", "Id", "$defs", "q")),
+    ],
+)
+def test_what_calls_itself_by_a_uri_is_found_without_the_network(ref: str, path: tuple[str, ...]) -> None:
+    named = {"Id": {"$id": "https://x.example.org/id", "$defs": {"q": {}}}, "Pet": {"$id": "pet"}}
+    data = {"$self": "https://api.example.org/v1/openapi.yaml", "s": named}
+    library = Library.of({"f": data})
+    assert library.resolve(library.read("f"), ref).path == path
+
+
 def test_the_whole_document_is_a_target() -> None:
     library = Library.of({"f": {"a": {}}})
     assert library.resolve(library.read("f"), "#").path == ()

@@ -163,3 +163,7 @@ def test_integers_beyond_64_bits_are_the_nearest_float() -> None:
 def test_the_corpus_is_located_right(corpus: Path) -> None:
     text = (corpus / "petstorev3.json").read_text("utf-8")
     assert json_format.locate(text, set(naive_spots(text))) == naive_spots(text)
+
+
+def test_an_integer_of_more_digits_than_python_converts_is_a_float() -> None:
+    assert json_format.parse(f'{{"a": {"9" * 5000}, "b": {2**70}}}', "f.json") == {"a": float("inf"), "b": float(2**70)}

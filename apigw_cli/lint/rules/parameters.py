@@ -31,10 +31,11 @@ def operation_parameters(subject: Subject, operation: Operation) -> Iterator[Hit
     body: list[int] = []
     forms = False
     for index in range(len(listed)):
-        parameter = _parameter(subject, operation.node.child("parameters", index))
+        node = operation.node.child("parameters", index)
+        parameter = _parameter(subject, node)
         place, name = str(parameter.get("in")), str(parameter.get("name"))
         if parameter and (place, name) in seen:
-            yield Hit.at(operation.node, "parameters", index)
+            yield Hit.at(_blamed(subject, node))
         seen.add((place, name))
         body += [index] if place == "body" else []
         forms = forms or place == "formData"
@@ -44,6 +45,15 @@ def operation_parameters(subject: Subject, operation: Operation) -> Iterator[Hit
     for index in body[1:]:
         message = 'Operation must not have more than a single instance of the "in:body" parameter.'
         yield Hit.at(operation.node, "parameters", index, message=message)
+
+
+def _blamed(subject: Subject, node: Node, *, own: bool = False) -> Node:
+    """Where to report what is wrong with a parameter: its `own` fault where it stands, its use where it is listed.
+
+    Spectral says both where it stands, but for a document that comes from no file.
+    """
+    at_target = own if subject.corrected else subject.library.root is not None
+    return subject.follow(node) or node if at_target else node
 
 
 def _parameter(subject: Subject, node: Node) -> dict[str, Any]:
@@ -86,7 +96,7 @@ def _of_path(subject: Subject, path: str, item: Node) -> Iterator[Hit]:
         declared = shared | own
         for name, node in declared.items():
             if name not in names:
-                yield Hit.at(node, message=f'Parameter "{name}" must be used in path "{path}".')
+                yield Hit.at(_blamed(subject, node), message=f'Parameter "{name}" must be used in path "{path}".')
         for name in dict.fromkeys(names):
             if name not in declared:
                 message = f'Operation must define parameter "{{{name}}}" as expected by path "{path}".'
@@ -103,9 +113,11 @@ def _declared(subject: Subject, owner: Node, into: dict[str, Node]) -> Iterator[
         if parameter.get("in") != "path" or not isinstance(name, str):
             continue
         if parameter.get("required") is not True:
-            yield Hit.at(node, message=f'Path parameter "{name}" must have "required" property that is set to "true".')
+            message = f'Path parameter "{name}" must have "required" property that is set to "true".'
+            yield Hit.at(_blamed(subject, node, own=True), message=message)
         if name in into:
-            yield Hit.at(node, message=f'Path parameter "{name}" must not be defined multiple times.')
+            message = f'Path parameter "{name}" must not be defined multiple times.'
+            yield Hit.at(_blamed(subject, node), message=message)
         else:
             into[name] = node
 

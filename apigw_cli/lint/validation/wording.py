@@ -97,7 +97,7 @@ def _sentence(problem: Problem, value: Any, place: tuple[Any, ...]) -> str:
     options = problem.params["allowedValues"]
     listed = ", ".join(_written(option) for option in options)
     sentence = f"{who} {problem.message}: {listed}"
-    near = _nearest(_at(value, problem.path), options)
+    near = nearest(_at(value, problem.path), options)
     return sentence if near is None else f'{sentence}. Did you mean "{near}"?'
 
 
@@ -126,7 +126,7 @@ def _written(value: Any) -> str:
     return f'"{value}"' if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def _nearest(value: Any, options: list[Any]) -> str | None:
+def nearest(value: Any, options: list[Any]) -> str | None:
     """The option that fewest edits make of `value`, if it is not all edits."""
     words = [option for option in options if isinstance(option, str)]
     if not isinstance(value, str) or not words:
