@@ -150,4 +150,3 @@ def _repeated(items: list[Any]) -> str:
 def _raw(path: Steps) -> str:
     """The last step as it stands in a JSON pointer: Spectral does not translate it back."""
     return str(path[-1]).replace("~", "~0").replace("/", "~1")
-

@@ -124,7 +124,6 @@ class _Tree:
     "Bodies of any size are taken.",
     on=On.GATEWAY,
     severity=INFO,
-    recommended=False,
     family="apigw:gateway",
     summary="Where operations take bodies, listen.max_body says how large they may be.",
     why="Without a bound one client can keep a worker and the upstream busy with one endless body.",

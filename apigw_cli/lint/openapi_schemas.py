@@ -80,7 +80,7 @@ def published(version: str, usual_dialect: bool) -> Schema:
 def as_spectral(version: str, usual_dialect: bool) -> Schema:
     """The schema of an OpenAPI version, in the form whose errors Spectral reports."""
     if version in ("2.0", "3.0"):
-        schema = _asked_first(_in_2020_12(_read(version)))
+        schema: Schema = _asked_first(_in_2020_12(_read(version)))
         (_swagger if version == "2.0" else _openapi_3_0)(schema["definitions"])
         return schema
     schema = _read(version)

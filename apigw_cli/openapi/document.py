@@ -299,7 +299,7 @@ class Library:
         if URL.match(name) or self.root is None:
             return name
         path = os.path.relpath(self.root / name)
-        return os.path.abspath(self.root / name) if path.replace(os.sep, "/").startswith("../../..") else path
+        return os.path.normpath(self.root / name) if path.replace(os.sep, "/").startswith("../../..") else path
 
     def _text(self, name: str, asked_at: Place | None) -> str:
         if URL.match(name):

@@ -164,7 +164,7 @@ def read_text(path: Path, label: str, asked_at: Place | None = None) -> str:
 
 def _odd_kind(path: Path) -> str | None:
     """What stands there instead of a file, if opening or reading it could wait forever; <(command) is fine."""
-    if os.path.abspath(path).startswith(_OWN_STREAMS):
+    if os.path.normpath(Path.cwd() / path).startswith(_OWN_STREAMS):
         return None
     mode = path.stat().st_mode
     return next((name for is_kind, name in _ODD_KINDS if is_kind(mode)), None)
