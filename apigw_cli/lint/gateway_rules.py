@@ -132,10 +132,12 @@ class _Tree:
 def gateway_body_unbounded(stage: Any) -> Iterator[PlacedHit]:
     if stage.compiled.snapshot.listen.max_body is not None:
         return
-    taking = [operation.name for operation in stage.operations().values() if _takes_body(operation)]
+    taking = {key: operation.name for key, operation in stage.operations().items() if _takes_body(operation)}
     if taking:
-        names = ", ".join(taking[:3]) + (", …" if len(taking) > 3 else "")
-        yield PlacedHit(stage.place("listen"), f"bodies of any size are taken by {names}")
+        names = ", ".join(list(taking.values())[:3]) + (", …" if len(taking) > 3 else "")
+        where = ("listen",) if "listen" in mapping(stage.config.data) else ("apis", next(iter(taking)).split(":")[0])
+        hint = "write   listen: {max_body: 10485760}   (bytes)"
+        yield PlacedHit(stage.place(*where), f"bodies of any size are taken by {names}", hint)
 
 
 def _takes_body(operation: Operation) -> bool:

@@ -30,6 +30,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "owasp:api": ("owasp:api",),
 }
 NAMES = tuple(FAMILIES)
+_ON_DEMAND = frozenset({"gateway-body-unbounded"})  # of apigw:gateway; a gateway on one's desk needs no such bound
 SCRIPTS = (".js", ".mjs", ".cjs", ".ts", ".mts", ".cts")
 
 
@@ -154,6 +155,8 @@ def built_in(name: str) -> Ruleset:
 def family_rules(name: str) -> list[Rule]:
     """Every rule of a built-in set, on or off."""
     found = [rule for rule in RULES if rule.family in FAMILIES[name]]
+    if name == DEFAULT:
+        found = [replace(rule, recommended=False) if rule.id in _ON_DEMAND else rule for rule in found]
     if name == "owasp:api":
         from apigw_cli.lint.owasp import rules
 

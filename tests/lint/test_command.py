@@ -65,7 +65,7 @@ def test_the_configuration_may_lie_in_specs_or_be_named(folder: Path, capsys: Ca
 def test_a_limited_route_without_a_documented_429(shop: Path, capsys: Captured) -> None:
     text = (shop / "petstore.yaml").read_text("utf-8").split("  /pets/mine:")
     (shop / "petstore.yaml").write_text(text[0].replace('        "429":', '        "430":') + "  /pets/mine:" + text[1])
-    code, findings = found(capsys, "--ruleset", "apigw:gateway")
+    code, findings = found(capsys, "--ruleset", "apigw:recommended")
     assert code == Exit.OK
     prefix = "listPets is limited to {} but documents no 429 response"
     assert findings == [
