@@ -46,6 +46,7 @@ def odd_keys(document: Document) -> Iterator[tuple[Steps, str]]:
 def _candidates(data: Any) -> Iterator[tuple[Steps, str]]:
     stack: list[tuple[Any, Link]] = [(data, None)]
     seen: set[int] = set()
+    kinds: dict[str, str | None] = {}  # most keys are met often
     while stack:
         node, link = stack.pop()
         if id(node) in seen:
@@ -53,11 +54,16 @@ def _candidates(data: Any) -> Iterator[tuple[Steps, str]]:
         seen.add(id(node))
         if type(node) is dict:
             for key, value in node.items():
-                if key[:1] in _FIRST:
-                    kind = next((kind for pattern, kind in _KINDS if pattern.fullmatch(key)), None)
-                    if kind is not None:
-                        yield (*steps_of(link), key), kind
+                kind = kinds[key] if key in kinds else kinds.setdefault(key, _kind(key))
+                if kind is not None:
+                    yield (*steps_of(link), key), kind
                 if type(value) is dict or type(value) is list:
                     stack.append((value, (link, key)))
         elif type(node) is list:
             stack.extend((value, (link, index)) for index, value in enumerate(node) if type(value) in (dict, list))
+
+
+def _kind(key: str) -> str | None:
+    if key[:1] not in _FIRST:
+        return None
+    return next((kind for pattern, kind in _KINDS if pattern.fullmatch(key)), None)

@@ -76,7 +76,10 @@ def _in_processes(
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, context, initializer=_start, initargs=(options, root)) as pool:
         try:
-            for number, result in enumerate(pool.map(_lint, names), 1):
+            # The largest first: no process is left with it at the end.
+            doing = {name: pool.submit(_lint, name) for name in sorted(names, key=lambda name: -_size(root, name))}
+            for number, name in enumerate(names, 1):
+                result = doing[name].result()
                 progress(f"linting {number:,} of {len(names):,} files")
                 if isinstance(result, _Failure):
                     raise InputError(result.message, place=result.place, hint=result.hint)
@@ -85,6 +88,13 @@ def _in_processes(
             raise EnvironmentFailure("a lint worker died", hint="is there enough memory? try --workers 1") from None
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _size(root: Path, name: str) -> int:
+    try:
+        return (root / name).stat().st_size
+    except (OSError, ValueError):
+        return 0  # a URL, or what the worker will report
 
 
 _worker: Worker | None = None
