@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from apigw_cli.bench import assertion, callers, declared, limit, local, mix, proving, targets, template
+from apigw_cli.bench import aiming, assertion, callers, declared, limit, local, mix, proving, targets, template
 from apigw_cli.bench import request as requests
 from apigw_cli.bench import rows as csv_rows
 from apigw_cli.bench.call import Call
@@ -19,6 +19,7 @@ from apigw_cli.bench.proving import NOBODY, Others
 from apigw_cli.bench.request import Header, Request
 from apigw_cli.bench.result import Result, assemble
 from apigw_cli.bench.rows import Rows
+from apigw_cli.bench.scenario import Scenario
 from apigw_cli.bench.targets import reached
 from apigw_cli.bench.times import DEFAULT_DURATION, Times, stages_of, times_of
 from apigw_cli.config import project
@@ -58,6 +59,14 @@ class Options:
     keep_alive: bool = True
     targets: tuple[str, ...] = ()  # where there are several, or one with a weight; `url` is the first
     csv: Path | None = None
+    spec: str | None = None
+    operations: str | None = None
+    api_key: str | None = None
+    token_key: Path | None = None
+
+    @property
+    def is_scenario(self) -> bool:
+        return self.spec is not None or self.operations is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +107,7 @@ class _Aim:
     calls: tuple[Call, ...] = ()
     title: str = ""
     rows: Rows | None = None
+    left_out: tuple[tuple[str, str], ...] = ()
 
 
 def _times(options: Options) -> Times:
@@ -146,7 +156,8 @@ def _check(options: Options) -> None:
     if options.duration is not None and options.requests is not None:
         raise UsageError("--duration and --requests exclude each other")
     verifying = options.verify_limits or options.limit is not None
-    if options.url is not None and not verifying:
+    _check_scenario(options, verifying)
+    if options.url is not None and not verifying and not options.is_scenario:
         for name, value in (("--config", options.config), ("--stage", options.stage), ("--route", options.route)):
             if value is not None:
                 raise UsageError(f"{name} has a meaning only with --verify-limits, or without a URL")
@@ -164,9 +175,74 @@ def _check(options: Options) -> None:
                 raise UsageError(f"{name} needs a URL", hint="without a URL the request is made from the specification")
 
 
+def _check_scenario(options: Options, verifying: bool) -> None:
+    """What goes with `--spec` and `--operations`, and what does not."""
+    if not options.is_scenario:
+        for name, value in (("--api-key", options.api_key), ("--token-key", options.token_key)):
+            if value is not None:
+                raise UsageError(f"{name} is for --spec and --operations", hint="-H gives a header to all requests")
+        return
+    if verifying:
+        raise UsageError("a limit is proved with one request", hint="--route NAME says of which operation")
+    if options.spec is not None and options.url is None:
+        raise UsageError("--spec needs a URL to ask", hint="apigw bench http://127.0.0.1:8080 --spec FILE")
+    if options.targets:
+        raise UsageError("operations are asked of one URL", hint="--operations 3@getPet,createPet gives weights")
+    alone = [("--route", options.route), ("--method", options.method), ("--data", options.data), ("--csv", options.csv)]
+    if options.spec is not None:
+        alone += [("--config", options.config), ("--stage", options.stage)]
+    for name, value in alone:
+        if value is not None:
+            raise UsageError(f"{name} has no meaning beside {'--spec' if options.spec else '--operations'}")
+
+
+@contextlib.contextmanager
+def _scenario(options: Options, talk: Talk) -> Iterator[_Aim]:
+    """The operations to ask for, with the gateway that must run meanwhile, where there is no URL."""
+    times = _times(options)
+    lasting = (times.duration or 3600.0) + (times.warmup or DEFAULT_WARMUP)
+    wish = aiming.Wish(
+        operations=options.operations,
+        headers=tuple(requests.parse_header(text) for text in options.headers),
+        api_key=options.api_key,
+        token_key=options.token_key,
+        seed=options.seed,
+        keep_alive=options.keep_alive,
+        lasting=lasting,
+    )
+    if options.spec is not None and options.url is not None:
+        yield _of(aiming.at_spec(options.spec, options.url, wish), options.url, options.spec, talk)
+        return
+    compiled, file = _compiled(options)
+    if options.url is not None:
+        yield _of(aiming.at_config(compiled, options.url, wish), options.url, str(file), talk)
+        return
+    with aiming.at_own_gateway(compiled, file, wish, talk.note) as found:
+        yield _of(found, "a gateway of its own", str(file), talk)
+
+
+def _of(found: Scenario, where: str, source: str, talk: Talk) -> _Aim:
+    for line in found.notes():
+        talk.note(line)
+    first = found.calls[0]
+    title = f"{len(found.calls)} operations of {source} at {where}"
+    if len(found.calls) == 1:
+        title = f"{first.name} of {source} at {where}"
+    return _Aim(
+        Request(first.method, first.target, ()),
+        calls=tuple(found.calls),
+        title=title,
+        left_out=tuple(found.left_out.items()),
+    )
+
+
 @contextlib.contextmanager
 def _aimed(options: Options, talk: Talk) -> Iterator[_Aim]:
     """What to send and to prove, with what must run meanwhile."""
+    if options.is_scenario:
+        with _scenario(options, talk) as aim:
+            yield aim
+        return
     headers = tuple(requests.parse_header(text) for text in options.headers)
     given = tuple(requests.parse_header(text) for text in options.quiet_headers)
     wanted = limit.parse_all(options.limit) if options.limit is not None else ()
@@ -269,4 +345,5 @@ def _plan(options: Options, times: Times, aim: _Aim) -> Plan:
         calls=aim.calls,
         title=aim.title,
         rows=aim.rows,
+        left_out=aim.left_out,
     )

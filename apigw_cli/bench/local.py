@@ -68,7 +68,7 @@ def credentials(snapshot: Snapshot, route: Route) -> Credentials:
     headers = places["header"]
     if places["cookie"]:
         headers.append(("Cookie", "; ".join(f"{name}={value}" for name, value in places["cookie"])))
-    return Credentials(tuple(headers), tuple(places["query"]), hashlib.sha256(key.encode()).hexdigest())
+    return Credentials(tuple(headers), tuple(places["query"]), digest(key))
 
 
 def request_for(route: Route, sample: Sample, known: Credentials, port: int, pinned: str = "") -> Request:
@@ -96,16 +96,34 @@ def gateway(
     pinned = certificates(compiled)
     loud, *others = (credentials(compiled.snapshot, route) for _ in range(1 + CALLERS))
     sample = sample_request(compiled.snapshot, route)
-    upstream = ["--upstream"] if needs_upstream(compiled.snapshot, route) else []
-    command = ["serve", "-c", str(config), "--stage", compiled.snapshot.stage, "--workers", str(WORKERS)]
-    command += ["--host", HOST, "--port", "0", "--admin-port", "0", "--access-log", "off", "--no-watch"]
-    say(f"starting a gateway with {WORKERS} workers{' and the sample upstream' if upstream else ''} …")
-    environment = {EPHEMERAL: ",".join(one.digest for one in (loud, *others))}
-    with running([*command, *upstream], environment, when_ready(route.api)) as log:
-        port = ports_in(log.read_text(), route.api)[0]
+    with started(compiled, [route], config, [one.digest for one in (loud, *others)], say) as port_of:
+        port = port_of(route.api)
         request = with_headers(request_for(route, sample, loud, port, pinned), extra)
         own = tuple(with_headers(request_for(route, sample, one, port, pinned), extra) for one in others)
         yield request, own if request not in own else ()
+
+
+@contextlib.contextmanager
+def started(
+    compiled: Compiled, routes: list[Route], config: Path, digests: list[str], say: Callable[[str], None]
+) -> Iterator[Callable[[str], int]]:
+    """A running gateway with this configuration, and the sample upstream where one of `routes` needs it.
+
+    Yields what tells the port of an API. `digests`: of API keys that this gateway alone lets in.
+    Raises EnvironmentFailure where the gateway does not come up.
+    """
+    upstream = ["--upstream"] if any(needs_upstream(compiled.snapshot, route) for route in routes) else []
+    command = ["serve", "-c", str(config), "--stage", compiled.snapshot.stage, "--workers", str(WORKERS)]
+    command += ["--host", HOST, "--port", "0", "--admin-port", "0", "--access-log", "off", "--no-watch"]
+    say(f"starting a gateway with {WORKERS} workers{' and the sample upstream' if upstream else ''} …")
+    ready = when_ready(routes[0].api)
+    with running([*command, *upstream], {EPHEMERAL: ",".join(digests)}, ready) as log:
+        yield lambda api: ports_in(log.read_text(), api)[0]
+
+
+def digest(key: str) -> str:
+    """How a gateway is told of a key."""
+    return hashlib.sha256(key.encode()).hexdigest()
 
 
 def certificates(compiled: Compiled) -> str:

@@ -61,7 +61,8 @@ class Plan(msgspec.Struct, frozen=True):
     """A run. Totals are totals over all workers; times in seconds. One of `duration` and `requests` is set.
 
     `stages`: from `rate` on, in so many seconds to which rate. `poisson`: arrivals as of independent clients.
-    `calls` are sent in place of `request`, and told apart in the result; `title` names them together.
+    `calls` are sent in place of `request`, and told apart in the result; `title` names them together. `left_out`:
+    operations that no request could be made of, and why.
     """
 
     target: Target
@@ -82,6 +83,7 @@ class Plan(msgspec.Struct, frozen=True):
     calls: tuple[Call, ...] = ()
     rows: Rows | None = None
     title: str = ""
+    left_out: tuple[tuple[str, str], ...] = ()
 
     @property
     def model(self) -> str:

@@ -41,6 +41,8 @@ class PlanSummary(msgspec.Struct, frozen=True):
     arrivals: str = "constant"
     seed: int = 0
     keep_alive: bool = True
+    title: str = ""
+    left_out: dict[str, str] = {}
 
 
 class Counts(msgspec.Struct, frozen=True):
@@ -205,6 +207,8 @@ def _summary(plan: Plan) -> PlanSummary:
         arrivals="poisson" if plan.poisson else "constant",
         seed=plan.seed,
         keep_alive=plan.keep_alive,
+        title=plan.title,
+        left_out=dict(plan.left_out),
     )
 
 

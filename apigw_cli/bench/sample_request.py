@@ -31,7 +31,7 @@ def sample_request(snapshot: Snapshot, route: Route) -> Sample:
     library = Library.of({name: orjson.loads(memoryview(data)) for name, data in snapshot.documents.items()})
     api = next(api for api in snapshot.apis if api.name == route.api)
     document = library.read(api.spec)
-    operation = _operation(document, library, route, api.base_path)
+    operation = operation_of(document, library, route, api.base_path)
     values: dict[str, dict[str, Any]] = {"path": {}, "query": {}, "header": {}}
     for node in openapi.parameters(operation, library):
         place, name = str(node.data.get("in")), str(node.data.get("name"))
@@ -44,7 +44,8 @@ def sample_request(snapshot: Snapshot, route: Route) -> Sample:
     return Sample(_path(route.path, values["path"], values["query"]), tuple(headers), body)
 
 
-def _operation(document: Document, library: Library, route: Route, base_path: str) -> Operation:
+def operation_of(document: Document, library: Library, route: Route, base_path: str) -> Operation:
+    """The operation that a route is made from. Raises UsageError where there is none."""
     for operation in openapi.operations(document, library):
         if operation.method == route.method and route.operation in (
             operation.name,

@@ -99,6 +99,33 @@ def bench(
             show_default=False,
         ),
     ] = None,
+    spec: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="Valid requests of every operation of this specification, at URL.", show_default=False
+        ),
+    ] = None,
+    operations: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAMES",
+            help="Which: 'getPet,3@POST /pets' (3@ is a weight), or all. Without --spec those of the configuration.",
+            show_default="all, with --spec",
+        ),
+    ] = None,
+    api_key: Annotated[
+        str | None,
+        typer.Option("--api-key", metavar="KEY", help="Where an operation asks for an API key.", show_default=False),
+    ] = None,
+    token_key: Annotated[
+        Path | None,
+        typer.Option(
+            "--token-key",
+            metavar="FILE",
+            help="Where one asks for a token: signed with this key of `apigw token keys`.",
+            show_default="token-key.json beside the configured key set",
+        ),
+    ] = None,
     timeout: Annotated[str, typer.Option(help="How long one request may take.")] = "10s",
     verify_limits: Annotated[
         bool, typer.Option("--verify-limits", help="Prove the route's declared limit, or show where it is broken.")
@@ -205,7 +232,10 @@ def bench(
         if url is None:
             _refuse({"--header": header, "--method": method, "--data": data}, "a sweep of our own servers")
         _refuse({"--repeat": repeat, "--against": against, "--tolerance": tolerance}, "a sweep")
-        _refuse({"several targets": shared or None, "--csv": csv}, "a sweep")
+        _refuse(
+            {"several targets": shared or None, "--csv": csv, "--spec": spec, "--operations": operations}, "a sweep"
+        )
+        _refuse({"--api-key": api_key, "--token-key": token_key}, "a sweep")
         headers = tuple(header or ())
         wanted = sweeping.Options(url, workers, concurrency, duration, warmup, timeout, headers, method, data)
         with bench_progress.shown(quiet=quiet) as progress:
@@ -239,10 +269,15 @@ def bench(
         keep_alive=keepalive,
         targets=shared,
         csv=csv,
+        spec=spec,
+        operations=operations,
+        api_key=api_key,
+        token_key=token_key,
     )
     if against is not None or repeat is not None:
         _refuse({"--report": report, "--plot": plot}, "several runs")
         what = "runs that are compared"
+        _refuse({"--spec": spec, "--operations": operations}, what)
         _refuse(
             {"--verify-limits": verify_limits or None, "--limit": limit, "--route": route, "--config": config}, what
         )
