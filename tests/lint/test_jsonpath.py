@@ -51,7 +51,10 @@ def found(path: str, document: Any) -> list[str]:
         ("$..book[?search(@.author, 'v(el|il)')]", ["store.book.1", "store.book.2"]),
         ("$.store[?count(@.*) == 2]", ["store.bicycle"]),
         ("$..book[?value(@..isbn) == '0-395']", ["store.book.3"]),
-        ("$..book[?@.price == $..book[0].price]", []),
+        ("$..book[?@.price == $.store.book[0].price]", ["store.book.0"]),
+        ("$..book[?@.price == value($..book[0].price)]", ["store.book.0"]),
+        ("$ .store\n['book'] [0]", ["store.book.0"]),
+        ("$[?@.book[-1].isbn]", ["store"]),
         ("$..book[?@['category'] == 'reference', 3]", ["store.book.0", "store.book.3"]),
         ("$['store']['bicycle']", ["store.bicycle"]),
         ("$..book[(@.length-1)]", ["store.book.3"]),
@@ -64,8 +67,6 @@ def found(path: str, document: Any) -> list[str]:
     ],
 )  # fmt: skip
 def test_a_path(path: str, expected: list[str]) -> None:
-    if path == "$..book[?@.price == $..book[0].price]":
-        expected = ["store.book.0"]
     assert found(path, STORE) == expected
     walked: set[str] = set()
     jsonpath.Program([jsonpath.parse(path)]).run(
@@ -125,6 +126,13 @@ def test_many_paths_in_one_walk_find_what_each_finds_alone(document: Any, texts:
         for index, path in enumerate(paths):
             alone = {steps_of(frame) for frame in jsonpath.find(path, (document, None, None))}
             assert together.get(index, set()) == alone
+
+
+def test_a_dot_of_i_regexp_is_any_character_but_two_line_ends() -> None:
+    """RFC 9485, where JavaScript's dot leaves out U+2028 and U+2029 as well."""
+    data = ["\u2028", "\u2029", "\n", "\r", ".", "x.", "x]"]
+    assert found("$[?match(@, '.')]", data) == ["0", "1", "4"]
+    assert found("$[?match(@, 'x[.\\\\]]')]", data) == ["5", "6"]
 
 
 def test_a_value_that_contains_itself_ends() -> None:

@@ -73,7 +73,7 @@ class _Parser:
         if operator is None:
             if kind == "value":
                 raise PathError("a comparison is expected", begin)
-            return (lambda frame: bool(left(frame))) if kind == "nodes" else left
+            return left if kind == "logical" else lambda frame: bool(left(frame))
         self.scanner.blank()
         right_kind, right = self._operand()
         if "logical" in (kind, right_kind):
@@ -84,7 +84,11 @@ class _Parser:
     def _comparable(self, kind: str, operand: Any, begin: int) -> Value:
         if kind == "value":
             return operand  # type: ignore[no-any-return]
+        if kind == "nodes":
+            raise PathError("a query that may find several values stands for no value: use count() or value()", begin)
+        return self._single(operand)
 
+    def _single(self, operand: Any) -> Value:
         def single(frame: Frame) -> Any:
             nodes = operand(frame)
             return nodes[0][0] if len(nodes) == 1 else UNDEFINED
@@ -92,11 +96,11 @@ class _Parser:
         return single
 
     def _operand(self) -> tuple[str, Any]:
-        """What kind it is (value, nodes or logical) and a closure over the frame of the value under test."""
+        """What kind it is (value, nodes, node or logical) and a closure over the frame of the value under test."""
         scanner = self.scanner
         char = scanner.next
         if char in ("@", "$"):
-            return "nodes", self._query(char)
+            return self._query(char)
         if char in ("'", '"'):
             text = scanner.quoted()
             return "value", lambda frame: text
@@ -115,18 +119,19 @@ class _Parser:
             f"unexpected {scanner.next or name!r}" if scanner.next or name else "the filter ends too early"
         )
 
-    def _query(self, char: str) -> Nodes:
+    def _query(self, char: str) -> tuple[str, Nodes]:
         self.scanner.at += 1
         path: Path = self.reader.steps(in_filter=True)
+        kind = "node" if all(step.singular for step in path.steps) else "nodes"
         if char == "@":
-            return lambda frame: find(path, frame, limit=100_000)
+            return kind, lambda frame: find(path, frame, limit=100_000)
 
         def from_root(frame: Frame) -> list[Frame]:
             while frame[2] is not None:
                 frame = frame[2]
             return find(path, frame, limit=100_000)
 
-        return from_root
+        return kind, from_root
 
     # --- functions (RFC 9535, section 2.4)
 
@@ -145,9 +150,9 @@ class _Parser:
             raise self.scanner.error(f"{name}() has a wrong number of arguments")
         kind, first = arguments[0]
         if name in ("count", "value"):
-            if kind != "nodes":
+            if kind not in ("node", "nodes"):
                 raise self.scanner.error(f"{name}() needs a query")
-            return "value", (lambda frame: len(first(frame))) if name == "count" else self._comparable(kind, first, 0)
+            return "value", (lambda frame: len(first(frame))) if name == "count" else self._single(first)
         value = self._comparable(kind, first, 0)
         if name == "length":
             return "value", lambda frame: _length(value(frame))
@@ -163,9 +168,14 @@ def _matches(value: Any, pattern: Any, *, whole: bool) -> bool:
     if not isinstance(value, str) or not isinstance(pattern, str):
         return False
     try:
+        pattern = _DOT.sub(lambda found: found[1] or "[^\\n\\r]", pattern)
         return regex.of_source(f"^(?:{pattern})$" if whole else pattern, "u").test(value)
     except (regex.PatternError, regex.PatternTimeout):
         return False
+
+
+# What is not a dot, or a dot, which in I-Regexp (RFC 9485) stands for anything but these two line ends.
+_DOT = re.compile(r"(\\.|\[(?:\\.|[^\]\\])*\])|\.", re.DOTALL)
 
 
 def _compare(operator: str, a: Any, b: Any) -> bool:

@@ -44,6 +44,13 @@ class Step:
     def dynamic(self) -> bool:
         return bool(self.slices or self.predicates)
 
+    @property
+    def singular(self) -> bool:
+        """Whether the step leads to one value at most (RFC 9535, section 2.3.5.1)."""
+        indexes = [each for each in self.slices if each.stop == ((each.start or 0) + 1 or None)]
+        several = self.deep or self.any or self.predicates or len(indexes) != len(self.slices)
+        return not several and len(self.names) + len(indexes) == 1
+
     def selects(self, frame: Frame) -> bool:
         """Whether the step leads to the value of `frame` from its parent."""
         value, key, parent = frame

@@ -77,21 +77,20 @@ class Reader:
     def _step(self, in_filter: bool) -> Step | None:
         scanner = self.scanner
         begin = scanner.at
-        if in_filter:
-            scanner.blank()
+        scanner.blank()
         if scanner.take(".."):
             return self._after_dot(True, in_filter)
         if scanner.take("."):
             return self._after_dot(False, in_filter)
         if scanner.take("["):
-            return self._bracket(False)
+            return self._bracket(False, in_filter)
         scanner.at = begin
         return None
 
     def _after_dot(self, deep: bool, in_filter: bool) -> Step:
         scanner = self.scanner
         if scanner.take("["):
-            return self._bracket(True)  # Spectral's engine reads `.[` as `..[`
+            return self._bracket(True, in_filter)  # Spectral's engine reads `.[` as `..[`
         if scanner.take("*"):
             return Step(deep, any=True)
         if scanner.next in ("'", '"'):
@@ -103,19 +102,19 @@ class Reader:
 
     # --- brackets
 
-    def _bracket(self, deep: bool) -> Step:
+    def _bracket(self, deep: bool, in_filter: bool) -> Step:
         self.scanner.descend()
         found = _Selectors()
-        self._selector(found)
+        self._selector(found, in_filter)
         self.scanner.blank()
         while self.scanner.take(","):
-            self._selector(found)
+            self._selector(found, in_filter)
             self.scanner.blank()
         self.scanner.expect("]")
         self.scanner.depth -= 1
         return found.step(deep)
 
-    def _selector(self, found: _Selectors) -> None:
+    def _selector(self, found: _Selectors, in_filter: bool) -> None:
         scanner = self.scanner
         scanner.blank()
         if scanner.take("*"):
@@ -132,6 +131,13 @@ class Reader:
             name = scanner.match(_BARE).strip()
             if not name:
                 raise scanner.error("a name, an index, a slice or a filter is expected in the brackets")
+            self._bare(name, found, in_filter)
+
+    def _bare(self, name: str, found: _Selectors, in_filter: bool) -> None:
+        """A name without quotes, or an index. [-1] is the last item in RFC 9535's filters; Spectral finds nothing."""
+        if in_filter and re.fullmatch(r"-[1-9]\d{0,15}", name):
+            found.slices.append(slice(int(name), int(name) + 1 or None))
+        else:
             found.names.add(name)
 
     def _slice(self, found: _Selectors) -> bool:
