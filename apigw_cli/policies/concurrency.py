@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import partial
 from typing import Annotated, Literal
 
@@ -10,7 +11,7 @@ from msgspec import Meta, Struct
 
 from apigw_cli.limits.slots import FULL, OVER
 from apigw_cli.policies import limit_answers
-from apigw_cli.policies.interface import Change, Exchange, Refusal, Runtime, Step
+from apigw_cli.policies.interface import Change, Exchange, Reason, Refusal, Runtime, Step
 from apigw_cli.policies.limit_keys import IPV6_PREFIX, KEY, address, reader
 from apigw_cli.snapshot.model import Route
 
@@ -59,6 +60,14 @@ class _Policy:
         if old.key.lower() != new.key.lower() or any(b > a for a, b in zip(was, now, strict=True)):
             return Change.WEAKEN
         return Change.NEUTRAL if was == now else Change.STRENGTHEN
+
+    def reasons(self, old: Concurrency | None, new: Concurrency | None) -> Iterator[Reason]:
+        change = self.compare(old, new)
+        if old is None or new is None:
+            words = "any number of requests may be in flight" if new is None else "some requests at once are refused"
+        else:
+            words = f"{new.limit:,} at once per {new.key}, in place of {old.limit:,} per {old.key}"
+        yield Reason(change, words)
 
     def describe(self, value: Concurrency) -> str:
         words = [f"{value.limit} at once per {value.key}"]

@@ -8,12 +8,12 @@ IPv4. This comes before authentication.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from apigw_cli.policies.interface import Change, Exchange, Refusal, Runtime, Step
+from apigw_cli.policies.interface import Change, Exchange, Reason, Refusal, Runtime, Step
 from apigw_cli.snapshot.model import Route
 
 UNIX = "unix"
@@ -70,6 +70,11 @@ class _Policy:
         if before == after:
             return Change.NEUTRAL
         return Change.STRENGTHEN if all(map(_within, after, before)) else Change.WEAKEN
+
+    def reasons(self, old: IpLists | None, new: IpLists | None) -> Iterator[Reason]:
+        change = self.compare(old, new)
+        weaker = "any address gets in" if new is None else "addresses get in that were refused"
+        yield Reason(change, weaker if change is Change.WEAKEN else "addresses are refused that got in")
 
     def describe(self, value: IpLists) -> str:
         parts = [f"allow {', '.join(value.allow)}"] if value.allow else []

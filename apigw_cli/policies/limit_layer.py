@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
@@ -12,7 +13,7 @@ from apigw_cli.limits import rate as rates
 from apigw_cli.limits.algorithms import Algorithm, Bucket, FixedWindow, Leaky, SlidingWindow
 from apigw_cli.limits.bucket import BURST_MAXIMUM
 from apigw_cli.limits.redis_store import check
-from apigw_cli.policies.interface import Change
+from apigw_cli.policies.interface import Change, Reason
 from apigw_cli.policies.limit_keys import IPV6_PREFIX, KEY
 from apigw_cli.snapshot.model import Route
 
@@ -189,35 +190,56 @@ _SCOPES = ("gateway", "api", "route")
 _FAILURES = ("closed", "local", "open")
 
 
-def compare(old: RateLimit, new: RateLimit) -> Change:
+def reasons(old: RateLimit, new: RateLimit) -> Iterator[Reason]:
     """More in total or by one key weakens; where one bound rises and another falls, that weakens too."""
+    who = {"route": "all callers together"}.get(new.key, f"each {new.key}")
     before, after = rates.parse(old.rate), rates.parse(new.rate)
-    if (
-        after > before
-        or new.size > old.size
-        or _widened(old.key, new.key)
-        or _counts_otherwise(old, new)
-        or new.ipv6_prefix > old.ipv6_prefix
-        or _MISSING.index(new.missing) > _MISSING.index(old.missing)
-        or _SCOPES.index(new.scope) > _SCOPES.index(old.scope)
-        or old.store != new.store
-        or _FAILURES.index(new.on_store_failure) > _FAILURES.index(old.on_store_failure)
-    ):
-        return Change.WEAKEN
-    stricter = (
-        after < before
-        or new.size < old.size
-        or old.key.lower() != new.key.lower()
-        or old.cost != new.cost
-        or new.ipv6_prefix < old.ipv6_prefix
-        or (old.missing, old.scope, old.on_store_failure) != (new.missing, new.scope, new.on_store_failure)
-    )
-    return Change.STRENGTHEN if stricter else Change.NEUTRAL
+    if after != before:
+        yield _toward(after < before, f"{who} may do {'less' if after < before else _times(before, after)}")
+    if new.size != old.size:
+        yield _toward(new.size < old.size, f"{who} may send {new.size:,} at once in place of {old.size:,}")
+    if old.key.lower() != new.key.lower():
+        # Only one bucket for all of them surely gives nobody more.
+        yield _toward(
+            new.key == "route",
+            f"counted by {new.key} in place of {old.key}: who has several of them has several buckets",
+            "all callers share one bucket",
+        )
+    if _counts_otherwise(old, new):
+        yield _toward(
+            False, f"counted otherwise: {new.algorithm}, {new.cost} each, as against {old.algorithm}, {old.cost}"
+        )
+    elif old.cost != new.cost:
+        yield _toward(True, f"each request counts for {new.cost}")
+    if old.ipv6_prefix != new.ipv6_prefix:
+        text = f"a client that has more than a /{new.ipv6_prefix} of IPv6 has several buckets"
+        yield _toward(new.ipv6_prefix < old.ipv6_prefix, text)
+    yield from _context(old, new)
 
 
-def _widened(old: str, new: str) -> bool:
-    """Whether a changed key may give callers more buckets. Only one bucket for all of them surely does not."""
-    return old.lower() != new.lower() and new != "route"
+def _context(old: RateLimit, new: RateLimit) -> Iterator[Reason]:
+    if old.missing != new.missing:
+        stricter = _MISSING.index(new.missing) < _MISSING.index(old.missing)
+        words = {"reject": "refused", "anonymous": "counted by address", "skip": "not counted here"}[new.missing]
+        yield _toward(stricter, f"callers without the key are {words}")
+    if old.scope != new.scope:
+        stricter = _SCOPES.index(new.scope) < _SCOPES.index(old.scope)
+        yield _toward(stricter, f"counted over the {new.scope} in place of the {old.scope}")
+    if old.store != new.store:
+        yield _toward(False, f"counted in {new.store} in place of {old.store}: everybody starts anew")
+    if old.on_store_failure != new.on_store_failure:
+        stricter = _FAILURES.index(new.on_store_failure) < _FAILURES.index(old.on_store_failure)
+        yield _toward(stricter, f"{new.on_store_failure} while the store does not answer")
+
+
+def _toward(stricter: bool, text: str, otherwise: str = "") -> Reason:
+    return Reason(Change.STRENGTHEN, otherwise or text) if stricter else Reason(Change.WEAKEN, text)
+
+
+def _times(before: rates.Rate, after: rates.Rate) -> str:
+    if not before.count:
+        return "more than nothing in the long run"
+    return f"{float(after.per_second / before.per_second):.3g} times as much"
 
 
 def _counts_otherwise(old: RateLimit, new: RateLimit) -> bool:

@@ -7,10 +7,10 @@ A quota comes after `rate_limit`, so that a request which that refuses costs no 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from itertools import zip_longest
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta, Struct
 
@@ -21,7 +21,8 @@ from apigw_cli.limits.quota import Quota as Counter
 from apigw_cli.limits.store import FULL
 from apigw_cli.limits.table import Charge
 from apigw_cli.policies import limit_answers
-from apigw_cli.policies.interface import Change, Exchange, Refusal, Runtime, Step
+from apigw_cli.policies.interface import Change, Exchange, Reason, Refusal, Runtime, Step
+from apigw_cli.policies.judging import judged
 from apigw_cli.policies.limit_keys import IPV6_PREFIX, KEY, KeyOf, address, reader
 from apigw_cli.policies.limit_layer import NAME
 from apigw_cli.snapshot.model import Route
@@ -69,7 +70,10 @@ class Quota(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
 
 def counter_of(name: str, quota: Quota) -> Counter:
     """The limiter's form. Raises ValueError for a time zone or an offset that cannot be."""
-    offset = timedelta(seconds=float(parse_duration(quota.offset)))
+    try:
+        offset = timedelta(seconds=float(parse_duration(quota.offset)))
+    except OverflowError:
+        raise ValueError(f"offset {quota.offset} is longer than any period") from None
     return Counter(name, quota.limit, quota.per, quota.timezone, offset)
 
 
@@ -81,16 +85,23 @@ class _Policy:
     order = 42
     model: Any = Quotas
     derived = False
+    neutral: ClassVar = {
+        "headers": "what answers say of a quota does not change it",
+        "name": "what a quota is called: another name starts anew, once",
+    }
 
     def compile(self, value: Quotas, route: Route, runtime: Runtime) -> Step | None:
         """Raises InputError where two routes share a quota and declare it differently."""
         return step_of(as_quotas(value), route, runtime, self.name)
 
     def compare(self, old: Quotas | None, new: Quotas | None) -> Change:
+        return judged(self.reasons(old, new))
+
+    def reasons(self, old: Quotas | None, new: Quotas | None) -> Iterator[Reason]:
         before, after = as_quotas(old), as_quotas(new)
         gone, come = [q for q in before if q not in after], [q for q in after if q not in before]
-        changes = {_compare(was, now) for was, now in zip_longest(gone, come)}
-        return next((change for change in (Change.WEAKEN, Change.STRENGTHEN) if change in changes), Change.NEUTRAL)
+        for was, now in zip_longest(gone, come):
+            yield Reason(_compare(was, now), _told(was, now))
 
     def describe(self, value: Quotas) -> str:
         return " and ".join(map(describe, as_quotas(value))) or "none"
@@ -109,6 +120,12 @@ def describe(quota: Quota) -> str:
     words += [f"over the {quota.scope}"] if quota.scope != "api" else []
     words += [{"reject": "or refused", "skip": "if there"}[quota.missing]] if quota.missing != "anonymous" else []
     return " ".join(words)
+
+
+def _told(old: Quota | None, new: Quota | None) -> str:
+    if old is None or new is None:
+        return f"nothing holds callers to {describe(old)} any more" if old else "callers are held to a quota"
+    return f"each {new.key} may have {new.limit:,} per {new.per}, in place of {old.limit:,} per {old.per} by {old.key}"
 
 
 def _compare(old: Quota | None, new: Quota | None) -> Change:

@@ -16,9 +16,9 @@ that strangers share. Every answer of the route that came this far says what is 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import zip_longest
-from typing import Any
+from typing import Any, ClassVar
 
 from apigw_cli.errors import InputError
 from apigw_cli.limits.algorithms import Algorithm, Delayed
@@ -27,7 +27,8 @@ from apigw_cli.limits.remote import Remote, Unavailable
 from apigw_cli.limits.store import FULL
 from apigw_cli.limits.table import Charge
 from apigw_cli.policies import limit_answers, limit_layer
-from apigw_cli.policies.interface import Change, Exchange, Refusal, Runtime, Step, Waiting
+from apigw_cli.policies.interface import Change, Exchange, Reason, Refusal, Runtime, Step, Waiting
+from apigw_cli.policies.judging import judged
 from apigw_cli.policies.limit_keys import KeyOf, address, reader
 from apigw_cli.policies.limit_layer import COST_MAXIMUM, RateLimit, limit_of
 from apigw_cli.policies.limit_stores import remote_store
@@ -42,6 +43,11 @@ class _Policy:
     order = 40
     model: Any = RateLimits
     derived = False
+    neutral: ClassVar = {
+        "headers": "what answers say of a limit does not change it",
+        "delay": "whether the burst waits for its turn: as many get through",
+        "RateLimit.name": "what a layer is called; another name starts anew, and is compared as another layer",
+    }
 
     def compile(self, value: RateLimits, route: Route, runtime: Runtime) -> Step | None:
         """Raises InputError where two routes share a limit and declare it differently."""
@@ -49,13 +55,18 @@ class _Policy:
 
     def compare(self, old: RateLimits | None, new: RateLimits | None) -> Change:
         """Layers that stayed as they are do not count; the others are compared in their order, or by name."""
+        return judged(self.reasons(old, new))
+
+    def reasons(self, old: RateLimits | None, new: RateLimits | None) -> Iterator[Reason]:
         before, after = as_layers(old), as_layers(new)
         same = [layer for layer in before if layer in after]
-        changes = {
-            _judge(was, now)
-            for was, now in _pairs([x for x in before if x not in same], [x for x in after if x not in same])
-        }
-        return next((change for change in (Change.WEAKEN, Change.STRENGTHEN) if change in changes), Change.NEUTRAL)
+        for was, now in _pairs([x for x in before if x not in same], [x for x in after if x not in same]):
+            if was is not None and now is not None:
+                yield from limit_layer.reasons(was, now)
+            elif was is not None:
+                yield Reason(Change.WEAKEN, f"nothing holds callers to {limit_layer.describe(was)} any more")
+            elif now is not None:
+                yield Reason(Change.STRENGTHEN, f"callers are held to {limit_layer.describe(now)}")
 
     def describe(self, value: RateLimits) -> str:
         return " and ".join(map(limit_layer.describe, as_layers(value))) or "none"
@@ -71,12 +82,6 @@ def _pairs(old: list[RateLimit], new: list[RateLimit]) -> list[tuple[RateLimit |
     named = [(layer, by_name.pop(layer.name, None)) for layer in old if layer.name]
     rest = [layer for layer in new if not layer.name or layer.name in by_name]
     return [*named, *zip_longest([layer for layer in old if not layer.name], rest)]
-
-
-def _judge(old: RateLimit | None, new: RateLimit | None) -> Change:
-    if old is None:
-        return Change.STRENGTHEN
-    return Change.WEAKEN if new is None else limit_layer.compare(old, new)
 
 
 # --- steps

@@ -7,12 +7,14 @@ belongs to a connection or frames the message is not theirs to change (RFC 9110,
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from typing import Annotated
+from collections.abc import Iterable, Iterator
+from typing import Annotated, ClassVar
 
 from msgspec import Meta, Struct
 
-from apigw_cli.policies.interface import Change, Exchange, Runtime, Step
+from apigw_cli.policies import secrecy
+from apigw_cli.policies.interface import Change, Exchange, Reason, Runtime, Step
+from apigw_cli.policies.judging import judged
 from apigw_cli.snapshot.model import Route
 
 # RFC 9110: 5.6.2 (token), 5.5 (field value). Other than ASCII is left out: receivers disagree on what it means.
@@ -69,11 +71,20 @@ def _repeated(names: Iterable[str]) -> str | None:
     return None
 
 
+def _kept_from_clients(value: RequestHeaders | None) -> dict[str, str | None]:
+    """Names that clients cannot send, in lower case, each with what is sent in its place (None: nothing)."""
+    if value is None:
+        return {}
+    return {name.lower(): None for name in value.remove} | {name.lower(): text for name, text in value.set.items()}
+
+
 class _Policy:
     name = "request_headers"
     order = 80
     model: type[Struct] = RequestHeaders
     derived = False
+    refuses = False
+    neutral: ClassVar = {"add": "what is added stands beside what the client sends, and keeps nothing of it back"}
 
     def compile(self, value: RequestHeaders, route: Route, runtime: Runtime) -> Step | None:
         gone = frozenset(name.lower().encode("ascii") for name in (*value.set, *value.remove))
@@ -91,11 +102,22 @@ class _Policy:
         return step
 
     def compare(self, old: RequestHeaders | None, new: RequestHeaders | None) -> Change:
-        """What goes to the upstream protects no route of the gateway."""
-        return Change.NEUTRAL
+        """What is set or removed no client can send: an upstream may rely on that."""
+        return judged(self.reasons(old, new))
+
+    def reasons(self, old: RequestHeaders | None, new: RequestHeaders | None) -> Iterator[Reason]:
+        before, after = _kept_from_clients(old), _kept_from_clients(new)
+        for name in sorted(before.keys() - after.keys()):
+            yield Reason(Change.WEAKEN, f"clients can send {name} themselves: an upstream may believe them")
+        for name in sorted(after.keys() - before.keys()):
+            yield Reason(Change.STRENGTHEN, f"clients cannot send {name} any more")
+        for name in sorted(before.keys() & after.keys()):
+            if before[name] != after[name]:
+                yield Reason(Change.WEAKEN, f"the upstream is told something else in {name}")
 
     def describe(self, value: RequestHeaders) -> str:
-        parts = [f"+ {name}: {text}" for name, text in (*value.set.items(), *value.add.items())]
+        items = (*value.set.items(), *value.add.items())
+        parts = [f"+ {name}: {secrecy.shown(name, text)}" for name, text in items]
         return ", ".join(parts + [f"- {name}" for name in value.remove])
 
 

@@ -17,7 +17,8 @@ from apigw_cli.limits.bucket import BURST_MAXIMUM
 from apigw_cli.limits.quota import LIMIT_MAXIMUM
 from apigw_cli.policies import quota as quotas
 from apigw_cli.policies import rate_limit as rate_limits
-from apigw_cli.policies.interface import Change, Exchange, Outcome, Refusal, Runtime, Step
+from apigw_cli.policies.interface import Change, Exchange, Outcome, Reason, Refusal, Runtime, Step
+from apigw_cli.policies.judging import judged
 from apigw_cli.policies.limit_layer import NAME, RateLimit
 from apigw_cli.policies.quota import Quota
 from apigw_cli.snapshot.model import Route
@@ -96,14 +97,22 @@ class _Policy:
 
     def compare(self, old: UsagePlans | None, new: UsagePlans | None) -> Change:
         """What a plan gives, and who belongs to it: less strengthens, anything else that changed weakens."""
+        return judged(self.reasons(old, new))
+
+    def reasons(self, old: UsagePlans | None, new: UsagePlans | None) -> Iterator[Reason]:
         if old is None or new is None:
-            return Change.NEUTRAL if old is new else Change.STRENGTHEN if old is None else Change.WEAKEN
-        if old == new:
-            return Change.NEUTRAL
-        if _members(old) != _members(new) or (old.otherwise != new.otherwise and new.otherwise != "reject"):
-            return Change.WEAKEN
-        changes = {_compare(old.plans[name], new.plans[name]) for name in old.plans}
-        return Change.WEAKEN if Change.WEAKEN in changes else Change.STRENGTHEN
+            if old is not new:
+                change = Change.STRENGTHEN if old is None else Change.WEAKEN
+                yield Reason(change, "callers are held to their plans" if old is None else "no plan holds callers")
+            return
+        if _members(old) != _members(new):
+            yield Reason(Change.WEAKEN, "who belongs to which plan, or which plans there are, is not what it was")
+        if old.otherwise != new.otherwise:
+            change = Change.STRENGTHEN if new.otherwise == "reject" else Change.WEAKEN
+            yield Reason(change, f"callers of no plan: {new.otherwise} in place of {old.otherwise}")
+        for name in old.plans.keys() & new.plans.keys():
+            was, now = _describe(name, old.plans[name]), _describe(name, new.plans[name])
+            yield Reason(_compare(old.plans[name], new.plans[name]), f"plan {was}, now {now}")
 
     def describe(self, value: UsagePlans) -> str:
         return "; ".join([*(_describe(name, plan) for name, plan in value.plans.items()), f"else {value.otherwise}"])

@@ -101,7 +101,8 @@ def locate_all(findings: Iterable[Finding]) -> None:
 class Finding:
     """One difference. `message` reads on from the operation; `old` and `new` are plain data or text.
 
-    `reaches` names the routes that a setting they share holds for.
+    `reaches` names the routes that a setting they share holds for. `secret` says whether the secrets behind the values
+    differ, `changed`, `same` or `missing`, as far as this machine knows: it is no part of the fingerprint.
     """
 
     id: str
@@ -116,6 +117,7 @@ class Finding:
     api: str = ""
     why: str = ""
     reaches: tuple[str, ...] = ()
+    secret: str | None = None
 
     @property
     def breaks(self) -> bool:

@@ -26,7 +26,7 @@ ASKS = Authorizer("S", "bearer", "", "http://a", ("x-a",), ("x-b",), ("x-c",), 6
         (KEYS, {"keys": ("file:b", "file:a")}, "neutral"),
         (KEYS, {"keys": ("file:a", "file:c")}, "weaken"),
         (KEYS, {"keys": ("file:a", "file:b", "file:c")}, "weaken"),
-        (KEYS, {"parameter": "X-Other"}, "weaken"),
+        (KEYS, {"parameter": "X-Other"}, "neutral"),
         (KEYS, {"location": "query"}, "weaken"),
         (JWT, {"issuer": "https://b"}, "weaken"),
         (JWT, {"audiences": ("shop",)}, "strengthen"),
@@ -48,7 +48,7 @@ ASKS = Authorizer("S", "bearer", "", "http://a", ("x-a",), ("x-b",), ("x-c",), 6
         (BASIC, {"cache": 0.0}, "strengthen"),
         (MUTUAL, {"subjects": ("CN=a",)}, "strengthen"),
         (MUTUAL, {"subjects": ("CN=a", "CN=b", "CN=c")}, "weaken"),
-        (MUTUAL, {"names": ()}, "weaken"),
+        (MUTUAL, {"names": ()}, "strengthen"),
         (MUTUAL, {"fingerprints": ("bb" * 32,)}, "weaken"),
         (ASKS, {"url": "http://b"}, "weaken"),
         (ASKS, {"on_failure": "allow"}, "weaken"),
@@ -66,13 +66,13 @@ ASKS = Authorizer("S", "bearer", "", "http://a", ("x-a",), ("x-b",), ("x-c",), 6
 def test_one_setting(scheme: Scheme, change: dict[str, Any], expected: str) -> None:
     (name,) = change
     (found,) = differences(scheme, replace(scheme, **change))
-    assert (found.setting, found.old, found.new) == (name, getattr(scheme, name), change[name])
+    assert (found.old, found.new) == (getattr(scheme, name), change[name])
     assert found.change == expected
 
 
 def test_another_kind_is_the_only_difference() -> None:
     (found,) = differences(KEYS, JWT)
-    assert (found.setting, found.old, found.new, found.change) == ("type", "api_key", "jwt", "weaken")
+    assert (found.path, found.old, found.new, found.change) == ("type", "api_key", "jwt", "weaken")
 
 
 @pytest.mark.parametrize("scheme", [KEYS, JWT, BASIC, MUTUAL, ASKS])
@@ -80,5 +80,7 @@ def test_no_setting_goes_unseen(scheme: Scheme) -> None:
     assert list(differences(scheme, scheme)) == []
     for field in fields(type(scheme)):
         old = getattr(scheme, field.name)
-        new = ("other",) if isinstance(old, tuple) else old + 1.0 if isinstance(old, float) else f"{old}x"
-        assert [found.setting for found in differences(scheme, replace(scheme, **{field.name: new}))] == [field.name]
+        new: Any = ("other",) if isinstance(old, tuple) else old + 1.0 if isinstance(old, float) else f"{old}x"
+        new = {"require": (("other", ()),), "on_failure": "allow"}.get(field.name, new)
+        (found,) = differences(scheme, replace(scheme, **{field.name: new}))
+        assert (found.old, found.new, bool(found.why)) == (old, new, True)

@@ -73,9 +73,18 @@ def test_values_that_are_fine() -> None:
     assert model("request_headers", {"set": value}).set == value
 
 
-def test_it_changes_no_protection() -> None:
-    value = model("request_headers", {"remove": ["X-A"]})
-    assert {POLICY.compare(None, value), POLICY.compare(value, None)} == {Change.NEUTRAL}
+def test_what_clients_cannot_send_an_upstream_may_rely_on() -> None:
+    removes, sets = (model("request_headers", one) for one in ({"remove": ["X-A"]}, {"set": {"x-a": "b"}}))
+    assert [POLICY.compare(None, value) for value in (removes, sets)] == [Change.STRENGTHEN] * 2
+    assert [POLICY.compare(value, None) for value in (removes, sets)] == [Change.WEAKEN] * 2
+    assert POLICY.compare(removes, sets) is Change.WEAKEN  # another word to the upstream
+    added = model("request_headers", {"add": {"X-B": "c"}})
+    assert {POLICY.compare(None, added), POLICY.compare(added, None)} == {Change.NEUTRAL}
+
+
+def test_credentials_are_not_shown() -> None:
+    value = model("request_headers", {"set": {"Authorization": "Bearer abc", "X-A": "Bearer abc"}})
+    assert POLICY.describe(value) == "+ Authorization: [secret], + X-A: Bearer abc"
 
 
 def test_how_it_is_described() -> None:

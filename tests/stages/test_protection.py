@@ -52,9 +52,9 @@ CASES = [
         {("rate-limit-weakened", Level.WEAKEN, "listPets"), ("rate-limit-weakened", Level.WEAKEN, "hours")},
     ),
     (
-        "a header, which protects nothing",
+        "a header that clients cannot send any more, which refuses nothing",
         [(CONFIG, "    defaults:\n", "    defaults:\n      request_headers: {set: {X-A: b}}\n")],
-        {("request-headers-changed", Level.NEUTRAL, name) for name in ("listPets", "createPet", "hours")},
+        {("request-headers-strengthened", Level.STRENGTHEN, name) for name in ("listPets", "createPet", "hours")},
     ),
     (
         "authentication removed from one route",

@@ -10,7 +10,7 @@ challenges of all of them, and is a 403 where none of them has one.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -18,7 +18,7 @@ from msgspec import Meta, Struct
 from apigw_cli.errors import InputError
 from apigw_cli.policies.auth import api_key, authorizer, basic, jwt, mutual_tls
 from apigw_cli.policies.auth.caller import Caller, Check, Denied, Later, Need
-from apigw_cli.policies.interface import Change, Exchange, Refusal, Runtime, Step, Waiting
+from apigw_cli.policies.interface import Change, Exchange, Reason, Refusal, Runtime, Step, Waiting
 from apigw_cli.snapshot.model import Route
 from apigw_cli.snapshot.schemes import ApiKeys, Authorizer, Basic, Jwt, MutualTls, Scheme
 
@@ -74,6 +74,15 @@ class _Policy:
         if stricter:
             return Change.NEUTRAL if looser else Change.STRENGTHEN
         return Change.WEAKEN
+
+    def reasons(self, old: Auth | None, new: Auth | None) -> Iterator[Reason]:
+        change = self.compare(old, new)
+        if change is not Change.WEAKEN:
+            yield Reason(change, "fewer callers get in: they need more than before")
+        elif frozenset() in _requirements(new):
+            yield Reason(change, "anyone may call it, without any credential")
+        else:
+            yield Reason(change, "callers get in with a credential, or scopes, that did not suffice before")
 
     def describe(self, value: Auth) -> str:
         return " or ".join(

@@ -50,7 +50,8 @@ def _policy(sides: Sides, name: str, before: Route, after: Route) -> Iterator[Fi
     why = _why(policy, was, now, change)
     rule = f"{slug}-{WORDS[change]}"
     yield sides.of_route(rule, LEVELS[change], after, path, text, (old, new), spots, why)
-    if change is Change.STRENGTHEN and not (slug == "auth" and sides.documents(after)):
+    refuses = getattr(policy, "refuses", True)
+    if change is Change.STRENGTHEN and refuses and not (slug == "auth" and sides.documents(after)):
         yield _tightened(sides, slug, path, text, (old, new), after, spots)
 
 

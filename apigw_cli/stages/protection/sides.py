@@ -9,9 +9,11 @@ from typing import Any
 
 import msgspec
 
+from apigw_cli.policies import secrecy
 from apigw_cli.policies.interface import Change, Policy
 from apigw_cli.policies.judging import Difference
 from apigw_cli.snapshot.model import Route, Snapshot
+from apigw_cli.stages import secrets
 from apigw_cli.stages.deployments import Deployment
 from apigw_cli.stages.finding import Axis, Finding, Level, Side, Spot
 from apigw_cli.stages.protection.matching import Matched, match
@@ -94,7 +96,13 @@ class Sides:
         axis: Axis = Axis.PROTECTION,
     ) -> Finding:
         api = route.api if self.several else ""
-        return Finding(rule, axis, level, route.operation, path, message, *values, spots, api, why)
+        old, new = map(secrecy.masked, values)
+        secret = self.secret(*values)
+        return Finding(rule, axis, level, route.operation, path, message, old, new, spots, api, why, secret=secret)
+
+    def secret(self, old: Any, new: Any) -> str | None:
+        """Whether secrets among two values differ, as far as can be told here."""
+        return secrets.state(self.revision.workspace.project.root, old, new)
 
     def of_setting(
         self,
@@ -106,6 +114,7 @@ class Sides:
         reaches: Iterable[str] = (),
     ) -> Finding:
         """A setting that routes share. `reaches`: the routes that it holds for."""
+        old, new = msgspec.to_builtins(found.old), msgspec.to_builtins(found.new)
         shown = path.removeprefix(f"{subject.replace(' ', 's.', 1)}.") if " " in subject else path
         return Finding(
             rule,
@@ -114,9 +123,10 @@ class Sides:
             subject,
             path,
             f"{shown} {found.words[0]} → {found.words[1]}",
-            msgspec.to_builtins(found.old),
-            msgspec.to_builtins(found.new),
+            secrecy.masked(old),
+            secrecy.masked(new),
             spots,
             why=found.why,
             reaches=tuple(reaches),
+            secret=self.secret(old, new),
         )
