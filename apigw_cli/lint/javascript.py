@@ -189,7 +189,7 @@ def _pattern(value: Any) -> regex.Pattern:
 
 def _match(value: str, pattern: Any = UNDEFINED, *_: Any) -> Any:
     found = _pattern(pattern).search(value)
-    return None if found is None else [found[0], *found.groups()]
+    return None if found is None else [None if one is None else regex.whole(one) for one in (found[0], *found.groups())]
 
 
 def _slice(value: Any, start: Any = 0, end: Any = UNDEFINED, *_: Any) -> Any:

@@ -17,6 +17,8 @@ _PATIENCE = 3
 _SLASHED = re.compile(r"/(.+)/([a-z]*)", re.DOTALL)
 _QUANTIFIER = re.compile(r"\{\d+(?:,\d*)?\}|[*+?]")
 _LINE_ENDS = r"\n\r\u2028\u2029"
+_SETS = re.compile(r"\[[^\]]*(?:\[|&&|--)|\\q\{")
+_GROUP_NAME = r"([^\W\d]|\$)([\w$]*)"
 _WORD = "A-Za-z0-9_"
 _SPACE = r"\t\n\x0b\f\r \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
 _CLASSES = {
@@ -49,13 +51,14 @@ class PatternTimeout(Exception):
 class Pattern:
     """A compiled pattern. `test` says whether it matches anywhere in a text (with the flag y: at its beginning)."""
 
-    __slots__ = ("_overdue", "_search", "flags", "source")
+    __slots__ = ("_by_unit", "_overdue", "_search", "flags", "source")
 
     def __init__(self, source: str, flags: str = "") -> None:
         import regex
 
         self.source, self.flags = source, flags
         self._overdue = 0
+        self._by_unit = not _by_code_point(flags)
         try:
             compiled = regex.compile(translate(source, flags), regex.IGNORECASE if "i" in flags else 0)
         except regex.error as error:
@@ -63,11 +66,14 @@ class Pattern:
         self._search = compiled.match if "y" in flags else compiled.search
 
     def search(self, text: str) -> Any:
-        """The match object, or None. Raises PatternTimeout; after some of those, at once."""
+        """The match object, or None; without the flag u, in `code_units` of the text.
+
+        Raises PatternTimeout; after some of those, at once.
+        """
         try:
             if self._overdue >= _PATIENCE:
                 raise TimeoutError
-            return self._search(text, timeout=TIME_LIMIT)
+            return self._search(code_units(text) if self._by_unit else text, timeout=TIME_LIMIT)
         except TimeoutError:
             self._overdue += 1
             raise PatternTimeout(f"the pattern {self.source} needs more than {TIME_LIMIT:g} s") from None
@@ -93,10 +99,36 @@ def translate(source: str, flags: str = "") -> str:
     """The same pattern for the `regex` package. Raises PatternError for what is no pattern or has no equal."""
     if len(source) > LENGTH_LIMIT:
         raise PatternError(f"a pattern may have {LENGTH_LIMIT:,} characters at most")
-    unknown = set(flags) - set("dgimsuy")
-    if unknown or len(set(flags)) != len(flags):
-        raise PatternError(f"the flags {flags!r} are not supported: use g, i, m, s, u, y, each once")
-    return _Translation(source, flags).run()
+    unknown = set(flags) - set("dgimsuvy")
+    if unknown or len(set(flags)) != len(flags) or {"u", "v"} <= set(flags):
+        raise PatternError(f"the flags {flags!r} are not supported: use g, i, m, s, u or v, y, each once")
+    if "v" in flags and _SETS.search(source):
+        raise PatternError("sets in classes (the flag v) are not supported: use the flag u and alternatives")
+    if _by_code_point(flags):
+        return _Translation(source, flags.replace("v", "u")).run()
+    return _Translation(code_units(source), flags).run()
+
+
+def _by_code_point(flags: str) -> bool:
+    return "u" in flags or "v" in flags
+
+
+def code_units(text: str) -> str:
+    """A text as JavaScript sees it without the flag u: what is beyond 16 bits is two halves."""
+    if text.isascii() or max(text) < "\U00010000":
+        return text
+    return "".join(char if char < "\U00010000" else _halves(ord(char) - 0x10000) for char in text)
+
+
+def _halves(number: int) -> str:
+    return chr(0xD800 + (number >> 10)) + chr(0xDC00 + (number & 0x3FF))
+
+
+def whole(text: str) -> str:
+    """The opposite of `code_units`."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 
 
 def _escaped(char: str) -> str:
@@ -118,6 +150,7 @@ class _Translation:
         bare = re.sub(r"\\.|\[(?:\\.|[^\]\\])*\]", "", source, flags=re.DOTALL)
         self.groups = len(re.findall(r"\((?!\?)|\(\?<(?![=!])", bare))
         self.quantifiable = False
+        self.names: set[str] = set()
 
     def run(self) -> str:
         depth = 0
@@ -173,8 +206,11 @@ class _Translation:
 
     def _group(self) -> None:
         rest = self.source[self.at : self.at + 3]
-        name = re.compile(r"\(\?<([A-Za-z_$][\w$]*)>").match(self.source, self.at)
+        name = re.compile(rf"\(\?<({_GROUP_NAME})>").match(self.source, self.at)
         if name:
+            if name[1] in self.names:
+                raise PatternError(f"two groups are called {name[1]}")
+            self.names.add(name[1])
             self._put(f"(?P<{name[1].replace('$', '_')}>", len(name[0]), quantifiable=False)
         elif rest in ("(?:", "(?=", "(?!"):
             self._put(rest, 3, quantifiable=False)
@@ -208,7 +244,7 @@ class _Translation:
         self._put(found[0], len(found[0]))
 
     def _named_reference(self) -> None:
-        found = re.compile(r"\\k<([A-Za-z_$][\w$]*)>").match(self.source, self.at)
+        found = re.compile(rf"\\k<({_GROUP_NAME})>").match(self.source, self.at)
         if not found:
             raise PatternError(r"\k needs the name of a group: \k<name>")
         name = found[1].replace("$", "_")
@@ -241,9 +277,12 @@ class _Translation:
         char = source[at + 1 : at + 2]
         if not char:
             raise PatternError("the pattern ends in a backslash")
+        octal = re.compile(r"\\0[0-7]{1,2}").match(source, at)
+        if octal and "u" not in self.flags:
+            return chr(int(octal[0][1:], 8)), len(octal[0])
         if char == "c" and source[at + 2 : at + 3].isalpha():
             return chr(ord(source[at + 2]) % 32), 3
-        if "u" in self.flags and (char.isalnum() and char not in _CONTROLS):
+        if "u" in self.flags and ((char.isalnum() or char == "_") and char not in _CONTROLS):
             raise PatternError(f"\\{char} means nothing with the flag u")
         return _CONTROLS.get(char, char), 2
 

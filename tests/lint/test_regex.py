@@ -21,6 +21,11 @@ CASES = [
     (r"[a\-z]", "", "b", False), (r"\s", "", "\ufeff", True), (r"[\S]", "", "\u00a0", False), (r"[^\W]", "", "a", True),
     ("x*?y", "", "xxy", True), ("a", "y", "ba", False), (r"\0", "", "\0", True), (r"\x41", "", "A", True),
     (r"\8", "", "8", True), (r"\12", "", "\n", True), (r"\B", "", "", True), (r"a\$b", "", "a$b", True),
+    # Without the flag u a character beyond 16 bits is two.
+    ("^.$", "", "😀", False), ("^..$", "", "😀", True), ("^.$", "u", "😀", True), ("^.$", "v", "😀", True),
+    ("😀", "", "a😀b", True), ("^[😀]$", "", "😀", False), ("^[^a]$", "", "😀", False), ("^[^a]$", "u", "😀", True),
+    (r"\ud83d", "", "😀", True), (r"\ud83d\ude00", "", "😀", True), (r"^\S$", "", "😀", False),
+    ("(?<π>a)\\k<π>", "", "aa", True), (r"\07", "", "\x07", True), (r"[\07]", "", "\x07", True),
     ("^[A-Za-z0-9-._~:/?#\\[\\]@!\\$&'()*+,;=]*$", "", "a'b", True),
 ]  # fmt: skip
 
@@ -34,7 +39,8 @@ def test_as_in_javascript(source: str, flags: str, text: str, matches: bool) -> 
 @pytest.mark.parametrize(
     ("source", "flags"),
     [("a**", ""), ("(", ""), (")", ""), ("[b-a]", ""), ("(?i)a", ""), ("*a", ""), ("[a", ""), ("a\\", ""), ("a", "x"),
-     ("a", "ii"), (r"\u{110000}", "u"), (r"\p{Nope}", "u"), (r"\p", "u"), (r"(?<a>x)\k", ""), ("a" * 10_001, "")],
+     ("a", "ii"), (r"\u{110000}", "u"), (r"\p{Nope}", "u"), (r"\p", "u"), (r"(?<a>x)\k", ""), ("a" * 10_001, ""),
+     ("(?<a>x)|(?<a>y)", ""), (r"\_", "u"), ("a", "uv"), ("[a--b]", "v"), (r"[\q{ab}]", "v"), (r"\p{RGI_Emoji}", "v")],
 )  # fmt: skip
 def test_what_is_no_pattern(source: str, flags: str) -> None:
     with pytest.raises(PatternError):

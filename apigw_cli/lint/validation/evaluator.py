@@ -251,9 +251,17 @@ def _pattern(run: Evaluator, source: Any, value: Any, schema: dict[str, Any], pa
     return run.fail("pattern", path, f'must match pattern "{source}"', pattern=source)
 
 
+def _pattern_of(source: str) -> regex.Pattern:
+    """As Ajv compiles it, with the flag u; what is only wrong with that flag is taken without it."""
+    try:
+        return regex.of_source(source, "u")
+    except regex.PatternError:
+        return regex.of_source(source)
+
+
 def _matches(source: Any, value: str) -> bool:
     try:
-        return regex.of_source(str(source)).test(value)
+        return _pattern_of(str(source)).test(value)
     except regex.PatternError as error:
         raise SchemaError(f"Invalid regular expression: /{source}/: {error}") from None
     except regex.PatternTimeout as error:
