@@ -129,8 +129,6 @@ def whole(text: str) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-
-
 def _escaped(char: str) -> str:
     return (
         char
