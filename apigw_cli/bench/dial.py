@@ -63,7 +63,7 @@ class Dialer:
                 if await self._once():
                     return
             except OutOfFiles:
-                self._failed("connect", "too many open files")
+                self._failed("files", "too many open files")
             pause = min(max(2 * pause, _FIRST_PAUSE), _LONGEST_PAUSE)
 
     async def _once(self) -> bool:
@@ -93,4 +93,6 @@ def kind_of(error: OSError) -> tuple[str, str]:
         return "timeout", "no connection in time"
     if isinstance(error, ConnectionResetError):
         return "reset", "the server reset the connection"
+    if error.errno == errno.EADDRNOTAVAIL:  # connect(2): all ports of the ephemeral range are in use
+        return "ports", "cannot assign a local address"
     return "connect", error.strerror or str(error)

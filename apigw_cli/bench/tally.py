@@ -18,6 +18,8 @@ NETWORK = {
     "timeout": "no complete answer in time",
     "framing": "not a valid HTTP/1.1 answer",
     "connect": "no connection",
+    "files": "no connection: too many open files here",
+    "ports": "no connection: no local port left here",
 }
 
 Pairs = list[tuple[int, int]]

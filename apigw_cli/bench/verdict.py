@@ -5,6 +5,10 @@
     rate-bound    open model, and every request left when it was meant to
     server-bound  otherwise: the server, or the waiting for it
 
+Whatever the model, figures are not to be trusted when the client ran out of files or local ports, when its event loop
+was late, when more than 5 % of the requests got no answer (percentiles would be those of the lucky ones), or when a
+server that was asked to keep connections closed them: then what connecting took is missing in the latencies.
+
 A closed run that is client-bound stands, with a warning: it shows what this client achieved, which is a lower bound
 of what the server can do. An open run is not trustworthy when the rate was not reached, or when requests left
 late because the client was saturated: its response latencies would then be the client's own.
@@ -14,6 +18,7 @@ from __future__ import annotations
 
 import msgspec
 
+from apigw_cli.bench.histogram import Histogram
 from apigw_cli.bench.plan import SECOND, Plan
 from apigw_cli.bench.tally import Tally
 
@@ -22,6 +27,10 @@ _STARVED = 0.10
 _REACHED = 0.99
 _LATE = 0.01
 _FILLED = 0.90
+_SILENT = 0.05
+_ANEW = 0.5  # new connections by answer from which on a server does not keep them
+_ENOUGH = 100  # answers, or looks at the event loop, below which nothing is concluded
+_LAGGING = 100_000_000  # nanoseconds
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -48,16 +57,55 @@ def judge(plan: Plan, tallies: list[Tally], mean_in_flight: float) -> Verdict:
     answers = sum(tally.answers for tally in tallies)
     limited = sum(tally.statuses.get(429, 0) for tally in tallies)
     busy = any(cpu_share(t) + starved_share(t) >= BUSY for t in tallies)
-    reasons = _open_reasons(tallies, busy) if plan.model == "open" else []
-    if busy and (reasons or plan.model == "closed"):
+    rate = _open_reasons(tallies, busy) if plan.model == "open" else []
+    reasons = [*rate, *_shortages(tallies), *_silence(tallies), *_closing(plan, tallies), *_lateness(tallies)]
+    if busy and (rate or plan.model == "closed"):
         bound = "client-bound"
-    elif reasons:
+    elif rate:
         bound = "server-bound"
     elif answers and 2 * limited >= answers:
         bound = "limit-bound"
     else:
         bound = "rate-bound" if plan.model == "open" else "server-bound"
     return Verdict(bound, not reasons, reasons, _warnings(plan, tallies, bound, mean_in_flight))
+
+
+def _shortages(tallies: list[Tally]) -> list[str]:
+    """What the client ran out of."""
+    files, ports = (sum(t.errors.get(kind, 0) for t in tallies) for kind in ("files", "ports"))
+    reasons = []
+    if files:
+        reasons.append(f"the client ran out of open files ({files:,} times): raise the limit with ulimit -n 65536")
+    if ports:
+        words = "use --keepalive, or widen net.ipv4.ip_local_port_range"
+        reasons.append(f"the client ran out of local ports ({ports:,} times): {words}")
+    return reasons
+
+
+def _silence(tallies: list[Tally]) -> list[str]:
+    answers = sum(tally.answers for tally in tallies)
+    silent = sum(sum(tally.errors.values()) for tally in tallies)
+    if not answers or silent <= _SILENT * (answers + silent):
+        return []
+    part = 100 * silent / (answers + silent)
+    return [f"{part:.2g} % of the requests got no answer, so the latencies are those of the others only"]
+
+
+def _closing(plan: Plan, tallies: list[Tally]) -> list[str]:
+    answers = sum(tally.answers + tally.warmup for tally in tallies)
+    anew = sum(tally.opened for tally in tallies) - plan.concurrency
+    if not plan.keep_alive or answers < _ENOUGH or anew < _ANEW * answers:
+        return []
+    words = "connecting is missing in the latencies; --no-keepalive measures it"
+    return [f"the server does not keep connections ({anew + plan.concurrency:,} for {answers:,} answers): {words}"]
+
+
+def _lateness(tallies: list[Tally]) -> list[str]:
+    lags = [Histogram(tally.lag) for tally in tallies]
+    late = max((lag.percentiles([99.0])[0] for lag in lags if lag.total >= _ENOUGH), default=0)
+    if late < _LAGGING:
+        return []
+    return [f"the client's event loop was {late / 1e6:.0f} ms late (p99): it, or the whole machine, stood still"]
 
 
 def _open_reasons(tallies: list[Tally], busy: bool) -> list[str]:

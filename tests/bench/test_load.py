@@ -138,6 +138,7 @@ def test_an_alarm_rings_once_not_before_its_time(kind: Callable[[Callable[[], No
         (TimeoutError(), "timeout"),
         (ConnectionResetError(), "reset"),
         (OSError(101, "Network is unreachable"), "connect"),
+        (OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address"), "ports"),
     ],
 )
 def test_connection_failures_have_classes(error: OSError, kind: str) -> None:

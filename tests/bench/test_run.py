@@ -91,6 +91,15 @@ def test_a_connection_that_the_server_will_close_is_not_used_again() -> None:
     assert result.client.connections_opened >= 20
 
 
+@pytest.mark.parametrize("keep_alive", [True, False])
+def test_a_server_that_keeps_no_connection_is_measured_with_a_connection_for_each_request(keep_alive: bool) -> None:
+    with serving(lambda asked: CLOSE + answer(200, "Connection: close")) as server:
+        result = measured(server.url, requests=120, concurrency=2, keep_alive=keep_alive)
+    assert result.statuses == {"200": 120}
+    assert result.verdict.trustworthy is not keep_alive
+    assert not keep_alive or "--no-keepalive measures it" in result.verdict.reasons[0]
+
+
 def test_head_answers_have_a_length_and_no_body() -> None:
     with serving(lambda asked: b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n") as server:
         result = measured(server.url, requests=50, concurrency=2, method="HEAD")

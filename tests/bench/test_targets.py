@@ -107,7 +107,7 @@ def test_a_server_that_hangs_takes_nothing_from_the_other() -> None:
             slow.url, targets=(slow.url, quick.url), requests=40, concurrency=2, timeout="200ms", method="HEAD"
         )
     assert [(one.answered, one.errors) for one in result.mix] == [(0, {"timeout": 20}), (20, {})]
-    assert result.exit_code == Exit.OK
+    assert result.exit_code == Exit.UNTRUSTWORTHY  # half of the requests got no answer
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from apigw_cli.bench.histogram import index_of
 from apigw_cli.bench.plan import SECOND, Plan, Target
 from apigw_cli.bench.series import Series
 from apigw_cli.bench.tally import Tally
@@ -43,7 +44,15 @@ def tally(statuses: dict[int, int], cpu: float = 0.5, starved: float | None = 0.
         (100.0, tally({200: 1000}, late=100), "rate-bound", True),
         (100.0, tally({200: 900}, not_started=100), "server-bound", False),
         (100.0, tally({200: 900}, cpu=0.97, not_started=100), "client-bound", False),
-        (100.0, tally({200: 500}, errors={"timeout": 300}, unfinished=200), "rate-bound", True),
+        (100.0, tally({200: 800}, errors={"timeout": 40}, unfinished=160), "rate-bound", True),
+        (100.0, tally({200: 500}, errors={"timeout": 300}, unfinished=200), "rate-bound", False),
+        (None, tally({200: 1000}, errors={"reset": 100}), "server-bound", False),
+        (None, tally({200: 1000}, errors={"files": 1}), "server-bound", False),
+        (None, tally({200: 1000}, errors={"ports": 1}), "server-bound", False),
+        (None, tally({200: 1000}, opened=1000), "server-bound", False),
+        (None, tally({200: 1000}, opened=400), "server-bound", True),
+        (None, tally({200: 1000}, lag=[(index_of(200_000_000), 2), (1, 98)]), "server-bound", False),
+        (None, tally({200: 1000}, lag=[(index_of(200_000_000), 2)]), "server-bound", True),
     ],
 )
 def test_verdicts(rate: float | None, one: Tally, bound: str, trustworthy: bool) -> None:
