@@ -9,7 +9,7 @@ from apigw_cli.bench import admission, algorithm, windows
 from apigw_cli.bench.admission import Window
 from apigw_cli.bench.algorithm import Windowed
 from apigw_cli.bench.check import FAIL, INCONCLUSIVE, NOT_APPLICABLE, PASS, Check, Example
-from apigw_cli.bench.limit import FIXED, MOST_EVENTS, Declared
+from apigw_cli.bench.limit import FIXED, MOST_EVENTS, Declared, longest_wait
 from apigw_cli.bench.observed import Observed, admitted_of
 from apigw_cli.bench.owed import apart, owed
 from apigw_cli.bench.plan import SECOND
@@ -66,6 +66,9 @@ def _too_much(declared: Declared, window: Window, whose: str) -> str:
 
 def never_below(layers: Sequence[Declared], seen: Observed, tried: Tried | None) -> Check:
     """Whether the layers together let too little through."""
+    told = max((one.retry_after_high for one in seen.seen), default=0)
+    if told > longest_wait(layers):
+        return Check(BELOW, INCONCLUSIVE, f"a quota was used up: to wait {told:,} s was told")
     if any(not layer.rate.interval or not layer.burst for layer in layers):
         return Check(BELOW, PASS, "nothing has to be let through")
     partly = next((layer.partly for layer in layers if layer.partly), "")
@@ -76,13 +79,17 @@ def never_below(layers: Sequence[Declared], seen: Observed, tried: Tried | None)
     rested, found = _rested(layers, tried), _while_refused(layers, seen)
     if rested is None or found.verdict == FAIL:
         return found
-    if rested.verdict == FAIL or found.verdict != PASS:
-        return rested if rested.verdict == FAIL else found
+    if rested.verdict != PASS and (rested.verdict == FAIL or found.verdict == PASS):
+        return rested
+    if found.verdict != PASS:
+        return found
     return Check(BELOW, PASS, f"{found.detail}; {rested.detail}", found.window)
 
 
 def _rested(layers: Sequence[Declared], tried: Tried | None) -> Check | None:
     """Whether all of the burst is there after a rest; None where that was not tried."""
+    if tried is not None and tried.too_slow:
+        return Check(BELOW, INCONCLUSIVE, "the client was too slow to tell what is there at once after a rest")
     if tried is None or tried.rested is None:
         return None
     size = min(layer.burst for layer in layers)

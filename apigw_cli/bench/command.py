@@ -5,20 +5,37 @@ from __future__ import annotations
 import contextlib
 import signal
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from apigw_cli.bench import aiming, assertion, callers, declared, limit, local, mix, proving, targets, template
+import msgspec
+
+from apigw_cli.bench import (
+    aiming,
+    assertion,
+    callers,
+    declaration,
+    declared,
+    limit,
+    local,
+    mix,
+    proving,
+    quota_proof,
+    targets,
+    template,
+)
 from apigw_cli.bench import request as requests
 from apigw_cli.bench import rows as csv_rows
 from apigw_cli.bench.call import Call
-from apigw_cli.bench.coordinator import Live, run
-from apigw_cli.bench.limit import Declared
+from apigw_cli.bench.coordinator import Collected, Live, run
+from apigw_cli.bench.declaration import NOTHING, Declaration
 from apigw_cli.bench.plan import Plan
+from apigw_cli.bench.proof import Proof
 from apigw_cli.bench.proving import NOBODY, Others
 from apigw_cli.bench.request import Header, Request
 from apigw_cli.bench.result import Result, assemble
 from apigw_cli.bench.rows import Rows
+from apigw_cli.bench.running_gateway import Admin
 from apigw_cli.bench.scenario import Scenario
 from apigw_cli.bench.targets import reached
 from apigw_cli.bench.times import DEFAULT_DURATION, Times, stages_of, times_of
@@ -26,6 +43,7 @@ from apigw_cli.config import project
 from apigw_cli.errors import UsageError
 from apigw_cli.policies.registry import POLICIES
 from apigw_cli.snapshot.compiler import Compiled, compile_project
+from apigw_cli.snapshot.model import Route
 
 DEFAULT_WARMUP = 1.0
 MOST_CONNECTIONS, MOST_WORKERS = 65_536, 256
@@ -50,6 +68,8 @@ class Options:
     limit: str | None = None
     route: str | None = None
     config: Path | None = None
+    admin: str | None = None
+    admin_token_file: Path | None = None
     stage: str | None = None
     assertions: tuple[str, ...] = ()
     quiet_headers: tuple[str, ...] = ()
@@ -86,11 +106,11 @@ def bench(options: Options, talk: Talk) -> Result:
     with ending_on_sigterm(), _aimed(options, talk) as aim:
         plan = reached(_plan(options, times, aim), talk.note)
         words = plan.in_words()
-        talk.note(f"{words} · declared {limit.in_words(aim.limited)}" if aim.limited else words)
+        talk.note(f"{words} · declared {aim.limited.in_words()}" if aim.limited else words)
         talk.begin(plan)
         if not aim.limited:
             return assemble(plan, run(plan, talk.show), [], assertions)
-        collected, proofs = proving.proved(plan, aim.limited, aim.others, talk.show)
+        collected, proofs = _proved(plan, aim, talk)
     return assemble(plan, collected, proofs, assertions)
 
 
@@ -102,12 +122,34 @@ class _Aim:
     """
 
     request: Request
-    limited: tuple[Declared, ...] = ()
+    limited: Declaration = NOTHING
     others: Others = NOBODY
     calls: tuple[Call, ...] = ()
     title: str = ""
     rows: Rows | None = None
     left_out: tuple[tuple[str, str], ...] = ()
+
+
+def _proved(plan: Plan, aim: _Aim, talk: Talk) -> tuple[Collected, list[Proof]]:
+    """Prove the rate limit under load, then the quotas on a clock that is moved."""
+    limited = aim.limited
+    if limited.layers:
+        collected, proofs = proving.proved(plan, limited.layers, aim.others, talk.show, limited.checks)
+    else:  # a quota alone: one request shows what answers there
+        one = msgspec.structs.replace(plan, workers=1, concurrency=1, duration=None, requests=1, rate=None, stages=())
+        collected, proofs = run(one, talk.show), []
+    if limited.quotas and not collected.interrupted:
+        talk.note("proving quotas, on a clock that is moved …")
+        wait = limit.longest_wait(limited.layers) if limited.layers else 0.0
+        with proving.client(plan, plan.request) as client:
+            proofs += quota_proof.proved(limited.quotas, client, limited.admin, wait, () if proofs else limited.checks)
+    return collected, proofs
+
+
+def _route(compiled: Compiled, options: Options) -> Route:
+    if options.route is None:
+        return declared.strictest(compiled)
+    return declared.named(compiled.snapshot.routes, compiled.snapshot.stage, options.route)
 
 
 def _times(options: Options) -> Times:
@@ -163,10 +205,13 @@ def _check(options: Options) -> None:
                 raise UsageError(f"{name} has a meaning only with --verify-limits, or without a URL")
     if options.arrivals == "poisson" and options.rate is None and options.ramp is None:
         raise UsageError("--arrivals poisson is for the open model", hint="add --rate 100")
+    if options.admin is not None and (options.url is None or not options.verify_limits):
+        raise UsageError("--admin has a meaning only with a URL and --verify-limits")
     if options.quiet_headers and not verifying:
         raise UsageError("--quiet-header has a meaning only with --verify-limits or --limit")
     if options.limit is not None and options.url is not None:
-        for name, value in (("--config", options.config), ("--stage", options.stage), ("--route", options.route)):
+        stated = (("--config", options.config), ("--stage", options.stage), ("--route", options.route))
+        for name, value in (*stated, ("--admin", options.admin)):
             if value is not None:
                 raise UsageError(f"--limit and {name} exclude each other: both say what is declared")
     if options.url is None:
@@ -245,14 +290,15 @@ def _aimed(options: Options, talk: Talk) -> Iterator[_Aim]:
         return
     headers = tuple(requests.parse_header(text) for text in options.headers)
     given = tuple(requests.parse_header(text) for text in options.quiet_headers)
-    wanted = limit.parse_all(options.limit) if options.limit is not None else ()
+    wanted = Declaration(limit.parse_all(options.limit) if options.limit is not None else ())
     if options.url is None:
         compiled, file = _compiled(options)
-        route = declared.named(compiled, options.route) if options.route else declared.strictest(compiled)
+        route = _route(compiled, options)
         if options.verify_limits and not wanted:
-            wanted = _declared(compiled, route.id, declared.of_route(compiled, route))
-        with local.gateway(compiled, route, file, headers, talk.note) as (request, own):
-            yield _aim(request, wanted, given, own)
+            wanted = declaration.of_route(compiled, route, local.CALLER)
+        clock = bool(wanted.quotas)
+        with local.gateway(compiled, route, file, headers, talk.note, clock=clock) as (request, own, admin):
+            yield _aim(request, replace(wanted, admin=Admin(admin)), given, own)
         return
     aim = _at_urls(options)
     if aim.calls:
@@ -262,11 +308,9 @@ def _aimed(options: Options, talk: Talk) -> Iterator[_Aim]:
         return
     request = aim.request
     if wanted:
-        limit.check_key(wanted, headers)
+        limit.check_key(wanted.layers, headers)
     elif options.verify_limits:
-        compiled, _ = _compiled(options)
-        route = declared.named(compiled, options.route) if options.route else declared.route_hit(compiled, request)
-        wanted = _declared(compiled, route.id, declared.of_route(compiled, route))
+        wanted = declaration.of_url(options, request, lambda: _compiled(options)[0])
     yield _aim(request, wanted, given)
 
 
@@ -292,13 +336,11 @@ def _at_urls(options: Options) -> _Aim:
     return _Aim(wanted[0], calls=calls, title=f"{wanted[0].method} {title}" if title else "", rows=rows)
 
 
-def _aim(
-    request: Request, wanted: tuple[Declared, ...], given: tuple[Header, ...], own: tuple[Request, ...] = ()
-) -> _Aim:
+def _aim(request: Request, wanted: Declaration, given: tuple[Header, ...], own: tuple[Request, ...] = ()) -> _Aim:
     """`given`: headers that make the request somebody else's; `own` are requests of somebody else already."""
     if not wanted:
         return _Aim(request)
-    return _Aim(request, wanted, callers.others_of(wanted, request, given, own))
+    return _Aim(request, wanted, callers.others_of(wanted.layers, request, given, own) if wanted.layers else NOBODY)
 
 
 def _request(options: Options, url: str) -> Request:
@@ -311,15 +353,6 @@ def _request(options: Options, url: str) -> Request:
 def _compiled(options: Options) -> tuple[Compiled, Path]:
     file = project.find(options.config)
     return compile_project(project.load(file), options.stage, POLICIES), file
-
-
-def _declared(compiled: Compiled, name: str, found: tuple[Declared, ...]) -> tuple[Declared, ...]:
-    if not found:
-        raise UsageError(
-            f"{name} has no rate_limit in stage {compiled.snapshot.stage}",
-            hint="--limit '5/s burst 5' says what is declared elsewhere",
-        )
-    return found
 
 
 def _plan(options: Options, times: Times, aim: _Aim) -> Plan:
@@ -337,7 +370,7 @@ def _plan(options: Options, times: Times, aim: _Aim) -> Plan:
         duration=times.duration,
         requests=options.requests,
         rate=0.0 if options.rate is None and options.ramp is not None else options.rate,
-        watch=limit.watch(limited, options.workers) if limited else None,
+        watch=limit.watch(limited.layers, options.workers) if limited.layers else None,
         stages=stages_of(options.ramp) if options.ramp is not None else (),
         poisson=options.arrivals == "poisson",
         seed=options.seed,

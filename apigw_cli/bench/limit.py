@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 
 from apigw_cli.bench.plan import SECOND, Watch
@@ -199,9 +199,12 @@ def _size(rate: Rate, algorithm: str, match: re.Match[str]) -> int:
     return burst + 1 if algorithm == LEAKY else burst
 
 
-def with_beside(layers: Sequence[Declared], numbers: Sequence[int]) -> tuple[Declared, ...]:
-    """The layers, with numbers of quotas that headers may tell as well."""
-    return tuple(replace(layer, beside=(*layer.beside, *numbers)) for layer in layers)
+def longest_wait(layers: Sequence[Declared]) -> float:
+    """Seconds that one of these layers may tell to wait; who tells more is a quota beside them."""
+    if not any(layer.beside for layer in layers):
+        return math.inf
+    waits = (layer.length if layer.is_window else layer.rate.interval for layer in layers)
+    return max(math.ceil(wait / SECOND) + 1 for wait in waits)
 
 
 def check_key(layers: Sequence[Declared], headers: Sequence[tuple[str, str]]) -> None:

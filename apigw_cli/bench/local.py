@@ -32,6 +32,7 @@ from apigw_cli.snapshot.schemes import ApiKeys
 from apigw_cli.snapshot.secrets import read as read_secret
 
 HOST = "127.0.0.1"
+CALLER = "ephemeral"  # what that gateway calls the one that makes the load
 CALLERS = 4  # besides the one that makes the load
 WORKERS = 2 if os.name == "posix" else 1  # more than one, so that a limit has to hold over processes
 _STARTUP, _SHUTDOWN = 20.0, 15.0
@@ -86,9 +87,16 @@ def request_for(route: Route, sample: Sample, known: Credentials, port: int, pin
 
 @contextlib.contextmanager
 def gateway(
-    compiled: Compiled, route: Route, config: Path, extra: tuple[tuple[str, str], ...], say: Callable[[str], None]
-) -> Iterator[tuple[Request, tuple[Request, ...]]]:
-    """A running gateway with this configuration, a request that reaches `route` there, and the same by other callers.
+    compiled: Compiled,
+    route: Route,
+    config: Path,
+    extra: tuple[tuple[str, str], ...],
+    say: Callable[[str], None],
+    *,
+    clock: bool = False,
+) -> Iterator[tuple[Request, tuple[Request, ...], str]]:
+    """A running gateway with this configuration, a request that reaches `route` there, and the same by other callers;
+    and the URL of its admin port. `clock`: its limits go by a time that can be moved, where its stage allows that.
 
     There are no other callers where the route asks for no key. `extra` headers go with both.
     Raises EnvironmentFailure where the gateway does not come up.
@@ -96,25 +104,33 @@ def gateway(
     pinned = certificates(compiled)
     loud, *others = (credentials(compiled.snapshot, route) for _ in range(1 + CALLERS))
     sample = sample_request(compiled.snapshot, route)
-    with started(compiled, [route], config, [one.digest for one in (loud, *others)], say) as port_of:
-        port = port_of(route.api)
+    digests = [one.digest for one in (loud, *others)]
+    with started(compiled, [route], config, digests, say, clock=clock) as port_of:
+        port, admin = port_of(route.api), port_of("admin")
         request = with_headers(request_for(route, sample, loud, port, pinned), extra)
         own = tuple(with_headers(request_for(route, sample, one, port, pinned), extra) for one in others)
-        yield request, own if request not in own else ()
+        yield request, own if request not in own else (), f"http://{HOST}:{admin}"
 
 
 @contextlib.contextmanager
 def started(
-    compiled: Compiled, routes: list[Route], config: Path, digests: list[str], say: Callable[[str], None]
+    compiled: Compiled,
+    routes: list[Route],
+    config: Path,
+    digests: list[str],
+    say: Callable[[str], None],
+    *,
+    clock: bool = False,
 ) -> Iterator[Callable[[str], int]]:
     """A running gateway with this configuration, and the sample upstream where one of `routes` needs it.
 
-    Yields what tells the port of an API. `digests`: of API keys that this gateway alone lets in.
+    Yields what tells the port of an API, or of `admin`. `digests`: of API keys that this gateway alone lets in.
     Raises EnvironmentFailure where the gateway does not come up.
     """
     upstream = ["--upstream"] if any(needs_upstream(compiled.snapshot, route) for route in routes) else []
     command = ["serve", "-c", str(config), "--stage", compiled.snapshot.stage, "--workers", str(WORKERS)]
     command += ["--host", HOST, "--port", "0", "--admin-port", "0", "--access-log", "off", "--no-watch"]
+    command += ["--test-clock"] if clock and compiled.snapshot.stage not in ("prod", "production") else []
     say(f"starting a gateway with {WORKERS} workers{' and the sample upstream' if upstream else ''} …")
     ready = when_ready(routes[0].api)
     with running([*command, *upstream], {EPHEMERAL: ",".join(digests)}, ready) as log:

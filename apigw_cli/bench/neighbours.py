@@ -9,13 +9,13 @@ from itertools import pairwise
 from apigw_cli.bench import admission, windows
 from apigw_cli.bench.check import FAIL, INCONCLUSIVE, NOT_APPLICABLE, PASS, Check
 from apigw_cli.bench.crowd import LEAST, Asker, Pace
-from apigw_cli.bench.limit import FIXED, Declared
+from apigw_cli.bench.limit import FIXED, Declared, longest_wait
 from apigw_cli.bench.lone import Answer
 from apigw_cli.bench.observed import admitted_of
 from apigw_cli.bench.owed import Owed, owed
 from apigw_cli.bench.plan import SECOND
 from apigw_cli.bench.quiet import LEAST_ASKED, Heard
-from apigw_cli.bench.retry_after import LIMITED
+from apigw_cli.bench.retry_after import LIMITED, seconds_told
 
 ISOLATION, FAIRNESS = "isolation", "fairness"
 _EVEN = 0.9  # Jain's index below which nobody would call it fair
@@ -25,6 +25,8 @@ def isolation(layers: Sequence[Declared], heard: Heard | None, refused: int) -> 
     """Whether a quiet key was refused."""
     if heard is None:
         return Check(ISOLATION, NOT_APPLICABLE, _nobody(layers))
+    if heard.longest_told > longest_wait(layers):
+        return Check(ISOLATION, NOT_APPLICABLE, "the quiet key used up a quota")
     if heard.refused:
         detail = (
             f"a quiet key was refused {heard.refused} of {heard.asked} times, at half of its rate, beside a noisy one"
@@ -58,6 +60,9 @@ def fairness(layers: Sequence[Declared], askers: Sequence[Asker] | str | None, p
     if broken or strange or len(askers) < LEAST or pace is None:
         why = broken or "the answers were neither 2xx, 3xx nor 429"
         return Check(FAIRNESS, NOT_APPLICABLE, f"the other keys do not work: {why}")
+    told = max((seconds_told(one) or 0 for a in askers for one in a.answers if one.status == LIMITED), default=0)
+    if told > longest_wait(layers):
+        return Check(FAIRNESS, NOT_APPLICABLE, "a key used up a quota")
     return _judged(layers, askers, pace)
 
 

@@ -63,8 +63,8 @@ def _loaded(
     pause = pause_of(layers)
     if others.quiet is None or pause is None:
         return run(plan, show), None
-    with _client(plan, others.quiet.encode()) as client:
-        quiet = Quiet(client, pause)
+    with client(plan, others.quiet.encode()) as lone:
+        quiet = Quiet(lone, pause)
         quiet.start()
         collected = run(plan, show)
         return collected, quiet.stop(plan.timeout)
@@ -74,9 +74,9 @@ def _afterwards(
     plan: Plan, layers: Sequence[Declared], others: Others, heard: Heard | None, seconds: float
 ) -> Evidence:
     askers, pace = _crowd(plan, layers, others)
-    with _client(plan, plan.request) as client:
+    with client(plan, plan.request) as lone:
         budget = min(max(seconds, _LEAST), _MOST)
-        tried = retry_after.tried(client, layers, nanoseconds(budget))
+        tried = retry_after.tried(lone, layers, nanoseconds(budget))
     return Evidence(tried, heard, askers, pace)
 
 
@@ -87,14 +87,15 @@ def _crowd(plan: Plan, layers: Sequence[Declared], others: Others) -> tuple[Sequ
     if isinstance(pace, str):
         return pace, None
     with ExitStack() as stack:
-        clients = [stack.enter_context(_client(plan, request.encode())) for request in others.crowd]
-        return crowd.asked([(client, others.fresh) for client in clients], pace), pace
+        clients = [stack.enter_context(client(plan, request.encode())) for request in others.crowd]
+        return crowd.asked([(one, others.fresh) for one in clients], pace), pace
 
 
 @contextmanager
-def _client(plan: Plan, request: bytes) -> Iterator[Client]:
-    client = Client(plan.target, request, plan.timeout, head=plan.method == "HEAD")
+def client(plan: Plan, request: bytes) -> Iterator[Client]:
+    """A client that asks one request after the other."""
+    lone = Client(plan.target, request, plan.timeout, head=plan.method == "HEAD")
     try:
-        yield client
+        yield lone
     finally:
-        client.close()
+        lone.close()

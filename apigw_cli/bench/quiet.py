@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from apigw_cli.bench.limit import Declared
 from apigw_cli.bench.lone import Lone
 from apigw_cli.bench.plan import SECOND
-from apigw_cli.bench.retry_after import LIMITED
+from apigw_cli.bench.retry_after import LIMITED, seconds_told
 
 LEAST_ASKED = 3  # fewer tell nothing
 _FASTEST = SECOND // 200  # the load needs the CPU
@@ -22,12 +22,14 @@ _FASTEST = SECOND // 200  # the load needs the CPU
 
 @dataclass(slots=True)
 class Heard:
-    """How many were asked with the quiet key, and how many of these were refused, or failed otherwise."""
+    """How many were asked with the quiet key, and how many of these were refused, or failed otherwise; the longest
+    wait in seconds that a refusal told."""
 
     asked: int = 0
     refused: int = 0
     failed: int = 0
     broken: str = ""
+    longest_told: int = 0
 
 
 def pause_of(layers: Sequence[Declared]) -> int | None:
@@ -61,7 +63,9 @@ class Quiet:
                 answer = self._lone.ask()
                 heard = self._heard
                 heard.asked += 1
-                heard.refused += answer.status == LIMITED
+                if answer.status == LIMITED:
+                    heard.refused += 1
+                    heard.longest_told = max(heard.longest_told, seconds_told(answer) or 0)
                 heard.failed += answer.status >= 400 and answer.status != LIMITED
                 # From the answer on, so that two decisions are a pause apart at least.
                 self._stopping.wait(max(0.0, (answer.received + self._pause - self._lone.now()) / SECOND))

@@ -13,8 +13,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+from fractions import Fraction
 
-from apigw_cli.bench.limit import Declared
+from apigw_cli.bench.limit import Declared, longest_wait
 from apigw_cli.bench.lone import Answer, Lone
 from apigw_cli.bench.plan import SECOND
 
@@ -23,6 +24,8 @@ MOST_TRIES = 5
 _MARGIN = SECOND // 10  # by how much a tight try comes early, for the way through the network
 _MOST_ASKED = 2_000
 _MOST_RESTED = 1_000
+_MOST_RESTS = 3
+_MILLISECOND = SECOND // 1000
 
 
 @dataclass(slots=True)
@@ -30,6 +33,7 @@ class Tried:
     """What was seen. `sequence` are all answers in order; `left` says why it was not tried (any more).
 
     `rested`: how many were let through in a row after a rest; None where there was no time for one.
+    `too_slow`: there was, but what came back meanwhile could not be told from what was there.
     """
 
     sequence: list[Answer] = field(default_factory=list)
@@ -39,6 +43,7 @@ class Tried:
     too_long: list[float] = field(default_factory=list)  # seconds that were promised where at least one less did
     left: str = ""
     rested: int | None = None
+    too_slow: bool = False
 
 
 def seconds_told(answer: Answer) -> int | None:
@@ -78,23 +83,40 @@ class _Trying:
                 return
 
     def _rest(self) -> None:
-        """Wait until all is there that may be had at once, and ask for it."""
+        """Wait until all is there that may be had at once, and ask for it; again where the client was too slow."""
         size, rest = min(layer.burst for layer in self._layers), max(layer.rest for layer in self._layers)
-        now = self._lone.now()
-        if not rest or not 0 < size <= _MOST_RESTED or now + rest > self._end:
+        if not rest or not 0 < size <= _MOST_RESTED or self._lone.now() + rest > self._end:
             return
-        # A clock that is behind may have seen the last request of the load a little later than it was.
-        self._lone.wait_until(now + rest + max(layer.grain for layer in self._layers) + _MARGIN)
-        self._end += self._lone.now() - now  # resting is no part of the time for trying
-        passed = 0
-        for _ in range(size):
-            status = self._ask().status
-            if status == LIMITED:
-                break
-            if not 200 <= status < 400:
+        for _ in range(_MOST_RESTS):
+            begin = self._lone.now()
+            # A clock that is behind may have seen the last request of the load a little later than it was.
+            self._lone.wait_until(begin + rest + max(layer.grain for layer in self._layers) + _MARGIN)
+            self._end += self._lone.now() - begin  # resting is no part of the time for trying
+            answers = self._in_a_row(size)
+            passed = sum(answer.status != LIMITED for answer in answers)
+            if not all(200 <= answer.status < 400 or answer.status == LIMITED for answer in answers):
                 return
-            passed += 1
-        self._found.rested = passed
+            if answers[-1].status == LIMITED and (seconds_told(answers[-1]) or 0) > longest_wait(self._layers):
+                return  # a quota's refusal
+            if passed < size or self._came_back(answers) < 1:
+                self._found.rested = passed
+                return
+        # A client that takes a millisecond each would have been fast enough.
+        feasible = self._layers[0].rate.per_second * size * _MILLISECOND < SECOND
+        self._found.too_slow = feasible and not self._layers[0].is_window
+
+    def _in_a_row(self, most: int) -> list[Answer]:
+        """The answers up to the first refusal."""
+        answers: list[Answer] = []
+        while len(answers) < most and (not answers or answers[-1].status != LIMITED):
+            answers.append(self._ask())
+        return answers
+
+    def _came_back(self, answers: Sequence[Answer]) -> Fraction:
+        """How much may have come back while these were asked: that is no part of what was there at once."""
+        length = answers[-1].received - answers[0].sent
+        buckets = [layer for layer in self._layers if not layer.is_window]
+        return max((layer.rate.per_second * length / SECOND for layer in buckets), default=Fraction(0))
 
     def _ask(self) -> Answer:
         answer = self._lone.ask()

@@ -196,6 +196,19 @@ def bench(
         Path | None, typer.Option("--config", "-c", help="The configuration.", show_default="./apigw.yaml")
     ] = None,
     stage: Annotated[str | None, typer.Option(help="The stage.", show_default="the first one")] = None,
+    admin: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="With a proof: the admin port of the gateway at the URL, which says what it goes by, and may have a "
+            "clock for tests.",
+            show_default="the gateway that runs beside apigw.yaml",
+        ),
+    ] = None,
+    admin_token_file: Annotated[
+        Path | None,
+        typer.Option(help="File with its bearer token. Else from APIGW_ADMIN_TOKEN, if set.", show_default=False),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only the verdict.")] = False,
 ) -> None:
     """Send load; measure throughput and latency, allowed and refused apart; prove that a limit holds.
@@ -260,6 +273,8 @@ def bench(
         limit=limit,
         route=route,
         config=config,
+        admin=admin,
+        admin_token_file=admin_token_file,
         stage=stage,
         assertions=tuple(assertions or ()),
         quiet_headers=tuple(quiet_header or ()),

@@ -56,7 +56,7 @@ def sample(tmp_path: Path) -> Compiled:
 
 
 def test_the_configuration_says_the_limit_and_where_it_stands(sample: Compiled) -> None:
-    layers = declared.of_route(sample, declared.named(sample, "createPet"))
+    layers = declared.of_route(sample, declared.named(sample.snapshot.routes, "qa", "createPet"))
     (found,) = layers
     assert (found.policy, found.key, found.name) == ("5/s burst 5", "api_key", "createPet")
     file, line = found.place.rsplit(":", 1)
@@ -65,20 +65,22 @@ def test_the_configuration_says_the_limit_and_where_it_stands(sample: Compiled) 
 
 def test_the_route_is_the_one_that_the_request_hits(sample: Compiled) -> None:
     request = Request("POST", parse_url("http://127.0.0.1:8080/v1/pets?x=1"), ())
-    assert declared.route_hit(sample, request).operation == "createPet"
+    assert declared.route_hit(sample.snapshot.routes, "qa", request).operation == "createPet"
     aimed = Request("GET", parse_url("http://10.0.0.1:8080/v1/pets/7"), (parse_header("Host: localhost:8080"),))
-    assert declared.route_hit(sample, aimed).operation == "getPet"
+    assert declared.route_hit(sample.snapshot.routes, "qa", aimed).operation == "getPet"
     with pytest.raises(UsageError, match="no route"):
-        declared.route_hit(sample, Request("GET", parse_url("http://127.0.0.1/nowhere"), ()))
+        declared.route_hit(sample.snapshot.routes, "qa", Request("GET", parse_url("http://127.0.0.1/nowhere"), ()))
     with pytest.raises(UsageError, match="no route"):
-        declared.route_hit(sample, Request("GET", parse_url("http://elsewhere.example/v1/pets"), ()))
+        declared.route_hit(
+            sample.snapshot.routes, "qa", Request("GET", parse_url("http://elsewhere.example/v1/pets"), ())
+        )
 
 
 def test_routes_by_name_and_the_strictest(sample: Compiled) -> None:
     assert declared.strictest(sample).operation == "createPet"
-    assert declared.named(sample, "POST /v1/pets").operation == "createPet"
+    assert declared.named(sample.snapshot.routes, "qa", "POST /v1/pets").operation == "createPet"
     with pytest.raises(UsageError, match="no route 'createPets'") as raised:
-        declared.named(sample, "createPets")
+        declared.named(sample.snapshot.routes, "qa", "createPets")
     assert raised.value.hint == 'did you mean "createPet"?'
 
 
