@@ -86,7 +86,8 @@ class Options:
 
     @property
     def is_scenario(self) -> bool:
-        return self.spec is not None or self.operations is not None
+        """Whether operations are asked for. A specification alone, with a proof, says what is declared."""
+        return self.operations is not None or (self.spec is not None and not self.verify_limits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +206,12 @@ def _check(options: Options) -> None:
                 raise UsageError(f"{name} has a meaning only with --verify-limits, or without a URL")
     if options.arrivals == "poisson" and options.rate is None and options.ramp is None:
         raise UsageError("--arrivals poisson is for the open model", hint="add --rate 100")
+    if options.spec is not None and verifying and not options.is_scenario:
+        for name, value in (("--config", options.config), ("--stage", options.stage), ("--limit", options.limit)):
+            if value is not None:
+                raise UsageError(f"--spec and {name} exclude each other: both say what is declared")
+        if options.url is None:
+            raise UsageError("--spec needs a URL to ask", hint="apigw bench http://127.0.0.1:8080/v1/pets --spec FILE")
     if options.admin is not None and (options.url is None or not options.verify_limits):
         raise UsageError("--admin has a meaning only with a URL and --verify-limits")
     if options.quiet_headers and not verifying:
@@ -310,7 +317,7 @@ def _aimed(options: Options, talk: Talk) -> Iterator[_Aim]:
     if wanted:
         limit.check_key(wanted.layers, headers)
     elif options.verify_limits:
-        wanted = declaration.of_url(options, request, lambda: _compiled(options)[0])
+        wanted = declaration.of_url(options, request, lambda: _declared_by(options))
     yield _aim(request, wanted, given)
 
 
@@ -348,6 +355,13 @@ def _request(options: Options, url: str) -> Request:
     body = requests.read_body(options.data) if options.data is not None else b""
     method = requests.parse_method(options.method or ("GET" if options.data is None else "POST"))
     return Request(method, requests.parse_url(url), headers, body)
+
+
+def _declared_by(options: Options) -> Compiled:
+    """What declares the limits of a URL: the specification alone, or the configuration."""
+    if options.spec is not None:
+        return compile_project(project.from_spec(options.spec), None, POLICIES)
+    return _compiled(options)[0]
 
 
 def _compiled(options: Options) -> tuple[Compiled, Path]:

@@ -62,6 +62,9 @@ class Asked(Protocol):
     def stage(self) -> str | None: ...
 
     @property
+    def spec(self) -> str | None: ...
+
+    @property
     def admin(self) -> str | None: ...
 
     @property
@@ -81,7 +84,7 @@ def of_route(compiled: Compiled, route: Route, caller: str = "") -> Declaration:
 def of_url(asked: Asked, request: Request, compiled: Callable[[], Compiled]) -> Declaration:
     """What is declared for the route that a request reaches, by the configuration or else by the running gateway."""
     admin = running_gateway.named(asked.admin, asked.admin_token_file) if asked.admin is not None else None
-    if admin is not None and asked.config is None and asked.stage is None:
+    if admin is not None and asked.config is None and asked.stage is None and asked.spec is None:
         stage, routes = admin.stage(), admin.routes()
         route = _route(asked, routes, stage, request)
         found = _running(admin, route)
@@ -90,7 +93,7 @@ def of_url(asked: Asked, request: Request, compiled: Callable[[], Compiled]) -> 
     snapshot = project.snapshot
     route = _route(asked, snapshot.routes, snapshot.stage, request)
     found = of_route(project, route)
-    if admin is None and request.target.host.startswith(_HERE):
+    if admin is None and asked.spec is None and request.target.host.startswith(_HERE):
         admin = running_gateway.beside(project.root, snapshot.stage, asked.admin_token_file)
     if admin is None:
         return found
@@ -111,7 +114,9 @@ def _running(admin: Admin, route: Route) -> Declaration:
 
 def _compared(found: Declaration, admin: Admin, route: Route) -> Check:
     """Whether the running gateway goes by what is declared."""
-    theirs = next((one for one in admin.routes() if one.id == route.id), None)
+    routes = admin.routes()
+    same = (one for one in routes if (one.method, one.path) == (route.method, route.path))
+    theirs = next((one for one in routes if one.id == route.id), next(same, None))
     if theirs is None:
         return Check(RUNNING, FAIL, f"the gateway that runs ({admin.url}) has no route {route.id}")
     running = _running(admin, theirs)

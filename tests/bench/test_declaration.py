@@ -67,6 +67,15 @@ def test_the_specification_says_it_and_what_runs_agrees(gateway: tuple[str, str,
     assert result.exit_code != Exit.BLOCKED, proof
 
 
+def test_a_specification_alone_says_it(gateway: tuple[str, str, Path]) -> None:
+    url, _, file = gateway
+    result = proved(f"{url}/spec", spec=str(file.parent / "api.json"), limit=None)
+    assert [proof.policy for proof in result.limits] == ["40/s burst 5"]
+    assert result.exit_code != Exit.BLOCKED
+    with pytest.raises(UsageError, match="exclude each other"):
+        proved(f"{url}/spec", spec=str(file.parent / "api.json"), config=file)
+
+
 def test_what_runs_says_it(gateway: tuple[str, str, Path]) -> None:
     url, admin, _ = gateway
     result = proved(f"{url}/file", admin=admin)

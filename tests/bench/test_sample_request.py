@@ -30,7 +30,7 @@ def compiled_with(folder: Path, operation: dict[str, Any], path: str = "/things"
 
 
 def sample_of(compiled: Compiled) -> Sample:
-    return sample_request(compiled.snapshot, declared.named(compiled, "op"))
+    return sample_request(compiled.snapshot, declared.named(compiled.snapshot.routes, "qa", "op"))
 
 
 def test_path_variables_come_from_examples_and_schemas(tmp_path: Path) -> None:
@@ -85,10 +85,10 @@ def test_a_body_that_cannot_be_made_up_is_said_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize("operation", ["listPets", "createPet", "listMyPets", "getPet", "deletePet", "shopHours"])
 def test_every_route_of_the_sample_reaches_itself_with_a_key_that_only_its_gateway_knows(operation: str) -> None:
     compiled = compile_project(project.load(SPECS / "apigw.yaml"), None, POLICIES)
-    route = declared.named(compiled, operation)
+    route = declared.named(compiled.snapshot.routes, "qa", operation)
     known = local.credentials(compiled.snapshot, route)
     request = local.request_for(route, sample_request(compiled.snapshot, route), known, 8123)
-    assert declared.route_hit(compiled, request) == route
+    assert declared.route_hit(compiled.snapshot.routes, "qa", request) == route
     headers = dict(request.headers)
     if operation == "shopHours":
         assert "X-Api-Key" not in headers
@@ -99,7 +99,7 @@ def test_every_route_of_the_sample_reaches_itself_with_a_key_that_only_its_gatew
 
 def test_keys_are_different_every_time() -> None:
     compiled = compile_project(project.load(SPECS / "apigw.yaml"), None, POLICIES)
-    route = declared.named(compiled, "getPet")
+    route = declared.named(compiled.snapshot.routes, "qa", "getPet")
     assert local.credentials(compiled.snapshot, route) != local.credentials(compiled.snapshot, route)
 
 
@@ -122,7 +122,7 @@ def test_a_gateway_needs_the_sample_upstream_only_where_nobody_listens(tmp_path:
         stage = tmp_path / "s" / "stages" / "qa.yaml"
         stage.write_text(stage.read_text().replace("9001", str(upstream.getsockname()[1])))
         compiled = compile_project(project.load(tmp_path / "s" / "apigw.yaml"), "qa", POLICIES)
-        route = declared.named(compiled, "getPet")
+        route = declared.named(compiled.snapshot.routes, "qa", "getPet")
         assert not local.needs_upstream(compiled.snapshot, route)
     assert local.needs_upstream(compiled.snapshot, route)
     stage.write_text('variables: {pets_url: "http://upstream.invalid:80"}\n')
