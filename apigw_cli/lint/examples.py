@@ -1,7 +1,7 @@
 """Whether examples and defaults fit their schemas.
 
-Most do, and jsonschema-rs sees that fast: it holds the whole document once, and a schema is a pointer into it. What it
-refuses, and what is no collection, is judged by `validation`, in whose words it is reported.
+`validation` judges, in whose words it is reported. Of large examples most are valid, and jsonschema-rs sees that
+faster: it holds the whole document once, and a schema is a pointer into it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from apigw_cli.lint.model import Hit
 from apigw_cli.lint.schema_function import dialect_of, invalid_schema
-from apigw_cli.lint.validation.evaluator import Evaluator, MissingReference, SchemaError
+from apigw_cli.lint.validation.evaluator import Evaluator, MissingReference, Plans, SchemaError
 from apigw_cli.lint.validation.wording import Worded, worded
 from apigw_cli.openapi.document import Document, Node
 from apigw_cli.openapi.places import Steps
@@ -36,6 +36,7 @@ class Examples:
         self._circular: dict[int, bool] = {}
         self._references: dict[int, tuple[Any, list[Any]]] = {}
         self._broken: dict[int, str | None] = {}
+        self._plans: Plans = {}
         self._registry: Any = None
         self._validators: dict[str, Any] = {}  # of jsonschema-rs, by the pointer to their schema
         self._untyped = {id(node) for node in subject.nullable if "type" not in node}
@@ -49,7 +50,7 @@ class Examples:
             yield Hit(*origins.place(value, fault.path), fault.message)
 
     def _faults(self, schema: Node, value: Any, place: Steps, relaxed: str) -> list[Worded]:
-        data = schema.data
+        data = schema_as_written = schema.data
         if not isinstance(data, dict) or (not self.subject.corrected and self._is_circular(data)):
             return []  # a schema that contains itself is not checked by Spectral
         if self.subject.version == "2.0" and isinstance(data.get("required"), bool):
@@ -60,8 +61,14 @@ class Examples:
             return [Worded((), problem)]
         if isinstance(value, dict | list) and _is_large(value) and self._is_surely_valid(schema, value):
             return []
-        swagger = self.subject.version == "2.0"
-        run = Evaluator(self.resolve, draft4=self.dialect == "draft4", relaxed=relaxed, swagger=swagger)
+        plans = self._plans if data is schema_as_written else None  # what is made for one check does not live on
+        run = Evaluator(
+            self.resolve,
+            draft4=self.dialect == "draft4",
+            relaxed=relaxed,
+            swagger=self.subject.version == "2.0",
+            plans=plans,
+        )
         try:
             if run.check(data, value):
                 return []
@@ -269,8 +276,8 @@ def _is_flat(schema: dict[str, Any]) -> bool:
     return not any(type(value) is dict or type(value) is list for value in schema.values())
 
 
-def _is_large(value: Any, limit: int = 12) -> bool:
-    """Whether a value has many parts: for a few of them no validator need be made."""
+def _is_large(value: Any, limit: int = 400) -> bool:
+    """Whether a value has so many parts that a validator made for it pays: it takes as long as checking hundreds."""
     stack = [value]
     while stack and limit > 0:
         node = stack.pop()

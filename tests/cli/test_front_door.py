@@ -73,7 +73,7 @@ def test_help_imports_no_feature(here: Path) -> None:
     """`apigw --help` answers at once: what a command needs is imported when it runs."""
     code = (
         "import sys; from apigw_cli.cli.app import run; run(['--help']); late = ('apigw_cli.generate',"
-        "'apigw_cli.snapshot', 'msgspec', 'yaml'); print([m for m in sys.modules if m.startswith(late)])"
+        "'apigw_cli.snapshot', 'msgspec', 'yaml', 'pydantic'); print([m for m in sys.modules if m.startswith(late)])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"

@@ -190,3 +190,12 @@ def test_keys_that_are_no_text_in_every_form(key: str) -> None:
     inner = "\n".join("  " + line for line in key.split("\n"))
     text = f"openapi: 3.0.3\ninfo: {{title: t, version: '1'}}\npaths: {{}}\nx:\n{inner}\n"
     assert [each.code for each in with_ruleset(text, ruleset.load("r.yaml"))] == ["parser"]
+
+
+def test_a_value_that_is_met_by_several_ways_is_told_once_for_each_thing_that_is_said_of_it() -> None:
+    data = {"x": {"a": {"$ref": "#/y"}, "b": {"$ref": "#/y"}, "c": [{"$ref": "#/y"}, {"$ref": "#/y"}]}, "y": {"z": 1}}
+    then = "{function: schema, functionOptions: {schema: {required: [q, r], type: object}, allErrors: true}}"
+    named = [message for where, message in told(rule("$.x[*]", then), data) if where == "y"]
+    assert sorted(named) == [f'"{key}" property must have required property "{name}"' for key in "ab" for name in "qr"]
+    plain = rule("['$.x[*]', '$.x.c[*]', '$.y']", then).replace("{{error}}", "no")
+    assert [each for each in told(plain, data) if each[0] == "y"] == [("y", "no")]

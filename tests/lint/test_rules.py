@@ -310,3 +310,21 @@ def test_a_parameters_own_fault_stands_where_it_does(tmp_path: Path, corrected: 
     lint_document(library.read("main.yaml"), library, collector)
     found = {(hit.code, Path(hit.file).name, ".".join(map(str, hit.path))) for hit in collector.findings()}
     assert found == wanted | {("path-params", "p.yaml", "R")}
+
+
+def test_a_url_in_an_example_is_never_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr("apigw_cli.openapi.document.fetch", lambda url, _: asked.append(url))
+    schema = {"type": "object", "properties": {"members": {"type": "array", "items": {"type": "object"}}}}
+    value = {"members": [{"$ref": "https://api.example.com/users/1"}, {"$ref": "#/components/examples/there/value"}]}
+    media = {"schema": schema, "examples": {"one": {"value": value}}}
+    data = {
+        "openapi": "3.0.3",
+        "paths": {"/a": {"get": {"responses": {"200": {"content": {"application/json": media}}}}}},
+        "components": {"examples": {"there": {"value": 5}}},
+    }
+    # Spectral looks through references in examples, so 5 is found to be no object; what is at a URL is not asked for.
+    (found,) = findings(data, "oas3-valid-media-example", corrected=False)
+    assert found.message == "Item at index 1 must be object"
+    assert findings(data, "oas3-valid-media-example") == []
+    assert asked == []
