@@ -47,7 +47,7 @@ COMMANDS: dict[str, dict[str, str]] = {
     },
 }
 # Commands with commands of their own, by their group.
-FAMILIES = {"keys": "Credentials", "token": "Credentials"}
+FAMILIES = {"cache": "Run", "keys": "Credentials", "token": "Credentials"}
 
 
 def _print_version(wanted: bool) -> None:

@@ -50,6 +50,9 @@ def serve(
         int,
         typer.Option(min=128, max=1 << 28, help="Keys that limits have room for; 32 bytes each, used where needed."),
     ] = 1 << 20,
+    cache_memory: Annotated[
+        int, typer.Option(min=1, max=1 << 20, metavar="MIB", help="Memory for cached answers in MiB, each worker.")
+    ] = 64,
     test_clock: Annotated[
         bool, typer.Option("--test-clock", help="Let POST /clock on the admin port move the time of limits and quotas.")
     ] = False,
@@ -94,6 +97,7 @@ def serve(
         admin_token_file=admin_token_file,
         access_log_share=share(access_log_sample),
         limit_keys=limit_keys,
+        cache_memory=cache_memory << 20,
         test_clock=test_clock,
     )
     if spec is not None:

@@ -17,9 +17,10 @@ import orjson
 
 from apigw_cli.config.values import parse_duration
 from apigw_cli.errors import ApigwError, EnvironmentFailure, InputError
-from apigw_cli.gateway import sockets
+from apigw_cli.gateway import purging, sockets
 from apigw_cli.gateway.guard import Guard
 from apigw_cli.gateway.overlay import NAME
+from apigw_cli.gateway.purging import Order
 from apigw_cli.gateway.status import Status
 
 BODY_MAXIMUM = 16 * 1024 * 1024
@@ -28,7 +29,7 @@ _HEAD_SECONDS = 10.0
 _BODY_SECONDS = 60.0
 _JSON = "application/json"
 _METRICS = "text/plain; version=0.0.4; charset=utf-8"
-_CHANGES = ("POST /reload", "POST /clock", "PUT /apis/NAME", "DELETE /apis/NAME")
+_CHANGES = ("POST /reload", "POST /clock", "POST /cache/purge", "PUT /apis/NAME", "DELETE /apis/NAME")
 
 Answer = tuple[int, str, bytes]
 
@@ -39,6 +40,8 @@ class Operator(Protocol):
     async def reload(self) -> list[str]: ...
 
     def advance(self, seconds: float) -> dict[str, Any]: ...
+
+    def purge(self, order: Order) -> int: ...
 
     async def put_api(self, name: str, body: bytes, persist: bool) -> list[str]: ...
 
@@ -136,6 +139,8 @@ class Admin:
             return await self._reload(asked)
         if asked.path == "/clock":
             return await self._clock(asked)
+        if asked.path == "/cache/purge":
+            return await self._purge(asked)
         if asked.path.startswith("/apis/"):
             return await self._change(asked, unquote(asked.path.removeprefix("/apis/")))
         if asked.method not in ("GET", "HEAD"):
@@ -169,6 +174,18 @@ class Admin:
             return _message(400, 'send how far: {"advance": "1d"}')
         try:
             return _json(200, self._operator.advance(seconds))
+        except ApigwError as error:
+            return _json(422, _problem(error))
+
+    async def _purge(self, asked: Asked) -> Answer:
+        if asked.method != "POST":
+            return _message(405, "POST purges")
+        body = await asked.body()
+        try:
+            order = purging.read(orjson.loads(body))
+            return _json(200, {"purged": self._operator.purge(order)})
+        except ValueError:
+            return _message(400, "the body is no JSON")
         except ApigwError as error:
             return _json(422, _problem(error))
 

@@ -18,6 +18,7 @@ from apigw_cli.gateway.reader import Reader
 from apigw_cli.gateway.request import Request
 
 if TYPE_CHECKING:
+    from apigw_cli.caching.answer import Answer
     from apigw_cli.gateway.site import Site
 
 SECOND = 10**9
@@ -81,6 +82,25 @@ class Answering(Reader):
         head_only = request.method == b"HEAD"
         data, request.bytes_out = answers.complete(status, lines, body, head_only, self.persistence(request))
         self.transport.write(data)
+        self.finish(request)
+
+    def respond_stored(self, request: Request, answer: Answer, more: bytes) -> None:
+        """A stored answer. `more`: further header lines."""
+        request.status = answer.status
+        body = answer.body if answer.has_body and request.method != b"HEAD" else b""
+        request.bytes_out = len(body)
+        self.transport.write(
+            b"%b%bX-Request-Id: %b\r\n%b%b%b\r\n%b"
+            % (
+                answer.head,
+                more,
+                request.id,
+                b"".join(request.answer_extra),
+                b"Content-Length: %d\r\n" % len(answer.body) if answer.has_body else b"",
+                self.persistence(request),
+                body,
+            )
+        )
         self.finish(request)
 
     def fail(self, request: Request, status: int, message: str, reason: str) -> None:

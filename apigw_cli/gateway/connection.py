@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, cast
 from apigw_cli.gateway import client_certificate, forward, gathering, tracing
 from apigw_cli.gateway.accesslog import client_fields
 from apigw_cli.gateway.answering import DISCARD_MAXIMUM, SECOND, Answering
+from apigw_cli.gateway.fetch import Guest
 from apigw_cli.gateway.framing import HOLD_MAXIMUM, METHODS, Malformed
 from apigw_cli.gateway.gathering import Gathering
 from apigw_cli.gateway.queueing import Queued
@@ -425,7 +426,7 @@ class ClientConnection(Answering):
             request.keep_alive = request.keep_alive and request.complete
             self.overloaded(request)
             return
-        if isinstance(request.sink, Queued):
+        if isinstance(request.sink, Queued | Guest):
             request.keep_alive = request.keep_alive and request.complete
             request.sink.expire()
             return

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote
 
+import msgspec
 import orjson
 
+from apigw_cli.gateway.caching import CachedRoute, InvalidatingRoute
 from apigw_cli.gateway.forward import can_be_sent_again
 from apigw_cli.gateway.upstream_pool import Bounds, pool_key
 from apigw_cli.integrations.mock import MockAnswers
 from apigw_cli.integrations.trouble import Failure, failure
+from apigw_cli.policies import cache
+from apigw_cli.policies.interface import instance
 from apigw_cli.snapshot.model import HttpIntegration, MockIntegration, Route, Snapshot
 
 if TYPE_CHECKING:
@@ -43,6 +48,7 @@ class Handlers:
         self._live = live
         self._upstreams: dict[tuple[str, int], UpstreamHandler] = {}
         self._mocks = MockAnswers(snapshot.documents)
+        self._cached = {route.api for route in snapshot.routes if cache.POLICY.name in route.policies}
 
     def pools(self) -> Iterator[tuple[str, Bounds]]:
         """The keys of all pools that the Snapshot's upstreams may use, and how large they may be."""
@@ -50,6 +56,17 @@ class Handlers:
             yield from ((pool_key(name, target, live.secure), live.bounds) for target in live.config.targets)
 
     def of(self, route: Route) -> Handler:
+        """What answers a route: its integration, with the cache around it where it has one."""
+        handler = self._integration(route)
+        value = route.policies.get(cache.POLICY.name)
+        if value is not None:
+            namespace = cache_namespace(route, self._snapshot)
+            return CachedRoute(handler, instance(cache.POLICY, value), namespace, self._site)
+        if route.api in self._cached and route.method not in ("GET", "HEAD", "OPTIONS", "TRACE"):
+            return InvalidatingRoute(handler)
+        return handler
+
+    def _integration(self, route: Route) -> Handler:
         if isinstance(route.integration, MockIntegration):
             return MockHandler(route, route.integration, self._mocks)
         return self._upstream(route.integration)
@@ -60,6 +77,17 @@ class Handlers:
             live = self._live[integration.upstream]
             self._upstreams[key] = UpstreamHandler(live, key[1], self._site)
         return self._upstreams[key]
+
+
+def cache_namespace(route: Route, snapshot: Snapshot) -> bytes:
+    """What keeps a route's stored answers apart, also from its own after a reload that changed what it does."""
+    upstream = (
+        snapshot.upstreams[route.integration.upstream] if isinstance(route.integration, HttpIntegration) else None
+    )
+    # Not the method: what GET stored answers HEAD as well.
+    what = (route.api, route.path, route.hosts, route.integration, route.policies, upstream)
+    data = msgspec.json.encode(what, order="deterministic")
+    return blake2b(data, digest_size=12).digest()
 
 
 class UpstreamHandler:

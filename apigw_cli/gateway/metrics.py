@@ -51,6 +51,12 @@ _OTHER = (HISTOGRAM + ROUTE, HISTOGRAM + ROUTE + HISTOGRAM)
 TUNNELS = 2 * (HISTOGRAM + ROUTE)
 STREAMS, WAITING = TUNNELS + 1, TUNNELS + 2
 WAITED = TUNNELS + 3  # how many ever waited
+# Of the cache; the last three are what a worker's store has now, or did in its life.
+CACHE = WAITED + 1
+CACHE_WORDS = (
+    *("hits", "stale", "misses", "validations", "validated", "collapsed", "bypasses"),
+    *("bytes", "entries", "evictions"),
+)
 
 
 class WorkerCells:
@@ -76,7 +82,7 @@ class Layout:
 
     routes: dict[tuple[str, str], int] = field(default_factory=dict)
     targets: dict[tuple[str, int, str], int] = field(default_factory=dict)
-    end: int = WAITED + 1
+    end: int = CACHE + len(CACHE_WORDS)
 
     def route(self, api: str, operation: str) -> int:
         """Where the counts of a route begin."""
@@ -177,6 +183,7 @@ def render(layout: Layout, totals: Totals, gauges: Gauges, by_route: bool = Fals
     lines += _targets(gauges.targets)
     lines += _gauges(gauges)
     lines += _singles(totals)
+    lines += _cache(totals)
     return "\n".join(lines) + "\n"
 
 
@@ -285,6 +292,27 @@ def _singles(totals: Totals) -> Iterator[str]:
     for name, kind, text, at in singles:
         yield from _family(name, kind, text)
         yield f"{name} {totals.read(at, 1)[0]}"
+
+
+_LOOKUPS = ("hits", "stale", "misses", "validations", "bypasses")
+
+
+def _cache(totals: Totals) -> Iterator[str]:
+    words = dict(zip(CACHE_WORDS, totals.read(CACHE, len(CACHE_WORDS)), strict=True))
+    name = "apigw_cache_requests_total"
+    yield from _family(name, "counter", "Requests of routes with a cache, by what it did.")
+    for what in _LOOKUPS:
+        yield f"{name}{_labels(result=what)} {words[what]}"
+    singles = (
+        ("validated_total", "counter", "Stored answers that their upstream said still hold.", "validated"),
+        ("collapsed_total", "counter", "Requests that waited for another's answer.", "collapsed"),
+        ("evictions_total", "counter", "Answers that made room for others.", "evictions"),
+        ("bytes", "gauge", "What stored answers take, over all workers.", "bytes"),
+        ("entries", "gauge", "Stored answers, over all workers.", "entries"),
+    )
+    for suffix, kind, text, what in singles:
+        yield from _family(f"apigw_cache_{suffix}", kind, text)
+        yield f"apigw_cache_{suffix} {words[what]}"
 
 
 def _gauges(gauges: Gauges) -> Iterator[str]:

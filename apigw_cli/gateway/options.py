@@ -6,6 +6,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from apigw_cli.caching.store import BUDGET
 from apigw_cli.errors import UsageError
 from apigw_cli.limits.store import CAPACITY
 
@@ -46,4 +47,5 @@ class Options:
     admin_token_file: Path | None = None
     access_log_share: float = 1
     limit_keys: int = CAPACITY  # that the limiter has room for
+    cache_memory: int = BUDGET  # bytes of stored answers, each worker
     test_clock: bool = False  # the admin port moves the limiter's time

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from apigw_cli.gateway.connection import ClientConnection
     from apigw_cli.gateway.handlers import UpstreamHandler
+    from apigw_cli.gateway.passing import Taker
     from apigw_cli.gateway.repeated import Repeated
     from apigw_cli.gateway.table import Plan
     from apigw_cli.gateway.tracing import Trace
@@ -75,6 +76,7 @@ class Request(msgspec.Struct, eq=False):
     trailers: list[Header] | None = None
     # How it is answered.
     sink: Any = None  # the upstream exchange that takes the body's parts
+    taker: Taker | None = None  # what takes the upstream's answer in the client's place
     handler: UpstreamHandler | None = None
     target: Any = None  # Target: the server that was asked, where `handler` is set
     sent: bool = False  # something of it has gone to a server

@@ -18,11 +18,13 @@ from apigw_cli.gateway.metrics import BOUNDS, STREAMS, TUNNELS, UNROUTED, WAITED
 from apigw_cli.gateway.names import Resolve
 from apigw_cli.gateway.upstream_pool import Pool, pool_key
 from apigw_cli.gateway.waiting_room import WaitingRoom
+from apigw_cli.gateway.worker_cache import WorkerCache
 from apigw_cli.routing.path import normalise
 
 if TYPE_CHECKING:
     from apigw_cli.gateway.accesslog import AccessLog
     from apigw_cli.gateway.connection import ClientConnection
+    from apigw_cli.gateway.fetch import Fetch
     from apigw_cli.gateway.live_upstream import LiveUpstream
     from apigw_cli.gateway.repeated import Line
     from apigw_cli.gateway.request import Request
@@ -54,6 +56,8 @@ class Site:
         self.upstreams: dict[str, LiveUpstream] = {}
         self.connections: set[ClientConnection] = set()
         self.tunnels: set[Tunnel] = set()
+        self.fetches: set[Fetch] = set()
+        self.cache = WorkerCache.alone(cells.words)
         self.streams = 0  # answers under way that are streams of events
         cells.words[TUNNELS] = cells.words[WAITING] = cells.words[STREAMS] = 0  # a killed predecessor's are gone
         self.draining = False
@@ -166,6 +170,8 @@ class Site:
 
     def stop(self) -> None:
         """After draining: no time passes any more, no connection is kept."""
+        for fetch in list(self.fetches):
+            fetch.abandon()
         for pool in self.pools.values():
             pool.stop()
         for upstream in self.upstreams.values():
@@ -179,6 +185,9 @@ class Site:
         now = self.now = self.clock()
         for connection in [c for c in self.connections if c.deadline < now or 0 < c.read_deadline < now]:
             connection.expire(now)
+        if self.fetches:
+            for fetch in [one for one in self.fetches if one.deadline < now]:
+                fetch.expire(now)
         for upstream in self.upstreams.values():
             upstream.tick(now)
             upstream.publish(self.cells.words, self.pools)
@@ -194,6 +203,7 @@ class Site:
         words = self.cells.words
         words[WAITING], words[STREAMS] = len(self.waiting), self.streams
         words[WAITED] += self.room.taken()
+        self.cache.publish()
         if self.log is not None:
             self.log.flush()
         self._ticker = self.loop.call_later(TICK, self._tick)

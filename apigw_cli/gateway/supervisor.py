@@ -20,7 +20,7 @@ from typing import Any
 
 from apigw_cli import __version__
 from apigw_cli.errors import ApigwError, EnvironmentFailure, Exit, InputError
-from apigw_cli.gateway import changes, overlay, report, rundir, sockets, target_watch, tracing
+from apigw_cli.gateway import changes, overlay, purging, report, rundir, sockets, target_watch, tracing
 from apigw_cli.gateway.admin import Admin
 from apigw_cli.gateway.doors import Diversion
 from apigw_cli.gateway.guard import guard
@@ -300,6 +300,12 @@ class Supervisor:
         except ValueError as error:
             raise InputError(str(error)) from None
         return {"advanced_s": clock.offset() / 1e9, "utc": datetime.fromtimestamp(clock.wall(), UTC).isoformat()}
+
+    # --- the cache
+
+    def purge(self, order: purging.Order) -> int:
+        """Use nothing of it any more, in no worker. Raises InputError."""
+        return purging.carry_out(order, self._shared.purges)
 
     # --- reload
 

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any, cast
 import httptools
 
 from apigw_cli.gateway import forward, plain_answer
+from apigw_cli.gateway.passing import Head
 from apigw_cli.gateway.repeated import PATIENCE
 from apigw_cli.gateway.tunnel import accept_of
 from apigw_cli.integrations.trouble import Failure, failure
 
 if TYPE_CHECKING:
+    from apigw_cli.gateway.passing import Taker
     from apigw_cli.gateway.request import Header, Request
     from apigw_cli.gateway.upstream_pool import Pool
     from apigw_cli.integrations.balance import Target
@@ -224,7 +226,7 @@ class UpstreamConnection(asyncio.Protocol):
         if request is None:
             self.transport.abort()  # an answer to no question: what follows on this connection cannot be trusted
             return
-        if not self._received and self._sent and request.method != b"HEAD":
+        if not self._received and self._sent and request.method != b"HEAD" and request.taker is None:
             plain = self._plain
             # A head that repeats is not read again: 1.2 of 5.7 µs (`bare` in data_path.py).
             if plain is not None and len(data) == plain.end and data.startswith(plain.head):
@@ -257,6 +259,8 @@ class UpstreamConnection(asyncio.Protocol):
             self._out = []
             request.head_sent = request.status > 0
             request.connection.transport.write(out[0] if len(out) == 1 else b"".join(out))
+        elif request.taker is not None:
+            request.taker.flush()
         if self._done:
             self._finish(request)
         elif request.streaming:  # as long as something comes now and then
@@ -350,7 +354,10 @@ class UpstreamConnection(asyncio.Protocol):
             if self._other is not None:
                 raise _Unwanted
         self._settle_framing(request, status)
-        self._out.append(self._head(request, status))
+        if request.taker is None:
+            self._out.append(self._head(request, status))
+        else:
+            self._tell(request.taker, request, status)
         if self._framing == _CHUNKED:
             self._trailers = []
         if request.method == b"HEAD":
@@ -364,6 +371,9 @@ class UpstreamConnection(asyncio.Protocol):
             self._dirty = True
             return
         request: Request = self._request
+        if request.taker is not None:
+            request.taker.part(data)
+            return
         request.bytes_out += len(data)
         self._out.append(forward.chunk(data) if self._rechunk else data)
 
@@ -380,7 +390,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._done = True
         # A server that declines a handshake may still have misread what follows: do not use its connection again.
         self._close = self._request.websocket or not self._parser.should_keep_alive()
-        if self._rechunk:
+        if self._rechunk and self._request.taker is None:
             self._out.append(forward.last_chunk(self._trailers, {b"x-request-id"}))
 
     # --- the answer's head
@@ -389,7 +399,11 @@ class UpstreamConnection(asyncio.Protocol):
         """1xx: 100 was answered by us; others (103 Early Hints) go on (RFC 9110, section 15.2)."""
         self._interim = True
         if status != 100 and not request.http10:
-            self._out.append(b"HTTP/1.1 %d %b\r\n%b\r\n" % (status, self._reason, b"".join(self._lines)))
+            whole = b"HTTP/1.1 %d %b\r\n%b\r\n" % (status, self._reason, b"".join(self._lines))
+            if request.taker is None:
+                self._out.append(whole)
+            else:
+                request.taker.interim(whole)
 
     def _settle_framing(self, request: Request, status: int) -> None:
         """How the body comes (RFC 9112, section 6.3) and how it goes on."""
@@ -427,6 +441,17 @@ class UpstreamConnection(asyncio.Protocol):
             framing,
             connection.persistence(request),
         )
+
+    def _tell(self, taker: Taker, request: Request, status: int) -> None:
+        """Somebody takes the answer in the client's place."""
+        lines = self._lines
+        if self._connection_header is not None:
+            lines = forward.without(lines, self._connection_header)
+        if self._framing != _LENGTH and _EVENTS in b"".join(lines) and status not in (204, 304):
+            self._stream_events(request, lines)
+        is_said = self._length and self._framing != _CHUNKED and status != 204
+        request.head_sent = True
+        taker.head(Head(status, self._reason, lines, int(self._length) if is_said else None))
 
     @staticmethod
     def _stream_events(request: Request, lines: list[bytes]) -> None:
@@ -469,6 +494,8 @@ class UpstreamConnection(asyncio.Protocol):
     # --- the end
 
     def _finish(self, request: Request) -> None:
+        if request.taker is not None:
+            request.taker.end(self._trailers, True)
         self._release(self._sent and not self._close and not self._dirty)
         request.connection.finish(request)
 
@@ -521,7 +548,9 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _end_by_close(self, request: Request) -> None:
         """Neither length nor chunks: the end of the connection is the end of the body."""
-        if self._rechunk:
+        if request.taker is not None:
+            request.taker.end(None, False)
+        elif self._rechunk:
             request.connection.transport.write(forward.LAST_CHUNK)
         self._release(reusable=False)
         request.connection.finish(request)

@@ -18,6 +18,8 @@ from typing import Any
 
 import msgspec
 
+from apigw_cli.caching.purges import Purges
+from apigw_cli.caching.store import BUDGET
 from apigw_cli.errors import InputError
 from apigw_cli.gateway import control, tls, tracing
 from apigw_cli.gateway.accesslog import AccessLog
@@ -30,6 +32,7 @@ from apigw_cli.gateway.metrics import WorkerCells
 from apigw_cli.gateway.site import Site
 from apigw_cli.gateway.table import Table
 from apigw_cli.gateway.tls import HANDSHAKE_SECONDS, Listening
+from apigw_cli.gateway.worker_cache import WorkerCache
 from apigw_cli.limits.clock import Clock, TestClock
 from apigw_cli.limits.inflight import InFlight
 from apigw_cli.limits.memory import SharedMemory
@@ -58,6 +61,8 @@ class Inherited(msgspec.Struct, frozen=True):
     log: int
     log_share: float = 1
     doors: Descriptors | None = None  # none where there is no other worker
+    purges: int = -1
+    cache_memory: int = BUDGET
 
 
 class Worker:
@@ -70,6 +75,8 @@ class Worker:
         limiting: Limiting,
         cells: WorkerCells,
         log: AccessLog | None,
+        purges: Purges | None = None,
+        cache_memory: int = BUDGET,
     ) -> None:
         self._listener = listener
         self._limiting = limiting
@@ -80,6 +87,8 @@ class Worker:
         self._server: asyncio.Server | None = None
         self._loop = asyncio.get_running_loop()
         self.site = Site(self._loop, inflight, cells, log)
+        if purges is not None:
+            self.site.cache = WorkerCache(cache_memory, purges, cells.words, limiting.clock.offset)
         self.handover: Handover | None = None
         if tracing.is_on():
             self.site.export = tracing.Export()
@@ -236,7 +245,8 @@ def _assemble(inherited: Inherited) -> Worker:
     )
     cells = WorkerCells(SharedMemory.attach(inherited.metrics), inherited.index)
     log = AccessLog(inherited.log, inherited.log_share) if inherited.log >= 0 else None
-    worker = Worker(listener, inflight, limiting, cells, log)
+    purges = Purges.attach(inherited.purges, inherited.index)
+    worker = Worker(listener, inflight, limiting, cells, log, purges, inherited.cache_memory)
     if inherited.doors is not None:
         worker.handover = Handover(inherited.doors, inherited.index, worker.site)
     return worker
@@ -247,7 +257,7 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)
     inherited = msgspec.json.decode(sys.argv[1], type=Inherited)
     memory = (inherited.inflight, inherited.limits, inherited.metrics, inherited.quotas, inherited.slots)
-    own = (inherited.listen, inherited.control, *memory, inherited.clock)
+    own = (inherited.listen, inherited.control, *memory, inherited.purges, inherited.clock)
     for descriptor in (*own, *(inherited.doors.all() if inherited.doors is not None else ())):
         if descriptor >= 0:
             os.set_inheritable(descriptor, False)

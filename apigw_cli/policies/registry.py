@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from apigw_cli.policies import auth, concurrency, ip, quota, rate_limit, request_headers, usage_plans, validation
+from apigw_cli.policies import (
+    auth,
+    cache,
+    concurrency,
+    ip,
+    quota,
+    rate_limit,
+    request_headers,
+    usage_plans,
+    validation,
+)
 from apigw_cli.policies.interface import Policy
 
 POLICIES: tuple[Policy, ...] = (
@@ -13,6 +23,7 @@ POLICIES: tuple[Policy, ...] = (
     quota.POLICY,
     concurrency.POLICY,
     validation.POLICY,
+    cache.POLICY,
     request_headers.POLICY,
 )
 

@@ -1,0 +1,177 @@
+"""Whether an answer may be stored, and as what (RFC 9111, section 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from email.utils import formatdate
+
+from apigw_cli.caching import fields, freshness, ranges, tags, vary
+from apigw_cli.caching.entry import Entry
+from apigw_cli.caching.fields import Fields
+from apigw_cli.caching.freshness import Said
+from apigw_cli.caching.rules import Rules
+
+# Statuses whose rules for caches are kept here (`must-understand`, section 5.2.2.3).
+UNDERSTOOD = frozenset((200, 203, 204, 206, 300, 301, 302, 303, 307, 308, 404, 405, 410, 414, 501))
+_TTL = frozenset((200, 203, 204, 300, 301, 308, 404, 410))
+
+# Of one connection or one hop, not of the answer (section 3.1); framing and the request's id are ours.
+_NEVER_STORED = frozenset(
+    (
+        *(b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade"),
+        *(b"proxy-authenticate", b"proxy-authentication-info", b"proxy-authorization"),
+        *(b"age", b"content-length", b"x-request-id", b"surrogate-control"),
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a cache has to know of a request whose answer may be stored."""
+
+    fields: Fields
+    identified: bool  # it says who asks: its answer may be theirs alone
+    at: float  # seconds since 1970
+    since: int  # time.monotonic_ns()
+    mark: int = 0  # a hash of its URL
+    has_cookie: bool = False
+
+
+def storable(asked: Asked, status: int, found: Fields, rules: Rules) -> str:
+    """Why an answer must not be stored, in a word or two; '' for one that may be."""
+    said = Said(found)
+    if status < 200 or status == 304:
+        return "status"
+    if _is_withheld(said, status):
+        return "no-store"
+    if said.has(b"private") and not said.directives[b"private"]:
+        return "private"
+    if b"no-store" in freshness.directives_of(asked.fields):
+        return "no-store"
+    if asked.identified and not rules.per_caller and not _is_shared(said, rules):
+        return "authorization"
+    if b"set-cookie" in found and not _is_for_all(said):
+        return "set-cookie"
+    if vary.names(found) is None:
+        return "vary"
+    if any(value[:17].lower() == b"text/event-stream" for value in found.get(b"content-type", ())):
+        return "stream"
+    if tags.of(found) is None:
+        return "tags"
+    return "" if status in _TTL or rules.ttl is None else "status"
+
+
+def _is_withheld(said: Said, status: int) -> bool:
+    """`no-store`, unless `must-understand` stands beside it and the status is understood (section 5.2.2.3)."""
+    if said.has(b"must-understand"):
+        return status not in UNDERSTOOD
+    return said.has(b"no-store")
+
+
+def _is_shared(said: Said, rules: Rules) -> bool:
+    """Section 3.5: an answer to a request that said who asks, which all may have."""
+    return rules.ttl is None and any(said.has(one) for one in (b"public", b"s-maxage", b"must-revalidate"))
+
+
+def _is_for_all(said: Said) -> bool:
+    """An answer that hands out a cookie is taken for one client's, whatever else it says, unless it says `public`."""
+    return said.has(b"public") or said.has(b"s-maxage")
+
+
+@dataclass(frozen=True, slots=True)
+class Came:
+    """An answer's head. `at`: when it came; `now`: the same by the clock that entries age by, which a test may move."""
+
+    status: int
+    reason: bytes
+    lines: Sequence[bytes]
+    at: float
+    now: float
+
+
+def entry(asked: Asked, came: Came, rules: Rules) -> Entry | None:
+    """The entry, without its body, for an answer that is `storable`; None for one that would be of no use."""
+    status, lines, received = came.status, came.lines, came.at
+    found = fields.of_lines(lines)
+    said = Said(found)
+    stated = fields.date(found.get(b"date", [b""])[0])
+    date = stated if stated is not None else int(received)
+    lifetime = _lifetime(asked, said, found, status, date, rules)
+    etag, modified = (found.get(name, [None])[0] for name in (b"etag", b"last-modified"))
+    part = ranges.content_range(found.get(b"content-range", [b""])[0]) if status == 206 else None
+    if status == 206 and part is None:
+        return None
+    age = freshness.initial_age(found, date, asked.at, received) if rules.ttl is None else 0
+    if lifetime <= age and not etag and fields.date(modified) is None and not said.has(b"stale-if-error"):
+        return None
+    names = vary.names(found) or ()
+    kept = kept_lines(lines, said)
+    if stated is None:  # RFC 9110, section 6.6.1: who stores it says when it came
+        kept = (*kept, b"Date: %b\r\n" % formatdate(date, usegmt=True).encode())
+    return Entry(
+        status,
+        came.reason,
+        kept,
+        b"",
+        age,
+        came.now,
+        lifetime,
+        asked.since,
+        asked.mark,
+        stale_revalidate=max(said.seconds(b"stale-while-revalidate") or 0, rules.stale_revalidate),
+        stale_error=max(said.seconds(b"stale-if-error") or 0, rules.stale_error),
+        strict=_is_strict(said),
+        no_cache=said.has(b"no-cache") and not said.directives[b"no-cache"] and rules.ttl is None,
+        date=date,
+        etag=etag,
+        modified=modified,
+        vary=names,
+        variant=vary.values(names, asked.fields),
+        part=part,
+        tags=tags.of(found) or (),
+    )
+
+
+def passing(asked: Asked, entry: Entry, came: Came) -> Entry:
+    """What answers one client and is not stored: a validated answer that must not be kept any longer."""
+    return Entry(
+        entry.status,
+        entry.reason,
+        kept_lines(came.lines, Said({})),
+        b"",
+        entry.age,
+        came.now,
+        0,
+        asked.since,
+        asked.mark,
+        date=entry.date,
+        etag=entry.etag,
+        modified=entry.modified,
+    )
+
+
+def _lifetime(asked: Asked, said: Said, found: Fields, status: int, date: int, rules: Rules) -> float:
+    if rules.ttl is not None:
+        return rules.ttl
+    stated = freshness.explicit(said, found, date)
+    if stated is not None:
+        return stated
+    # A guess is no reason to hand one client's answer to another: cookies and credentials may have made it.
+    if not rules.heuristic or asked.has_cookie or asked.identified:
+        return 0
+    return freshness.heuristic(said, found, status, date)
+
+
+def _is_strict(said: Said) -> bool:
+    """Section 4.2.4: what forbids to use it stale. `s-maxage` means proxy-revalidate too (section 5.2.2.10)."""
+    names = (b"must-revalidate", b"proxy-revalidate", b"s-maxage", b"no-cache")
+    return any(said.has(name) for name in names)
+
+
+def kept_lines(lines: Sequence[bytes], said: Said) -> tuple[bytes, ...]:
+    """The lines to store: without those of one hop, and those that `private` and `no-cache` name (section 5.2.2)."""
+    dropped = set(_NEVER_STORED)
+    for name in (b"private", b"no-cache"):
+        dropped.update(one.lower() for one in fields.members(said.directives.get(name) or b""))
+    return tuple(line for line in lines if line.partition(b":")[0].lower() not in dropped)

@@ -1,0 +1,97 @@
+"""What requests are told apart by in the cache.
+
+Everything that an upstream is told and could answer by is part of the key, or `Vary` has to name it: the method is
+GET, scheme and authority are those that go upstream (also where a trusted proxy says them), the path is the one form
+that is routed and forwarded. So no header line or spelling that is not in the key can choose what others get.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+from urllib.parse import urljoin, urlsplit
+
+from apigw_cli.caching import tags
+from apigw_cli.caching.fields import Fields
+from apigw_cli.routing.path import normalise
+
+if TYPE_CHECKING:
+    from apigw_cli.gateway.request import Request
+    from apigw_cli.policies.cache import Chosen
+
+# Where clients say who they are, beside what authentication here found.
+CREDENTIALS = frozenset(
+    (b"authorization", b"proxy-authorization", b"x-api-key", b"api-key", b"x-auth-token", b"x-access-token")
+)
+# What an upstream hears from a trusted proxy of how it was asked; the client's address is not among it.
+_TOLD = re.compile(rb'(?im)^x-forwarded-(?:proto|host): [^\r\n]*|\b(?:host|proto)=(?:"[^"\r\n]*"|[^;,\s]+)')
+
+KeyOf = Callable[["Request"], bytes]
+
+
+def reader(namespace: bytes, chosen: Chosen, per_caller: bool) -> KeyOf:
+    def key(request: Request) -> bytes:
+        told = request.connection.scheme + b"://" + request.authority.lower()
+        if request.forwarded:
+            told = b"\n".join(_TOLD.findall(request.forwarded)).lower()
+        own = _caller(request) if per_caller else b""
+        return b"\0".join((namespace, told, request.path.encode("ascii"), chosen(request), own))
+
+    return key
+
+
+def _caller(request: Request) -> bytes:
+    """A hash of all that says who asks: secrets do not stand in keys."""
+    certificate = request.connection.certificate
+    digest = blake2b(digest_size=16)
+    parts = [(request.principal or "").encode(), certificate.fingerprint.encode() if certificate is not None else b""]
+    names = (*CREDENTIALS, b"cookie")
+    parts += sorted(name + b":" + value for name, value in request.headers if name in names)
+    for part in parts:
+        digest.update(b"%d:" % len(part) + part)
+    return digest.digest()
+
+
+def is_identified(request: Request) -> bool:
+    """Whether a request says who asks, so that its answer may be theirs alone."""
+    return (
+        request.principal is not None
+        or request.connection.certificate is not None
+        or not CREDENTIALS.isdisjoint(request.fields)
+    )
+
+
+@lru_cache(maxsize=1024)
+def mark(authority: bytes, path: str) -> int:
+    """What a URL is purged by: host, port and path. All its queries and both schemes go together."""
+    return tags.mark(b"url", _host(authority) + path.encode("ascii"))
+
+
+def _host(authority: bytes) -> bytes:
+    low = authority.lower()
+    return low.removesuffix(b":80").removesuffix(b":443")
+
+
+def of_url(url: str) -> int:
+    """The mark of a URL as a person writes it. Raises ValueError for what is none."""
+    parts = urlsplit(url)
+    path = normalise((parts.path or "/").encode("ascii"))
+    if parts.scheme not in ("http", "https") or not parts.netloc or path is None:
+        raise ValueError(f"{url!r} is no URL such as http://api.example.com/pets")
+    return mark(parts.netloc.rpartition("@")[2].encode("ascii"), path)
+
+
+def named(request: Request, found: Fields) -> Iterator[int]:
+    """The marks of what Location and Content-Location name, where that is of the request's own origin."""
+    base = f"http://{request.authority.decode('latin-1')}{request.path}"
+    for value in (*found.get(b"location", ()), *found.get(b"content-location", ())):
+        try:
+            parts = urlsplit(urljoin(base, value.decode("ascii")))
+            path = normalise((parts.path or "/").encode("ascii"))
+        except (ValueError, UnicodeError):
+            continue
+        if path is not None and _host(parts.netloc.encode()) == _host(request.authority):
+            yield mark(request.authority, path)

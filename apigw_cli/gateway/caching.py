@@ -1,0 +1,266 @@
+"""A route's answers, looked for in the cache before its upstream is asked (docs/caching.md).
+
+start ─▶ not for the cache ─▶ the upstream, as without one; what changes things there invalidates here
+    └──▶ look up ─▶ HIT ─▶ give
+                ├─▶ STALE ─▶ give, and fetch behind its back
+                ├─▶ ABSENT ─▶ 504
+                └─▶ MISS · VALIDATE ─▶ somebody is fetching it? follow : fetch (`fetch.py`)
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from apigw_cli.caching import answer, conditions, fields, lookup, status, storing, targeted
+from apigw_cli.caching.entry import Entry
+from apigw_cli.caching.fields import Directives, Fields
+from apigw_cli.caching.lookup import Outcome
+from apigw_cli.caching.storing import Asked, Came
+from apigw_cli.gateway import cache_keys
+from apigw_cli.gateway.fetch import Fetch, Reason
+from apigw_cli.gateway.passing import Head, Writer
+from apigw_cli.gateway.worker_cache import BACKGROUND
+from apigw_cli.policies import cache as policy
+
+if TYPE_CHECKING:
+    from apigw_cli.gateway.handlers import Handler
+    from apigw_cli.gateway.request import Request
+    from apigw_cli.gateway.site import Site
+
+_LOOKED_UP = frozenset((b"GET", b"HEAD"))
+# RFC 9110, section 9.2.1, and those that are defined as safe elsewhere.
+_SAFE = frozenset((b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"QUERY", b"PROPFIND", b"REPORT", b"SEARCH"))
+_TELLING = frozenset((b"cache-control", b"pragma"))
+_NOTHING: Directives = {}
+_NOT_CACHED = "it is not in the cache, and only-if-cached forbids to ask for it"
+
+
+class CachedRoute:
+    """The handler of a route that has a cache: around the one that asks its upstream."""
+
+    def __init__(self, inner: Handler, value: policy.Cache, namespace: bytes, site: Site) -> None:
+        """`namespace`: routes whose answers must not meet have different ones."""
+        self.inner = inner
+        self.site = site
+        self.cache = site.cache
+        self.store = site.cache.store
+        self.rules = policy.rules(value)
+        self.now = site.cache.now
+        self.wall = time.time
+        self.capability = (targeted.CAPABILITY,) if self.rules.ttl is None else ()
+        self._value = value
+        self._key = cache_keys.reader(namespace, policy.chosen(value), self.rules.per_caller)
+        self._refreshes = self.rules.ttl is not None and value.invalidation is not None
+
+    # --- handler
+
+    def start(self, request: Request) -> None:
+        if (
+            request.method not in _LOOKED_UP
+            or request.has_body
+            or request.websocket
+            or not conditions.OTHERS.isdisjoint(request.fields)
+        ):
+            self._around(request)
+            return
+        directives = self.directives(request)
+        if b"no-store" in directives:
+            self._around(request)
+            return
+        key = self._key(request)
+        entry = self.store.find(key, lambda: fields.of_pairs(request.headers))
+        if entry is not None and self._refreshes and self._is_refresh(request):
+            directives = {b"no-cache": None}
+        outcome = lookup.decide(entry, directives, self.now(), self.rules)
+        if entry is not None and outcome is Outcome.HIT:
+            self._hit(request, key, entry)
+        else:
+            self._not_a_hit(request, key, entry, outcome, directives)
+
+    def ended(self, request: Request) -> None:
+        """The body of a request that has gone around the cache."""
+        self.inner.ended(request)
+
+    def directives(self, request: Request) -> Directives:
+        """Those of the request, where they count."""
+        if not self.rules.client or _TELLING.isdisjoint(request.fields):
+            return _NOTHING
+        return lookup.directives_of(fields.of_pairs(request.headers))
+
+    def _is_refresh(self, request: Request) -> bool:
+        return policy.wants_anew(request) and policy.may_invalidate(self._value, request)
+
+    def _around(self, request: Request) -> None:
+        """The cache has no part in it, but for what it changes at the origin."""
+        if request.method in _SAFE:
+            request.answer_extra.append(status.forward(b"bypass"))
+            self.cache.count("bypasses")
+        else:
+            request.answer_extra.append(status.forward(b"method"))
+            request.taker = Invalidating(request)
+        self.inner.start(request)
+
+    def _hit(self, request: Request, key: bytes, entry: Entry) -> None:
+        now = self.now()
+        freshness = entry.freshness(now)
+        if self._give(request, entry, status.hit(freshness), now):
+            self.cache.count("hits" if freshness > 0 else "stale")
+        else:
+            self._fetch(request, key, Reason(b"partial"), False)
+
+    def _not_a_hit(
+        self, request: Request, key: bytes, entry: Entry | None, outcome: Outcome, directives: Directives
+    ) -> None:
+        if outcome is Outcome.STALE and entry is not None:
+            self._fetch_behind(request, key, entry)
+            self._hit(request, key, entry)
+        elif outcome is Outcome.ABSENT:
+            request.answer_extra.append(status.detail("only-if-cached"))
+            request.connection.answer(request, 504, _NOT_CACHED, (), "not_cached")
+        elif entry is None:
+            why = b"vary-miss" if self.store.has(key) else b"uri-miss"
+            self._fetch(request, key, Reason(why), b"no-cache" not in directives)
+        elif entry.part is not None:  # a part is not validated, but fetched anew
+            self._fetch(request, key, Reason(b"partial"), False)
+        else:
+            fresh = entry.freshness(self.now()) > 0 and not entry.no_cache
+            why = b"request" if fresh else b"stale"
+            self._fetch(request, key, Reason(why, entry), not directives)
+
+    # --- asking the upstream
+
+    def _fetch(self, request: Request, key: bytes, reason: Reason, together: bool) -> None:
+        """`together`: others that ask the same may be waited for, or may wait."""
+        self.cache.count("misses" if reason.entry is None else "validations")
+        if not together or not self.rules.collapse or b"range" in request.fields or self.cache.passes(key):
+            self._send(key, request, reason)
+            return
+        flight = self.cache.flights.get(key)
+        if flight is not None and flight.route.rules is self.rules:
+            self.cache.count("collapsed")
+            flight.join(request)
+            return
+        fetch = Fetch(self, key, request, reason)
+        if request.method == b"GET":
+            self.cache.flights[key] = fetch
+        fetch.begin()
+
+    def _send(self, key: bytes, request: Request, reason: Reason) -> None:
+        Fetch(self, key, request, reason).begin()
+
+    def _fetch_behind(self, request: Request, key: bytes, entry: Entry) -> None:
+        """RFC 5861, section 3."""
+        if key in self.cache.flights or self.cache.background >= BACKGROUND or request.method != b"GET":
+            return
+        fetch = Fetch(self, key, request, Reason(b"stale", entry), leads=False)
+        self.cache.flights[key] = fetch
+        fetch.begin()
+
+    def alone(self, request: Request) -> None:
+        """Fetch for this request only."""
+        key = self._key(request)
+        self._send(key, request, Reason(b"bypass" if self.cache.passes(key) else b"uri-miss"))
+
+    def resume(self, request: Request) -> None:
+        """What a request has waited for may be here now."""
+        key = self._key(request)
+        entry = self.store.find(key, lambda: fields.of_pairs(request.headers))
+        now = self.now()
+        outcome = lookup.decide(entry, _NOTHING, now, self.rules)
+        line = status.forward(b"uri-miss", True, collapsed=True)
+        if entry is None or outcome is not Outcome.HIT or not self._give(request, entry, line, now):
+            self.alone(request)
+
+    def landed(self, fetch: Fetch) -> None:
+        """Nobody new may wait for it."""
+        if self.cache.flights.get(fetch.key) is fetch:
+            del self.cache.flights[fetch.key]
+
+    # --- what a fetch needs
+
+    def asked(self, request: Request) -> Asked:
+        found = fields.of_pairs(request.headers)
+        return Asked(
+            found,
+            cache_keys.is_identified(request),
+            time.time(),
+            time.monotonic_ns(),
+            cache_keys.mark(request.authority, request.path),
+            b"cookie" in found,
+        )
+
+    def put(self, key: bytes, entry: Entry) -> None:
+        if self.store.purges.spares(entry):
+            self.store.put(key, entry)
+
+    def freshened(self, asked: Asked, entry: Entry, came: Came, key: bytes) -> Entry:
+        """An entry with the lines of a later answer; stored where it still may be."""
+        lines = conditions.updated(entry.lines, came.lines)
+        later = Came(entry.status, entry.reason, lines, came.at, came.now)
+        why_not = storing.storable(asked, entry.status, fields.of_lines(lines), self.rules)
+        fresh = storing.entry(asked, later, self.rules) if not why_not else None
+        if fresh is None:
+            self.store.drop(key, entry)
+            fresh = storing.passing(asked, entry, later)
+        fresh.body, fresh.part = entry.body, entry.part
+        if not why_not:
+            self.put(key, fresh)
+        return fresh
+
+    def heed_head(self, key: bytes, asked: Asked, head: Head, found: Fields) -> None:
+        """What an answer to HEAD says of the stored one (RFC 9111, section 4.3.5)."""
+        entry = self.store.find(key, lambda: asked.fields)
+        if entry is None or entry.part is not None or head.status != 200 or entry.status != 200:
+            return
+        if conditions.is_of(entry, found) and head.length in (None, len(entry.body)):
+            self.freshened(asked, entry, Came(200, head.reason, head.lines, time.time(), self.now()), key)
+        else:
+            self.store.drop(key, entry)
+
+    def give(self, request: Request, entry: Entry, line: bytes) -> None:
+        """Answer with a stored answer that was validated, or that stands in for an error."""
+        if not self._give(request, entry, line, self.now()):
+            self.alone(request)
+
+    def _give(self, request: Request, entry: Entry, line: bytes, now: float) -> bool:
+        asks = self.rules.ttl is None and answer.is_conditional(request.fields)
+        found = answer.of(entry, fields.of_pairs(request.headers) if asks else None, now)
+        if found is None:
+            return False
+        request.connection.respond_stored(request, found, line)
+        return True
+
+
+class Invalidating(Writer):
+    """Passes on the answer to an unsafe method, and what was stored for what it names is used no more.
+
+    RFC 9111, section 4.4: after an answer that is no error, the request's own URI, and those in Location and
+    Content-Location where they are of the same origin.
+    """
+
+    __slots__ = ()
+
+    def head(self, head: Head, more: bytes = b"") -> None:
+        if 200 <= head.status < 400:
+            request = self.request
+            purge = request.connection.site.cache.purges.purge
+            purge(cache_keys.mark(request.authority, request.path))
+            for mark in cache_keys.named(request, fields.of_lines(head.lines)):
+                purge(mark)
+        super().head(head, more)
+
+
+class InvalidatingRoute:
+    """The handler of a route without a cache, beside ones with: what it changes is invalidated there."""
+
+    def __init__(self, inner: Handler) -> None:
+        self._inner = inner
+
+    def start(self, request: Request) -> None:
+        if not request.websocket and request.method not in _SAFE:
+            request.taker = Invalidating(request)
+        self._inner.start(request)
+
+    def ended(self, request: Request) -> None:
+        self._inner.ended(request)

@@ -1,0 +1,423 @@
+"""One request of the cache to an upstream, and the clients that wait for what comes of it.
+
+    begin ─▶ head ─▶ part … ─▶ end ─▶ finish                  the answer, to be stored or not
+      └────────┴───────┴─▶ fail · answer (the gateway's own)  no answer, or half of one
+
+To the handler that sends it, the fetch is the request's connection; to the upstream's connection, its taker. The
+client that asked first *leads*: the answer is passed on to it while it comes. Those that asked the same meanwhile
+*follow*: they wait until the answer is stored, or until it is known that it will not be, and then each goes its own
+way. What goes to a follower comes out of the store, never from the leader's answer: what may not be stored is seen by
+the leader alone.
+
+| the leader leaves      | with followers the fetch goes on, and is stored; without any it ends                     |
+| the answer breaks off  | nothing is stored; the leader's breaks off too; followers: a stale answer, or an error   |
+| no answer              | leader and followers: a stale answer where that is allowed, else the same error          |
+| longer than max_object | passed on to the leader, not stored; followers go their own way                          |
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from apigw_cli.caching import conditions, fields, lookup, status, storing
+from apigw_cli.caching.entry import Entry
+from apigw_cli.caching.storing import Asked, Came
+from apigw_cli.gateway.passing import Head, Writer
+from apigw_cli.gateway.queueing import Queued
+from apigw_cli.gateway.request import Request
+from apigw_cli.integrations.trouble import Failure, failure
+
+if TYPE_CHECKING:
+    from apigw_cli.gateway.caching import CachedRoute
+    from apigw_cli.gateway.request import Header
+
+ERRORS = frozenset((500, 502, 503, 504))  # RFC 5861, section 4
+_FOREVER = 1 << 62
+_RANGE = frozenset((b"range", b"if-range"))
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why it is asked: `why` as Cache-Status says it; `entry` what was found, to be validated."""
+
+    why: bytes
+    entry: Entry | None = None
+
+
+class Guest:
+    """A client's request that a fetch answers: stands where the exchange with the upstream would be."""
+
+    __slots__ = ("fetch", "request", "writer")
+
+    def __init__(self, fetch: Fetch, request: Request, leads: bool) -> None:
+        self.fetch = fetch
+        self.request = request
+        self.writer = Writer(request) if leads else None
+        request.sink = self
+        request.connection.deadline = _FOREVER  # the fetch has its own
+
+    def leave(self) -> Request:
+        """The request, which something else answers from here on."""
+        self.request.sink = None
+        return self.request
+
+    # --- what its connection tells the exchange
+
+    def send(self, data: bytes) -> None:
+        """There is no body."""
+
+    def end(self) -> None:
+        """There is no body."""
+
+    def pause(self) -> None:
+        if self.writer is not None:
+            self.fetch.pause()
+
+    def resume(self) -> None:
+        if self.writer is not None:
+            self.fetch.resume()
+
+    def cancel(self) -> None:
+        """The client has left."""
+        self.request.sink = None
+        self.fetch.left(self)
+
+    def expire(self) -> None:
+        """It has waited long enough for another's answer."""
+        self.fetch.followers.remove(self)
+        self.fetch.route.alone(self.leave())
+
+
+class Fetch:
+    """See the module's docstring."""
+
+    def __init__(self, route: CachedRoute, key: bytes, request: Request, reason: Reason, leads: bool = True) -> None:
+        self.route = route
+        self.site = route.site
+        self.key = key
+        self.reason = reason
+        self.deadline = _FOREVER
+        self.followers: list[Guest] = []
+        self.forwarded = request.connection.forwarded
+        self.certificate = request.connection.certificate
+        self.asked: Asked = route.asked(request)
+        self.mine = conditions.asking(reason.entry) if reason.entry is not None and route.rules.ttl is None else b""
+        self.ask = self._copy(request)
+        self.leader: Guest | None = Guest(self, request, True) if leads else None
+        self.stored: Entry | None = None  # being received
+        self._parts: list[bytes] = []
+        self._held = 0
+        self._paused = False
+        self._plan: tuple[Entry, bytes] | None = None  # what answers the leader in place of the upstream's answer
+        self._discards = False  # the upstream's body is of no use
+        self._again = False  # the leader's request is to be sent once more, without conditions
+
+    def _copy(self, client: Request) -> Request:
+        """The request to send: the client's, with our conditions for its own."""
+        ask = Request(
+            self,  # type: ignore[arg-type]
+            client.method,
+            client.url,
+            client.headers,
+            client.fields,
+            self.site.clock(),
+            client.client_ip,
+            id=client.id,
+            authority=client.authority,
+            host=client.host,
+            path=client.path,
+            query=client.query,
+            complete=True,
+            passed=client.passed,
+            principal=client.principal,
+            extra=[*client.extra, *self.route.capability, self.mine],
+            remove=set(client.remove),
+            plan=client.plan,
+            forwarded=client.forwarded,
+        )
+        if self.reason.why != b"bypass":
+            ask.remove |= conditions.CONDITIONS
+        if self.reason.entry is not None:
+            ask.remove |= _RANGE
+        ask.taker = self
+        return ask
+
+    def begin(self) -> None:
+        self.site.fetches.add(self)
+        self.route.inner.start(self.ask)
+
+    def join(self, request: Request) -> None:
+        """Another client asks the same."""
+        guest = Guest(self, request, False)
+        request.connection.deadline = self.site.now + int(self.route.rules.collapse * 1e9)
+        self.followers.append(guest)
+
+    # --- taker: the upstream's answer
+
+    def interim(self, data: bytes) -> None:
+        if self.leader is not None and self.leader.writer is not None:
+            self.leader.writer.interim(data)
+
+    def head(self, head: Head) -> None:
+        entry = self.reason.entry
+        if entry is not None and self.mine and head.status == 304:
+            self._validated(entry, head)
+        elif entry is not None and head.status in ERRORS and self._may_be_stale(entry):
+            self._plan = (entry, status.forward(b"stale", status=head.status, detail="stale-if-error"))
+            self._discards = True
+        else:
+            self._new(head)
+
+    def _new(self, head: Head) -> None:
+        """The answer itself, to be passed on and, where that may be, stored."""
+        found = fields.of_lines(head.lines)
+        why_not = (
+            "method"
+            if self.ask.method != b"GET"
+            else storing.storable(self.asked, head.status, found, self.route.rules)
+        )
+        if not why_not and head.length is not None and head.length > self.route.rules.max_object:
+            why_not = "too large"
+        if not why_not:
+            self.stored = storing.entry(self.asked, self._came(head.status, head.reason, head.lines), self.route.rules)
+        if self.ask.method == b"HEAD":
+            self.route.heed_head(self.key, self.asked, head, found)
+        elif self.stored is None and self.reason.entry is not None and head.status not in ERRORS:
+            self.route.store.drop(self.key, self.reason.entry)
+        if self.stored is None or not self._is_shared():
+            self._dismiss()
+        if self.leader is not None and self.leader.writer is not None:
+            forwarded = head.status if self.reason.entry is not None else 0
+            line = status.forward(self.reason.why, self.stored is not None, forwarded, detail=why_not)
+            if self.stored is not None and self._has_it(self.stored):
+                self._plan = (self.stored, line)
+            else:
+                self.leader.writer.head(head, line)
+
+    def _has_it(self, entry: Entry) -> bool:
+        """Whether the leader, whose conditions were not sent, has this very answer."""
+        return (
+            self.reason.why != b"bypass" and entry.status == 200 and conditions.not_modified(self.asked.fields, entry)
+        )
+
+    def _came(self, code: int, reason: bytes, lines: Any) -> Came:
+        return Came(code, reason, lines, self.route.wall(), self.route.now())
+
+    def _is_shared(self) -> bool:
+        """Whether followers will find the answer fresh."""
+        entry = self.stored
+        return entry is not None and entry.freshness(self.route.now()) > 0 and not entry.no_cache
+
+    def _validated(self, entry: Entry, head: Head) -> None:
+        """304: what is stored holds, with the header lines that came now (RFC 9111, section 4.3.4)."""
+        self._discards = True
+        found = fields.of_lines(head.lines)
+        if not conditions.is_of(entry, found):
+            self.route.store.drop(self.key, entry)
+            self._again = True
+            return
+        fresh = self.route.freshened(self.asked, entry, self._came(entry.status, entry.reason, head.lines), self.key)
+        self.site.cache.count("validated")
+        self._plan = (fresh, status.forward(self.reason.why, True, 304))
+
+    def _may_be_stale(self, entry: Entry) -> bool:
+        asked = self.route.directives(self.ask)
+        return lookup.may_replace_error(entry, asked, self.route.now())
+
+    def part(self, data: bytes) -> None:
+        if self._discards:
+            return
+        if self._plan is None and self.leader is not None and self.leader.writer is not None:
+            self.leader.writer.part(data)
+        if self.stored is not None:
+            self._keep(data)
+
+    def _keep(self, data: bytes) -> None:
+        if self._held + len(data) > self.route.rules.max_object or not self.route.store.hold(len(data)):
+            self._forget()
+            self._dismiss()
+            if self._paused:
+                self._pause_upstream()
+            return
+        self._held += len(data)
+        self._parts.append(data)
+
+    def _forget(self) -> None:
+        """It is not going to be stored."""
+        self.stored = None
+        self._parts = []
+        self.route.store.release(self._held)
+        self._held = 0
+
+    def end(self, trailers: list[Header] | None, sound: bool) -> None:
+        if self.stored is not None and sound:
+            self._store(self.stored)
+        self._forget()
+        if self._plan is None and not self._again and self.leader is not None and self.leader.writer is not None:
+            self.leader.writer.end(trailers, sound)
+
+    def _store(self, entry: Entry) -> None:
+        entry.body = b"".join(self._parts)
+        self._forget()
+        if entry.part is None or entry.part[1] - entry.part[0] + 1 == len(entry.body):
+            self.route.put(self.key, entry)
+
+    def flush(self) -> None:
+        if self.leader is not None and self.leader.writer is not None:
+            self.leader.writer.flush()
+
+    # --- connection: how the exchange ends
+
+    def finish(self, request: Request) -> None:
+        """The answer has come to its end."""
+        self._settle()
+        leader, self.leader = self.leader, None
+        if leader is not None:
+            client = leader.leave()
+            if self._again:
+                self.route.alone(client)
+            elif self._plan is not None:
+                self.route.give(client, *self._plan)
+            else:
+                client.connection.finish(client)
+        self._serve()
+
+    def fail(self, request: Request, code: int, message: str, reason: str) -> None:
+        self.answer(request, code, message, (), reason)
+
+    def answer(
+        self, request: Request, code: int, message: str, headers: tuple[bytes, ...] = (), reason: str = ""
+    ) -> None:
+        """The upstream gave no answer, or half of one: what to say in its place."""
+        if request.answered:
+            return
+        started = self.ask.head_sent and self._plan is None
+        self._forget()
+        self._settle()
+        entry = self.reason.entry
+        stale = entry if entry is not None and self._may_be_stale(entry) else None
+        guests = [*([self.leader] if self.leader is not None else []), *self.followers]
+        self.leader, self.followers = None, []
+        for guest in guests:
+            client = guest.leave()
+            if guest.writer is not None and started:
+                guest.writer.flush()
+                client.connection.fail(client, code, message, reason)
+            elif stale is not None:
+                self.route.give(client, stale, status.forward(b"stale", detail="stale-if-error"))
+            else:
+                client.connection.answer(client, code, message, headers, reason)
+
+    def respond(self, request: Request, code: int, headers: tuple[bytes, ...], body: bytes) -> None:
+        """A whole answer of the gateway's own making (a mock)."""
+        lines = b"".join((self.site.date, *headers)).splitlines(keepends=True)
+        self.ask.head_sent = True
+        self.head(Head(code, b"OK", lines, len(body)))
+        self.part(body)
+        self.end(None, True)
+        self.finish(request)
+
+    def overloaded(self, request: Request) -> None:
+        message = "the gateway has all the requests in flight that it may"
+        self.answer(request, 503, message, (b"Retry-After: 1\r\n",), "overloaded")
+
+    def stream(self, request: Request) -> bool:
+        """The answer is a stream of events: only a leader's connection can have it."""
+        leader = self.leader
+        if leader is None or not leader.request.connection.stream(leader.request):
+            return False
+        request.streaming = True
+        return True
+
+    def persistence(self, request: Request) -> bytes:
+        return b""
+
+    def hold(self, held: bool) -> None:
+        """There is no body to be held."""
+
+    def flow(self) -> None:
+        """There is no body to be read."""
+
+    # --- time, and clients that leave
+
+    def expire(self, now: int) -> None:
+        """The upstream is late (`ClientConnection.expire`)."""
+        ask, handler = self.ask, self.ask.handler
+        if isinstance(ask.sink, Queued):
+            ask.sink.expire()
+            return
+        if ask.sink is not None:
+            ask.sink.cancel()
+        if handler is None:
+            self.fail(ask, 504, "the answer did not come in time", "upstream_timeout")
+            return
+        stalled = ask.head_sent and handler.idle > 0 and self.site.clock() < ask.started + handler.total
+        if stalled or not ask.head_sent:
+            handler.failed(ask.target, failure(Failure.STALLED if stalled else Failure.LATE))
+        if not ask.head_sent and handler.again(ask, "timeout"):
+            return
+        what = "stalled in its answer" if stalled else "did not answer in time"
+        reason = "upstream_stalled" if stalled else "upstream_timeout"
+        self.fail(ask, 504, f"upstream {handler.name} {what}", reason)
+
+    def left(self, guest: Guest) -> None:
+        """A client has gone."""
+        if guest is self.leader:
+            self.leader = None
+            self.resume()
+        elif guest in self.followers:
+            self.followers.remove(guest)
+        if self.leader is None and not self.followers and self.reason.why != b"stale":
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Nobody waits for it any more."""
+        if self.ask.answered:
+            return
+        self._forget()
+        if self.ask.sink is not None:
+            self.ask.sink.cancel()
+        self._settle()
+
+    def pause(self) -> None:
+        """The leader is slow. As long as the answer is stored that is its own affair: what waits is kept anyway."""
+        self._paused = True
+        if self.stored is None:
+            self._pause_upstream()
+
+    def _pause_upstream(self) -> None:
+        if self.ask.sink is not None:
+            self.ask.sink.pause()
+
+    def resume(self) -> None:
+        if self._paused:
+            self._paused = False
+            if self.ask.sink is not None:
+                self.ask.sink.resume()
+
+    # --- the others
+
+    def _settle(self) -> None:
+        ask = self.ask
+        ask.answered = True
+        self.site.fetches.discard(self)
+        self.route.landed(self)
+        if ask.handler is not None:
+            ask.handler.done(ask.target)
+        ask.is_over()
+
+    def _dismiss(self) -> None:
+        """The answer is not for others: let them go, and let nobody wait for the next one of its kind."""
+        self.route.landed(self)
+        if self.ask.method == b"GET":
+            self.site.cache.let_pass(self.key)
+        followers, self.followers = self.followers, []
+        for guest in followers:
+            self.route.alone(guest.leave())
+
+    def _serve(self) -> None:
+        """What they waited for is stored, or it came to nothing."""
+        followers, self.followers = self.followers, []
+        for guest in followers:
+            self.route.resume(guest.leave())
