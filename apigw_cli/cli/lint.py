@@ -60,7 +60,8 @@ def lint(
         str,
         typer.Option(
             metavar="NAME",
-            help="Also what this gateway cannot express: aws-rest, aws-http, kong, nginx, envoy, google.",
+            help="Also what this gateway cannot express: aws-rest, aws-http, kong, nginx, envoy, google, azure, tyk, "
+            "traefik.",
         ),
     ] = "",
     check_upstreams: Annotated[

@@ -182,6 +182,29 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     ),
     "google-host-port": (_V2 + "host: 'pets.org:8080'", _V2 + "host: pets.org"),
     "google-validation": _BODY,
+    "azure-openapi-version": ("openapi: 3.2.0\npaths: {}", "openapi: 3.1.0\npaths: {}"),
+    "azure-external-references": _EXTERNAL,
+    "azure-parameter-names": _op(
+        "parameters: [{name: id, in: path, required: true}, {name: ID, in: query, required: true}]",
+        "parameters: [{name: id, in: path, required: true}, {name: ID, in: query}]",
+    ),
+    "azure-request-bodies": _op("requestBody: {}", "operationId: listPets"),
+    "azure-recursive-schemas": _schema(
+        "properties: {friend: {$ref: '#/components/schemas/Pet'}}", "properties: {friend: {type: object}}"
+    ),
+    "azure-security": (_SCHEME % "type: apiKey", "components: {}"),
+    "azure-servers": ("servers: [{url: 'https://a.org'}, {url: 'https://b.org'}]", "servers: [{url: 'https://a.org'}]"),
+    "tyk-openapi-version": _VERSION_31,
+    "tyk-external-references": _EXTERNAL,
+    "tyk-security-type": _scheme("type: mutualTLS", "type: apiKey"),
+    "tyk-security-alternatives": ("security: [{key: []}, {token: []}]", "security: [{token: []}]"),
+    "tyk-validation": _op("requestBody: {content: {text/csv: {}}}", "requestBody: {content: {application/json: {}}}"),
+    "traefik-security-type": _scheme("type: apiKey", "type: http, scheme: basic"),
+    "traefik-shadowed-paths": (
+        "paths: {/pets/mine: {get: {}}, '/pets/{id}': {get: {}}}",
+        "paths: {/my-pets: {get: {}}, '/pets/{id}': {get: {}}}",
+    ),
+    "traefik-validation": _BODY,
 }  # fmt: skip
 
 # Shown, and tested elsewhere: they are about a configuration, a command line or a whole file.

@@ -17,7 +17,7 @@ Captured = pytest.CaptureFixture[str]
 # What an example would be too long for: the size of a file, the number of routes, another program's word.
 WITHOUT = {
     "openapi-spec-validator", "stale-baseline", "gateway-upstream-unreachable", "aws-rest-file-size",
-    "aws-http-file-size", "aws-rest-resources", "aws-http-routes",
+    "aws-http-file-size", "azure-file-size", "aws-rest-resources", "aws-http-routes",
 }  # fmt: skip
 
 

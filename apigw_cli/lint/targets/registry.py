@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from apigw_cli.errors import UsageError
 from apigw_cli.lint.model import Rule, Severity
-from apigw_cli.lint.targets import aws, others
+from apigw_cli.lint.targets import aws, azure, others, traefik, tyk
 
 TARGETS: dict[str, tuple[Rule, ...]] = {
     "aws-rest": aws.REST,
@@ -13,6 +13,9 @@ TARGETS: dict[str, tuple[Rule, ...]] = {
     "nginx": others.NGINX,
     "envoy": others.ENVOY,
     "google": others.GOOGLE,
+    "azure": azure.AZURE,
+    "tyk": tyk.TYK,
+    "traefik": traefik.TRAEFIK,
 }
 RULES = tuple(rule for rules in TARGETS.values() for rule in rules)
 
