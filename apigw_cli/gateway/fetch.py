@@ -105,6 +105,7 @@ class Fetch:
         self.mine = conditions.asking(reason.entry) if reason.entry is not None and route.rules.ttl is None else b""
         self.ask = self._copy(request)
         self.leader: Guest | None = Guest(self, request, True) if leads else None
+        self._behind = not leads  # nobody waits for it from the beginning
         self.stored: Entry | None = None  # being received
         self._parts: list[bytes] = []
         self._held = 0
@@ -145,6 +146,7 @@ class Fetch:
 
     def begin(self) -> None:
         self.site.fetches.add(self)
+        self.site.cache.background += self._behind
         self.route.inner.start(self.ask)
 
     def join(self, request: Request) -> None:
@@ -368,7 +370,7 @@ class Fetch:
             self.resume()
         elif guest in self.followers:
             self.followers.remove(guest)
-        if self.leader is None and not self.followers and self.reason.why != b"stale":
+        if self.leader is None and not self.followers and not self._behind:
             self.abandon()
 
     def abandon(self) -> None:
@@ -402,6 +404,7 @@ class Fetch:
         ask = self.ask
         ask.answered = True
         self.site.fetches.discard(self)
+        self.site.cache.background -= self._behind
         self.route.landed(self)
         if ask.handler is not None:
             ask.handler.done(ask.target)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 BACKGROUND = 256  # fetches behind a client's back
 _PASSES = 4096
 _PASS_SECONDS = 2.0
+_AT = {what: CACHE + index for index, what in enumerate(CACHE_WORDS)}
 
 
 class WorkerCache:
@@ -46,13 +47,13 @@ class WorkerCache:
         return time.time() + self._offset() / 1e9
 
     def count(self, what: str) -> None:
-        self._words[CACHE + CACHE_WORDS.index(what)] += 1
+        self._words[_AT[what]] += 1
 
     def publish(self) -> None:
         """Once a tick."""
         store, words = self.store, self._words
         for what, value in (("bytes", store.bytes), ("entries", len(store)), ("evictions", store.evictions)):
-            words[CACHE + CACHE_WORDS.index(what)] = value
+            words[_AT[what]] = value
 
     def passes(self, key: bytes) -> bool:
         """Whether the last answer under a key could not be stored, a moment ago."""
