@@ -82,6 +82,11 @@ def operations(document: Document, library: Library) -> Iterator[Operation]:
         yield from _of_item(path, item, methods)
 
 
+def operations_of(path: str, item: Node, version: str) -> Iterator[Operation]:
+    """The operations of one path item (of a webhook, a callback), called by `path`."""
+    yield from _of_item(path, item, METHODS_3_2 if version == "3.2" else METHODS)
+
+
 def _of_item(path: str, item: Node, methods: tuple[str, ...]) -> Iterator[Operation]:
     if not isinstance(item.data, dict):
         return

@@ -50,7 +50,7 @@ CASES: list[tuple[str, Any, Any, set[str]]] = [
         "deprecated one removed",
         spec({"/a": {"get": {**OK, "deprecated": True}}}),
         spec({}),
-        {"api-removed-with-deprecation"},
+        {"api-path-removed-with-deprecation"},
     ),
     ("deprecated", spec(operation()), spec(operation(deprecated=True)), {"endpoint-deprecated deprecated"}),
     (

@@ -51,8 +51,8 @@ FACETS: list[tuple[str, Any, Any, str, Level, Level]] = [
     ("other pattern", {"pattern": "^a"}, {"pattern": "^b"}, "pattern-changed", Level.WARN, Level.WARN),
     ("unique", {"type": "array"}, {"type": "array", "uniqueItems": True}, "unique-items-set", Level.ERR, Level.INFO),
     ("multiple", {"multipleOf": 2}, {"multipleOf": 3}, "multiple-of-changed", Level.ERR, Level.ERR),
-    ("default", {"default": 1}, {"default": 2}, "default-value-changed", Level.INFO, Level.INFO),
-    ("not", {"not": STRING}, {"not": {"type": "integer"}}, "composition-changed", Level.WARN, Level.WARN),
+    ("default", {"default": 1}, {"default": 2}, "default-value-changed", Level.WARN, Level.INFO),
+    ("not", {"not": STRING}, {"not": {"type": "integer"}}, "not-changed", Level.WARN, Level.WARN),
     (
         "unknown properties refused",
         {"type": "object"},

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
@@ -11,12 +12,17 @@ import orjson
 from apigw_cli.openapi import operations as openapi
 from apigw_cli.openapi.document import Document, Library, Node, pointer_path, references
 from apigw_cli.openapi.operations import Operation
-from apigw_cli.stages.contract.exchange import Exchange, finding
+from apigw_cli.stages.contract.absorb import life_of
+from apigw_cli.stages.contract.called import Called
+from apigw_cli.stages.contract.exchange import Exchange
+from apigw_cli.stages.contract.judge import Judge, finding
+from apigw_cli.stages.contract.rule_rows import LIFE
 from apigw_cli.stages.contract.schemas import Schemas
 from apigw_cli.stages.contract.security import Security
 from apigw_cli.stages.contract.shaper import Shaper
+from apigw_cli.stages.contract.terms import Terms
 from apigw_cli.stages.contract.view import View, template
-from apigw_cli.stages.finding import Finding
+from apigw_cli.stages.finding import Axis, Finding, Level
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,23 +33,28 @@ class Contract:
     library: Library
 
 
-def compare(base: Contract, revision: Contract, *, api: str = "", behind_gateway: bool = False) -> list[Finding]:
+def compare(
+    base: Contract, revision: Contract, *, api: str = "", behind_gateway: bool = False, terms: Terms | None = None
+) -> list[Finding]:
     """What changes for clients from `base` to `revision`, in the order of the documents.
 
     Behind a gateway, hosts, base path and who may call are the gateway's: they are compared with its routes, not
     here. Raises InputError for a document that is not OpenAPI or a reference that leads nowhere.
     """
-    return list(_Comparison(base, revision, api, behind_gateway).run())
+    terms = terms or Terms()
+    return list(terms.apply(_Comparison(base, revision, api, behind_gateway, terms).run()))
 
 
 class _Comparison:
-    def __init__(self, base: Contract, revision: Contract, api: str, behind_gateway: bool) -> None:
+    def __init__(self, base: Contract, revision: Contract, api: str, behind_gateway: bool, terms: Terms) -> None:
         self.api = api
         self.behind_gateway = behind_gateway
         self.base = View(base.document, base.library)
         self.revision = View(revision.document, revision.library)
         self.unchanged = Unchanged(base.document, revision.document)
-        self.schemas = Schemas(_shaper(self.base), _shaper(self.revision), self.unchanged)
+        self.lifecycle = terms.lifecycle
+        self.schemas = Schemas(_shaper(self.base), _shaper(self.revision), self.unchanged, self.lifecycle)
+        self.called = Called(self.base, self.revision, self.schemas, api)
         self.security = Security(self.base, self.revision, api, guards=not behind_gateway)
 
     def run(self) -> Iterator[Finding]:
@@ -54,15 +65,27 @@ class _Comparison:
         paths = {path for _, path in new}
         for key, operation in old.items():
             if key in new:
-                yield from self._operation(operation, new[key])
+                yield from self._promised(operation, self._operation(operation, new[key]))
             else:
-                yield self._removed(operation, gone=key[1] not in paths)
+                yield from self._promised(operation, [self._removed(operation, gone=key[1] not in paths)])
         for key, operation in new.items():
             if key not in old:
                 name = _name(operation)
                 yield finding("endpoint-added", name, "", "added", None, operation.node, None, name, self.api)
+        yield from self.called.compare("webhook", "webhook", self.base.webhooks(), self.revision.webhooks())
 
     # --- operations
+
+    def _promised(self, operation: Operation, findings: Iterable[Finding]) -> Iterator[Finding]:
+        """What changes at an operation; it breaks nobody where no stability was promised."""
+        level = life_of(operation.node.data).stability
+        if self.lifecycle.promised(level):
+            yield from findings
+            return
+        for found in findings:
+            if found.axis is Axis.CONTRACT and found.level in (Level.ERR, Level.WARN):
+                found = replace(found, level=Level.INFO, why=f"the operation is declared {level}: it may change")
+            yield found
 
     def _matched(self) -> tuple[_Operations, _Operations, bool]:
         """Both sides' operations under comparable keys; True where paths moved between base path and template."""
@@ -83,7 +106,11 @@ class _Comparison:
                 return
         else:
             yield from self._identity(name, old, new)
-            yield from Exchange(name, self.api, self.base, self.revision, self.schemas).compare(old, new)
+            yield from self._life(name, old, new)
+            judge = Judge(name, self.api)
+            yield from Exchange(judge, self.base, self.revision, self.schemas).compare(old, new)
+            calls = self.base.callbacks(old), self.revision.callbacks(new)
+            yield from self.called.compare("callback", f"{name} calls", *calls)
         yield from self.security.operation(name, old, new)
 
     def _identity(self, name: str, old: Operation, new: Operation) -> Iterator[Finding]:
@@ -92,19 +119,26 @@ class _Comparison:
             rule = "api-operation-id-added" if before is None else "api-operation-id-removed"
             message = f"operationId {before or 'none'} → {after or 'none'}"
             yield finding(rule, name, "operationId", message, old.node, new.node, before, after, self.api)
-        deprecated = old.node.data.get("deprecated") is True, new.node.data.get("deprecated") is True
-        if deprecated[0] != deprecated[1]:
-            rule = "endpoint-deprecated" if deprecated[1] else "endpoint-reactivated"
-            message = "deprecated" if deprecated[1] else "not deprecated any more"
-            yield finding(rule, name, "deprecated", message, old.node, new.node, *deprecated, self.api)
+        tags = [[str(tag) for tag in _list(side.node.data.get("tags"))] for side in (old, new)]
+        for tag in dict.fromkeys(tags[0] + tags[1]):
+            if (tag in tags[0]) != (tag in tags[1]):
+                action = "removed" if tag in tags[0] else "added"
+                yield finding(
+                    f"api-tag-{action}", name, "tags", f"tag {tag} {action}", old.node, new.node, None, None, self.api
+                )
+
+    def _life(self, name: str, old: Operation, new: Operation) -> Iterator[Finding]:
+        before, after = life_of(old.node.data), life_of(new.node.data)
+        deprecation = self.lifecycle.deprecation(before, after, after.stability)
+        for change, path in ((deprecation, "deprecated"), (self.lifecycle.stage(before, after), "x-stability-level")):
+            if change is not None:
+                yield finding(LIFE[change[0]], name, path, change[1], old.node, new.node, None, None, self.api)
 
     def _removed(self, operation: Operation, *, gone: bool) -> Finding:
-        if operation.node.data.get("deprecated") is True:
-            rule = "api-removed-with-deprecation"
-        else:
-            rule = "api-path-removed-without-deprecation" if gone else "api-removed-without-deprecation"
+        how, words = self.lifecycle.removal(life_of(operation.node.data))
+        rule = "api-path-sunset-parse" if how == "sunset-parse" else f"api{'-path' if gone else ''}-removed-{how}"
         name = _name(operation)
-        return finding(rule, name, "", "removed", operation.node, None, name, None, self.api)
+        return finding(rule, name, "", words, operation.node, None, name, None, self.api)
 
     # --- servers
 
@@ -117,11 +151,18 @@ class _Comparison:
             yield finding("api-base-path-changed", "", "servers", text, *nodes, sorted(bases[0]), sorted(bases[1]))
             return
         for url, node in old.items():
-            if url not in new:
+            if not _among(url, new):
                 yield finding("api-server-removed", "", "servers", f"server {url} removed", node, None, url)
         for url, node in new.items():
-            if url not in old:
+            if not _among(url, old):
                 yield finding("api-server-added", "", "servers", f"server {url} added", None, node, None, url)
+
+
+def _among(url: str, servers: dict[str, Node]) -> bool:
+    """Whether a server is listed; `//host` leaves the scheme open and matches each."""
+    if url.startswith("//"):
+        return any(other.partition(":")[2] == url or other == url for other in servers)
+    return url in servers or url.partition(":")[2] in servers
 
 
 _Operations = dict[tuple[str, str], Operation]
@@ -204,6 +245,10 @@ def _shaper(view: View) -> Shaper:
 
 def _name(operation: Operation) -> str:
     return f"{operation.method} {operation.path}"
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _base(url: str) -> str:

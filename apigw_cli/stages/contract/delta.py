@@ -7,6 +7,7 @@ from typing import Any
 
 from apigw_cli.openapi.document import Node
 from apigw_cli.stages.contract.facets import Difference
+from apigw_cli.stages.contract.law import Effect
 from apigw_cli.stages.contract.shape import Part, Shape
 
 Children = list[tuple[str, Part, Part]]  # what to compare next: the step to it, and both sides
@@ -14,7 +15,10 @@ Children = list[tuple[str, Part, Part]]  # what to compare next: the step to it,
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """One difference at `path` below the root: "" is the root, `tag`, `owner.name`, `[].id`, `{*}`."""
+    """One difference at `path` below the root: "" is the root, `tag`, `owner.name`, `[].id`, `{*}`.
+
+    `effect` and `why` stand for the rule's own where this very difference is known better than its kind.
+    """
 
     facet: str
     path: str
@@ -23,6 +27,8 @@ class Delta:
     new: Any
     base: Node | None
     revision: Node | None
+    effect: Effect | None = None
+    why: str = ""
 
     def below(self, path: str) -> Delta:
         return replace(self, path=join(path, self.path)) if path else self
@@ -36,22 +42,29 @@ def join(path: str, step: str) -> str:
 
 
 def delta_of(difference: Difference, old: Shape, new: Shape, path: str = "") -> Delta:
-    base, revision = old.node_with(difference.keyword), new.node_with(difference.keyword)
-    return Delta(
-        difference.facet,
-        path,
-        difference.text,
-        difference.old,
-        difference.new,
-        at_keyword(base, difference.keyword),
-        at_keyword(revision, difference.keyword),
+    return delta(
+        difference.facet, difference.text, old, new, difference.keyword, difference.old, difference.new, path=path
     )
+
+
+def delta(
+    facet: str,
+    text: str,
+    old: Shape,
+    new: Shape,
+    keyword: str = "",
+    before: Any = None,
+    after: Any = None,
+    *,
+    path: str = "",
+    effect: Effect | None = None,
+    why: str = "",
+) -> Delta:
+    """A difference that both sides say at `keyword`."""
+    base, revision = (at_keyword(shape.node_with(keyword), keyword) for shape in (old, new))
+    return Delta(facet, path, text, before, after, base, revision, effect, why)
 
 
 def at_keyword(node: Node, keyword: str) -> Node:
     """The node of a keyword's value, so that the place is the line that says it."""
     return node.child(keyword) if isinstance(node.data, dict) and keyword in node.data else node
-
-
-def plain_delta(facet: str, text: str, old: Shape, new: Shape) -> Delta:
-    return Delta(facet, "", text, None, None, old.leaves[0], new.leaves[0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 from apigw_cli.stages.contract.shape import BOUND_KEYWORDS, Bound, Shape, tighter
@@ -25,34 +26,41 @@ def differences(old: Shape, new: Shape) -> Iterator[Difference]:
     types = list(_types(old, new))
     yield from types
     if (old.types is None) == (new.types is None):  # else "any type" says it of null, too
-        yield from _null(old, new)
+        yield from nulls(old, new)
     if not any(found.facet == "type-changed" for found in types):  # else nothing that was said of the values holds
         yield from _values_differ(old, new)
+    yield from _default(old.default, new.default)
     if old.opaque != new.opaque:
         keyword = _opaque_keyword(old, new)
-        yield Difference("composition-changed", "composition changed", old.opaque, new.opaque, keyword)
-    if old.discriminator != new.discriminator:
-        text = f"discriminator {_show(old.discriminator)} → {_show(new.discriminator)}"
-        yield Difference("discriminator-changed", text, old.discriminator, new.discriminator, "discriminator")
+        text = f"{keyword} changed"
+        yield Difference("composition-changed", text, old.opaque or None, new.opaque or None, keyword)
 
 
 def _values_differ(old: Shape, new: Shape) -> Iterator[Difference]:
     yield from _enum(old, new)
+    yield from _open_enum(old.open_enum or {}, new.open_enum or {})
     for name in BOUND_KEYWORDS:
+        if name.endswith("-contains") and not (old.contains and new.contains):
+            continue
         yield from _bound(name, old.bounds.get(name), new.bounds.get(name))
-    yield from _pattern(old.pattern, new.pattern)
+    yield from _pattern(old.patterns, new.patterns)
     yield from _unique(old.unique, new.unique)
     yield from _multiple(old.multiple, new.multiple)
-    yield from _default(old.default, new.default)
+    yield from _content(old.content, new.content)
 
 
 def _show(value: Any) -> str:
     return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
+def _change(old: Any, new: Any) -> str:
+    """The last word of a facet: added, removed, changed."""
+    return "added" if old is None else "removed" if new is None else "changed"
+
+
 def _opaque_keyword(old: Shape, new: Shape) -> str:
     text = new.opaque or old.opaque
-    return text.split('"')[1] if '"' in text else ""
+    return text.split('"')[1]
 
 
 # --- types
@@ -69,6 +77,8 @@ def _types(old: Shape, new: Shape) -> Iterator[Difference]:
                 facet, "nothing is allowed" if new.never else "is allowed", type_name(old), type_name(new), ""
             )
         return
+    if _listed_within(old, new):
+        return
     narrower, wider = _covers(old.types, new.types), _covers(new.types, old.types)
     if narrower and wider:
         narrower, wider = _formats(old, new)
@@ -77,6 +87,15 @@ def _types(old: Shape, new: Shape) -> Iterator[Difference]:
     facet = "type-specialized" if narrower else "type-generalized" if wider else "type-changed"
     text = f"type {type_name(old)} → {type_name(new)}"
     yield Difference(facet, text, type_name(old), type_name(new), "format" if old.types == new.types else "type")
+
+
+def _listed_within(old: Shape, new: Shape) -> bool:
+    """Whether lists of values say it all: both have one, or one has a list of values that the other's types allow."""
+    if old.enum is not None and new.enum is not None:
+        return True
+    if old.enum is not None:
+        return _covers(new.types, old.types)
+    return new.enum is not None and _covers(old.types, new.types)
 
 
 def _covers(wide: frozenset[str] | None, narrow: frozenset[str] | None) -> bool:
@@ -108,7 +127,8 @@ def type_name(shape: Shape) -> str:
     return f"{name} ({shape.format})" if shape.format else name
 
 
-def _null(old: Shape, new: Shape) -> Iterator[Difference]:
+def nulls(old: Shape, new: Shape) -> Iterator[Difference]:
+    """Whether null is allowed on one side only."""
     if old.null != new.null and not (old.never or new.never):
         facet = "became-nullable" if new.null else "became-not-nullable"
         yield Difference(facet, facet.replace("-", " "), old.null, new.null, "type")
@@ -133,6 +153,18 @@ def _enum(old: Shape, new: Shape) -> Iterator[Difference]:
     if added:
         text = f"value{_s(added)} {_listed(added)} added"
         yield Difference("enum-value-added", text, _values(old.enum), _values(new.enum), "enum")
+
+
+def _open_enum(old: dict[str, Any], new: dict[str, Any]) -> Iterator[Difference]:
+    removed = {key: value for key, value in old.items() if key not in new}
+    added = {key: value for key, value in new.items() if key not in old}
+    lists = _values(old), _values(new)
+    if removed:
+        text = f"known value{_s(removed)} {_listed(removed)} removed"
+        yield Difference("x-extensible-enum-value-removed", text, *lists, "x-extensible-enum")
+    if added:
+        text = f"known value{_s(added)} {_listed(added)} added"
+        yield Difference("x-extensible-enum-value-added", text, *lists, "x-extensible-enum")
 
 
 def _s(values: dict[str, Any]) -> str:
@@ -178,10 +210,12 @@ def _plain(bound: Bound | None) -> float | None:
     return None if bound is None else bound.value
 
 
-def _pattern(old: str | None, new: str | None) -> Iterator[Difference]:
-    if old != new:
-        facet = "pattern-added" if old is None else "pattern-removed" if new is None else "pattern-changed"
-        yield Difference(facet, f"pattern {_show(old)} → {_show(new)}", old, new, "pattern")
+def _pattern(old: frozenset[str], new: frozenset[str]) -> Iterator[Difference]:
+    if old == new:
+        return
+    facet = "pattern-added" if old < new else "pattern-removed" if new < old else "pattern-changed"
+    before, after = (" and ".join(sorted(patterns)) or None for patterns in (old, new))
+    yield Difference(facet, f"pattern {_show(before)} → {_show(after)}", before, after, "pattern")
 
 
 def _unique(old: bool, new: bool) -> Iterator[Difference]:
@@ -190,13 +224,27 @@ def _unique(old: bool, new: bool) -> Iterator[Difference]:
         yield Difference("unique-items-set" if new else "unique-items-unset", text, old, new, "uniqueItems")
 
 
-def _multiple(old: float | None, new: float | None) -> Iterator[Difference]:
-    if old != new:
-        facet = "multiple-of-set" if old is None else "multiple-of-unset" if new is None else "multiple-of-changed"
-        yield Difference(facet, f"multipleOf {_show(old)} → {_show(new)}", old, new, "multipleOf")
+def _multiple(old: Fraction | None, new: Fraction | None) -> Iterator[Difference]:
+    if old == new:
+        return
+    before, after = (None if value is None else float(value) for value in (old, new))
+    if old is None or new is None:
+        action = "set" if old is None else "unset"
+    else:
+        action = "specialized" if new % old == 0 else "generalized" if old % new == 0 else "changed"
+    text = f"multipleOf {_show(before)} → {_show(after)}"
+    yield Difference(f"multiple-of-{action}", text, before, after, "multipleOf")
 
 
 def _default(old: str | None, new: str | None) -> Iterator[Difference]:
     if old != new:
-        action = "added" if old is None else "removed" if new is None else "changed"
-        yield Difference(f"default-value-{action}", f"default {_show(old)} → {_show(new)}", old, new, "default")
+        text = f"default {_show(old)} → {_show(new)}"
+        yield Difference(f"default-value-{_change(old, new)}", text, old, new, "default")
+
+
+def _content(old: dict[str, str], new: dict[str, str]) -> Iterator[Difference]:
+    for keyword, facet in (("contentMediaType", "content-media-type"), ("contentEncoding", "content-encoding")):
+        before, after = old.get(keyword), new.get(keyword)
+        if before != after:
+            text = f"{keyword} {_show(before)} → {_show(after)}"
+            yield Difference(f"{facet}-changed", text, before, after, keyword)

@@ -8,15 +8,20 @@ component is reported at the first place where the body uses it, not at every on
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from apigw_cli.openapi.document import Node
-from apigw_cli.stages.contract.delta import Children, Delta, delta_of, join, plain_delta
-from apigw_cli.stages.contract.facets import Difference, differences, type_name
+from apigw_cli.stages.contract import arrays
+from apigw_cli.stages.contract.alternatives import Alternatives
+from apigw_cli.stages.contract.delta import Children, Delta, delta_of, join
+from apigw_cli.stages.contract.facets import differences, nulls
+from apigw_cli.stages.contract.lifecycle import Lifecycle
+from apigw_cli.stages.contract.logic import Logic
 from apigw_cli.stages.contract.objects import Properties
-from apigw_cli.stages.contract.rules import Direction
-from apigw_cli.stages.contract.shape import Group, Part, Shape, canonical
+from apigw_cli.stages.contract.polymorph import discriminators
+from apigw_cli.stages.contract.rules import Direction, Effect, effect_of
+from apigw_cli.stages.contract.shape import Part, Shape
 from apigw_cli.stages.contract.shaper import Shaper
 
 
@@ -26,18 +31,26 @@ class _Pair:
     children: tuple[tuple[str, Part, Part], ...] = ()
 
 
-_NOTHING = _Pair()
+_SAME = _Pair()
 _Key = tuple[tuple[int, ...], tuple[int, ...], Direction]
+_UNDECIDED = frozenset({Effect.UNDECIDED})
+_PAIRS = 400  # pairs that are looked at to decide what one alternative does; beyond that it is undecided
+_NESTED = 6  # decisions that wait for another one
 
 
 class Schemas:
     """Compares schemas of two documents. `unchanged` may say quickly that two nodes mean the same."""
 
-    def __init__(self, base: Shaper, revision: Shaper, unchanged: Callable[[Node, Node], bool]) -> None:
+    def __init__(
+        self, base: Shaper, revision: Shaper, unchanged: Callable[[Node, Node], bool], lifecycle: Lifecycle
+    ) -> None:
         self.base = base
         self.revision = revision
         self.unchanged = unchanged
+        self.lifecycle = lifecycle
         self._pairs: dict[_Key, _Pair] = {}
+        self._effects: dict[_Key, frozenset[Effect]] = {}
+        self._deciding: set[_Key] = set()
         self._cold: set[_Key] = set()  # pairs from which no difference can be reached
 
     def compare(self, old: Node, new: Node, direction: Direction) -> list[Delta]:
@@ -49,7 +62,7 @@ class Schemas:
         hot: list[_Key] = []
         while queue:
             path, left, right = queue.popleft()
-            key = (self.base.key(left), self.revision.key(right), direction)
+            key = self._key(left, right, direction)
             if key in visited or key in self._cold:
                 continue
             visited.add(key)
@@ -59,10 +72,41 @@ class Schemas:
                 found += [delta.below(path) for delta in pair.deltas]
             for step, one, other in pair.children:
                 queue.append((join(path, step), one, other))
-                child = (self.base.key(one), self.revision.key(other), direction)
-                parents.setdefault(child, []).append(key)
+                parents.setdefault(self._key(one, other, direction), []).append(key)
         self._cold |= visited - _ancestors(hot, parents)
         return found
+
+    def decide(self, left: Part, right: Part, direction: Direction) -> frozenset[Effect]:
+        """The effects that the differences between two parts have; UNDECIDED where that takes too long to tell."""
+        key = self._key(left, right, direction)
+        if key in self._cold:
+            return frozenset()
+        known = self._effects.get(key)
+        if known is None:
+            if key in self._deciding or len(self._deciding) >= _NESTED:
+                return _UNDECIDED
+            self._deciding.add(key)
+            known = self._effects[key] = self._decided(left, right, direction)
+            self._deciding.discard(key)
+        return known
+
+    def _decided(self, left: Part, right: Part, direction: Direction) -> frozenset[Effect]:
+        stack, visited, found = [(left, right)], set(), set()
+        while stack:
+            one, other = stack.pop()
+            key = self._key(one, other, direction)
+            if key in visited or key in self._cold:
+                continue
+            visited.add(key)
+            if len(visited) > _PAIRS:
+                return _UNDECIDED
+            pair = self._pair(key, one, other)
+            found |= {delta.effect or effect_of(delta.facet, direction) for delta in pair.deltas}
+            stack += [(a, b) for _, a, b in pair.children]
+        return frozenset(found)
+
+    def _key(self, left: Part, right: Part, direction: Direction) -> _Key:
+        return self.base.key(left), self.revision.key(right), direction
 
     def _pair(self, key: _Key, left: Part, right: Part) -> _Pair:
         found = self._pairs.get(key)
@@ -70,137 +114,48 @@ class Schemas:
             found = self._pairs[key] = self._look(left, right, key[2])
         return found
 
+    def _same(self, left: Part, right: Part) -> bool:
+        return len(left.nodes) == len(right.nodes) and all(map(self.unchanged, left.nodes, right.nodes))
+
     def _look(self, left: Part, right: Part, direction: Direction) -> _Pair:
-        if len(left.nodes) == len(right.nodes) and all(map(self.unchanged, left.nodes, right.nodes)):
-            return _NOTHING
+        if self._same(left, right):
+            return _SAME
         old, new = self.base.shape(left), self.revision.shape(right)
-        if bool(old.groups) != bool(new.groups):
-            return self._wrapped(left, right, old, new)
+
+        def decide(one: Part, other: Part) -> frozenset[Effect]:
+            return self.decide(one, other, direction)
+
+        alternatives = Alternatives(self.base, self.revision, self._same, decide, direction)
+        if bool(old.groups) != bool(new.groups) and _only_choice(old if old.groups else new):
+            deltas, children = alternatives.wrapped(left, right, old, new)
+            deltas += [delta_of(difference, old, new) for difference in nulls(old, new)]
+            return _Pair(tuple(deltas), tuple(children))
+        children = []
         deltas = [delta_of(difference, old, new) for difference in differences(old, new)]
-        children: Children = []
-        deltas += Properties(self.base, self.revision, direction).compare(old, new, children)
-        deltas += self._additional(old, new, children)
-        deltas += self._items(old, new, children)
-        self._groups(old, new, deltas, children)
+        if not (old.never or new.never):
+            deltas += self._inside(old, new, direction, children)
+            deltas += Logic(self.base, self.revision, decide).compare(old, new, children)
+            alternatives.groups(old, new, deltas, children)
         return _Pair(tuple(deltas), tuple(children))
 
-    def _items(self, old: Shape, new: Shape, children: Children) -> Iterator[Delta]:
-        if old.items and new.items:
-            children.append(("[]", old.items, new.items))
-        elif old.items or new.items:
-            before = type_name(self.base.shape(old.items)) if old.items else "any"
-            after = type_name(self.revision.shape(new.items)) if new.items else "any"
-            if before != after:
-                facet = "type-specialized" if new.items else "type-generalized"
-                yield delta_of(Difference(facet, f"type {before} → {after}", before, after, "items"), old, new, "[]")
-        children += [(f"[{i}]", a, b) for i, (a, b) in enumerate(zip(old.prefix, new.prefix, strict=False))]
-        if len(old.prefix) != len(new.prefix):
-            text = f"described items {len(old.prefix)} → {len(new.prefix)}"
-            yield plain_delta("composition-changed", text, old, new)
-
-    def _additional(self, old: Shape, new: Shape, children: Children) -> Iterator[Delta]:
-        """Properties that are not described: refused, limited to a schema, or accepted."""
-        before, after = old.additional, new.additional
-        if isinstance(before, Part) and isinstance(after, Part):
-            children.append(("{*}", before, after))
-            return
-        left, right = _openness(before, self.base), _openness(after, self.revision)
-        if left != right:
-            words = ("refused", "limited to a schema", "accepted")
-            facet = "additional-properties-refused" if right < left else "additional-properties-accepted"
-            text = f"properties that are not described: {words[left]} → {words[right]}"
-            yield delta_of(Difference(facet, text, words[left], words[right], "additionalProperties"), old, new)
-
-    # --- alternatives
-
-    def _wrapped(self, left: Part, right: Part, old: Shape, new: Shape) -> _Pair:
-        """One side has alternatives and the other has not: the plain schema may be one of them."""
-        group = (old.groups or new.groups)[0]
-        plain = right if old.groups else left
-        twin = next((part for part in group.parts if self._same(part, plain, old_is_group=bool(old.groups))), None)
-        if twin is None or len(old.groups) + len(new.groups) > 1 or _says_more(old if old.groups else new):
-            text = (
-                f"{type_name(old)} → {_alternatives(new)}" if new.groups else f"{_alternatives(old)} → {type_name(new)}"
-            )
-            return _Pair((plain_delta("composition-changed", text, old, new),))
-        action = "removed" if old.groups else "added"
-        others = (part for part in group.parts if part is not twin)
-        deltas = [self._alternative(group, part, action, old, new) for part in others]
-        within = (twin, plain) if old.groups else (plain, twin)
-        return _Pair(tuple(deltas), (("", *within),))
-
-    def _same(self, part: Part, plain: Part, *, old_is_group: bool) -> bool:
-        a, b = (part, plain) if old_is_group else (plain, part)
-        if part.label and part.label == plain.label:
-            return True
-        return len(a.nodes) == len(b.nodes) == 1 and self.unchanged(a.nodes[0], b.nodes[0])
-
-    def _groups(self, old: Shape, new: Shape, deltas: list[Delta], children: Children) -> None:
-        if len(old.groups) != len(new.groups):
-            deltas.append(plain_delta("composition-changed", "alternatives combined differently", old, new))
-            return
-        for before, after in zip(old.groups, new.groups, strict=True):
-            if before.keyword != after.keyword:
-                text = f"{before.keyword} → {after.keyword}"
-                deltas.append(plain_delta("composition-changed", text, old, new))
-            matched, removed, added = self._match(before, after)
-            children += [(f"<{a.label}>" if a.label else "", a, b) for a, b in matched]
-            deltas += [self._alternative(before, part, "removed", old, new) for part in removed]
-            deltas += [self._alternative(after, part, "added", old, new) for part in added]
-
-    def _match(self, before: Group, after: Group) -> tuple[list[tuple[Part, Part]], list[Part], list[Part]]:
-        """Pair up alternatives: by component name, then equal ones, then the most alike of what is left."""
-        left, right = list(before.parts), list(after.parts)
-        matched: list[tuple[Part, Part]] = []
-        for test in (self._named_alike, self._equal, self._only_ones_left(left, right), self._alike):
-            for part in list(left):
-                twin = next((other for other in right if test(part, other)), None)
-                if twin is not None:
-                    matched.append((part, twin))
-                    left.remove(part)
-                    right.remove(twin)
-        return matched, left, right
-
-    def _named_alike(self, a: Part, b: Part) -> bool:
-        return bool(a.label) and a.label == b.label
-
-    def _equal(self, a: Part, b: Part) -> bool:
-        return canonical(a.nodes[0].data) == canonical(b.nodes[0].data)
-
-    def _only_ones_left(self, left: list[Part], right: list[Part]) -> Callable[[Part, Part], bool]:
-        return lambda a, b: len(left) == len(right) == 1 and self._types(a, b)
-
-    def _types(self, a: Part, b: Part) -> bool:
-        old, new = self.base.shape(a).types, self.revision.shape(b).types
-        return old is None or new is None or bool(old & new)
-
-    def _alike(self, a: Part, b: Part) -> bool:
-        """Whether two unnamed alternatives are versions of one: same types and most properties in common."""
-        old, new = self.base.shape(a), self.revision.shape(b)
-        if old.types != new.types or old.format != new.format or (old.enum is None) != (new.enum is None):
-            return False
-        names = set(old.properties) | set(new.properties)
-        return len(set(old.properties) & set(new.properties)) * 2 >= len(names)
-
-    def _alternative(self, group: Group, part: Part, action: str, old: Shape, new: Shape) -> Delta:
-        facet = ("one-of" if group.keyword == "oneOf" else "any-of") + f"-{action}"
-        name = _name(part, self.base if action == "removed" else self.revision)
-        gone = action == "removed"
-        return Delta(
-            facet,
-            "",
-            f"alternative {name} {action}",
-            name if gone else None,
-            None if gone else name,
-            part.nodes[0] if gone else old.node_with(group.keyword),
-            new.node_with(group.keyword) if gone else part.nodes[0],
-        )
+    def _inside(self, old: Shape, new: Shape, direction: Direction, children: Children) -> list[Delta]:
+        found = [*discriminators(old, new), *self.lifecycle.of_schema(old, new)]
+        if _both_have("object", old, new):
+            found += Properties(self.base, self.revision, direction).compare(old, new, children)
+        if _both_have("array", old, new):
+            arrays.items(old, new, children)
+        return found
 
 
-def _openness(additional: bool | Part, shaper: Shaper) -> int:
-    if isinstance(additional, Part):
-        return 2 if shaper.shape(additional).anything else 1
-    return 2 if additional else 0
+def _both_have(kind: str, old: Shape, new: Shape) -> bool:
+    return all(shape.types is None or kind in shape.types for shape in (old, new))
+
+
+def _only_choice(shape: Shape) -> bool:
+    """Whether a shape is one choice and restricts values no further."""
+    if len(shape.groups) != 1 or shape.types is not None or shape.additional is not True:
+        return False
+    return not replace(shape, groups=()).says_more
 
 
 def _ancestors(keys: list[_Key], parents: dict[_Key, list[_Key]]) -> set[_Key]:
@@ -212,16 +167,3 @@ def _ancestors(keys: list[_Key], parents: dict[_Key, list[_Key]]) -> set[_Key]:
                 found.add(parent)
                 stack.append(parent)
     return found
-
-
-def _says_more(shape: Shape) -> bool:
-    """Whether a shape with alternatives restricts values beside them, too."""
-    return bool(shape.types or shape.properties or shape.required or shape.enum or shape.bounds)
-
-
-def _alternatives(shape: Shape) -> str:
-    return f"{shape.groups[0].keyword} of {len(shape.groups[0].parts)}"
-
-
-def _name(part: Part, shaper: Shaper) -> str:
-    return part.label or type_name(shaper.shape(part))

@@ -14,7 +14,7 @@ from typing import Any
 from apigw_cli.openapi import operations as openapi
 from apigw_cli.openapi.document import Node
 from apigw_cli.openapi.operations import Operation, mapping
-from apigw_cli.stages.contract.exchange import finding
+from apigw_cli.stages.contract.judge import finding
 from apigw_cli.stages.contract.view import View
 from apigw_cli.stages.finding import Axis, Finding, Level, Side, Spot
 

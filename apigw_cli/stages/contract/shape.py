@@ -1,4 +1,4 @@
-"""What a schema says, as values that can be compared: parts, shapes, and the keywords that make a shape.
+"""What a schema says, as values that can be compared: parts and shapes.
 
 A `Part` is a conjunction of schema nodes (all must hold); its `Shape` is what they say together.
 """
@@ -6,6 +6,7 @@ A `Part` is a conjunction of schema nodes (all must hold); its `Shape` is what t
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any
 
 import orjson
@@ -23,6 +24,16 @@ class Part:
     def label(self) -> str:
         """The name of the component that the part refers to, else its title, else ''."""
         return _label(self.nodes[0].data) if len(self.nodes) == 1 else ""
+
+    @property
+    def refused(self) -> bool:
+        """Whether it plainly allows nothing: `false` is among its nodes."""
+        return any(node.data is False for node in self.nodes)
+
+
+def both(first: Part | None, *nodes: Node) -> Part:
+    """What `first` says and what `nodes` say."""
+    return Part((*(first.nodes if first else ()), *nodes))
 
 
 def _label(data: Any) -> str:
@@ -52,6 +63,33 @@ class Group:
     parts: tuple[Part, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """`if` with its `then` and `else`; `text` is what `if` says, canonical."""
+
+    text: str
+    node: Node
+    then: Part | None
+    otherwise: Part | None
+
+
+@dataclass(frozen=True, slots=True)
+class Discriminator:
+    """The property that names the alternative, and which name stands for which component."""
+
+    name: str
+    mapping: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """What a schema, parameter or operation says of its own future."""
+
+    deprecated: bool = False
+    sunset: str | None = None
+    stability: str | None = None
+
+
 @dataclass(slots=True)
 class Shape:
     """What a part says. None stands for "says nothing"; `types` leaves out null, which is `null`."""
@@ -61,41 +99,71 @@ class Shape:
     null: bool = True
     format: str | None = None
     enum: dict[str, Any] | None = None
+    open_enum: dict[str, Any] | None = None
     bounds: dict[str, Bound] = field(default_factory=dict)
-    pattern: str | None = None
+    patterns: frozenset[str] = frozenset()
     unique: bool = False
-    multiple: float | None = None
+    multiple: Fraction | None = None
+    content: dict[str, str] = field(default_factory=dict)
     properties: dict[str, Part] = field(default_factory=dict)
     required: frozenset[str] = frozenset()
     additional: bool | Part = True
+    pattern_properties: dict[str, Part] = field(default_factory=dict)
+    names: Part | None = None
+    dependent_required: dict[str, frozenset[str]] = field(default_factory=dict)
+    dependent_schemas: dict[str, Part] = field(default_factory=dict)
     items: Part | None = None
     prefix: tuple[Part, ...] = ()
+    contains: tuple[Part, ...] = ()
+    nots: dict[str, Part] = field(default_factory=dict)
+    conditions: tuple[Condition, ...] = ()
+    unevaluated: dict[str, Part] = field(default_factory=dict)
     groups: tuple[Group, ...] = ()
-    discriminator: str | None = None
+    discriminator: Discriminator | None = None
     default: str | None = None
     read_only: bool = False
     write_only: bool = False
+    life: Life = Life()
     never: bool = False
     opaque: str = ""
 
     @property
     def anything(self) -> bool:
         """Whether it allows every value."""
-        says = (self.enum, self.bounds, self.pattern, self.unique, self.multiple, self.properties, self.required)
-        more = (self.items, self.prefix, self.groups, self.opaque, self.format, self.never)
-        return self.types is None and self.null and self.additional is True and not any((*says, *more))
+        return self.types is None and self.null and self.additional is True and not self.says_more
 
-    def node_with(self, keyword: str) -> Node:
-        """The node that says `keyword`, else the first one: where to point at."""
+    @property
+    def says_more(self) -> bool:
+        """Whether it restricts values otherwise than by type, null and additional properties."""
+        scalars = (self.bounds, self.patterns, self.unique, self.multiple, self.format, self.never)
+        objects = (self.properties, self.required, self.pattern_properties, self.names, self.dependent_required)
+        rest = (self.dependent_schemas, self.items, self.prefix, self.contains, self.nots, self.conditions)
+        return self.enum is not None or any((*scalars, *objects, *rest, self.unevaluated, self.groups, self.opaque))
+
+    @property
+    def closed(self) -> bool:
+        """Whether properties that are not described are refused."""
+        rest = self.unevaluated.get("unevaluatedProperties")
+        return self.additional is False or (rest is not None and rest.refused)
+
+    def node_with(self, *keywords: str) -> Node:
+        """The node that says one of the keywords, else the first one: where to point at."""
         for leaf in self.leaves:
-            if isinstance(leaf.data, dict) and keyword in leaf.data:
+            if isinstance(leaf.data, dict) and any(keyword in leaf.data for keyword in keywords):
                 return leaf
         return self.leaves[0]
 
 
-_UPPER = {"maximum": "max", "maxLength": "max-length", "maxItems": "max-items", "maxProperties": "max-properties"}
-_LOWER = {"minimum": "min", "minLength": "min-length", "minItems": "min-items", "minProperties": "min-properties"}
+_UPPER = {
+    "maximum": "max", "maxLength": "max-length", "maxItems": "max-items", "maxProperties": "max-properties",
+    "maxContains": "max-contains",
+}  # fmt: skip
+_LOWER = {
+    "minimum": "min", "minLength": "min-length", "minItems": "min-items", "minProperties": "min-properties",
+    "minContains": "min-contains",
+}  # fmt: skip
 BOUND_KEYWORDS = {name: keyword for keyword, name in (_UPPER | _LOWER).items()}
+BOUNDS_OF = _UPPER | _LOWER  # keyword to name
 
 
 def canonical(value: Any) -> str:
@@ -116,61 +184,9 @@ def _numbers(value: Any) -> Any:
     return value
 
 
-# --- keywords of one node, added to what is known already
-
-
-def absorb_values(shape: Shape, data: dict[str, Any]) -> None:
-    kind = data.get("type")
-    if isinstance(kind, str | list):
-        types = frozenset([kind] if isinstance(kind, str) else (k for k in kind if isinstance(k, str))) - {"null"}
-        shape.types = types if shape.types is None else _both(shape.types, types)
-    values = [data["const"]] if "const" in data else data.get("enum")
-    if isinstance(values, list):
-        table = {canonical(value): value for value in values if value is not None}
-        shape.enum = table if shape.enum is None else {k: v for k, v in shape.enum.items() if k in table}
-    shape.format = data["format"] if isinstance(data.get("format"), str) else shape.format
-    if isinstance(data.get("pattern"), str):
-        shape.pattern = data["pattern"] if shape.pattern is None else f"{shape.pattern} and {data['pattern']}"
-    if "default" in data:
-        shape.default = canonical(data["default"])
-    shape.unique = shape.unique or data.get("uniqueItems") is True
-    shape.multiple = _number(data.get("multipleOf")) or shape.multiple
-    shape.read_only = shape.read_only or data.get("readOnly") is True
-    shape.write_only = shape.write_only or data.get("writeOnly") is True
-    discriminator = data.get("discriminator")
-    if isinstance(discriminator, str):  # Swagger 2 names the property only
-        shape.discriminator = discriminator
-    elif isinstance(discriminator, dict):
-        shape.discriminator = str(discriminator.get("propertyName"))
-
-
-def _both(first: frozenset[str], second: frozenset[str]) -> frozenset[str]:
-    """The types that two sets allow together; every integer is a number."""
-    both = first & second
-    if "integer" in first | second and "number" in first | second:
-        both |= {"integer"}
-    return both
-
-
-def absorb_bounds(shape: Shape, data: dict[str, Any]) -> None:
-    for keyword, name in _UPPER.items():
-        value = _number(data.get(keyword))
-        if value is not None:
-            _tighten(shape, name, Bound(value, keyword == "maximum" and data.get("exclusiveMaximum") is True))
-    for keyword, name in _LOWER.items():
-        value = _number(data.get(keyword))
-        if value is not None and not (value == 0 and keyword != "minimum"):
-            _tighten(shape, name, Bound(value, keyword == "minimum" and data.get("exclusiveMinimum") is True))
-    for keyword, name in (("exclusiveMaximum", "max"), ("exclusiveMinimum", "min")):
-        value = _number(data.get(keyword))
-        if value is not None:
-            _tighten(shape, name, Bound(value, True))
-
-
-def _tighten(shape: Shape, name: str, bound: Bound) -> None:
-    before = shape.bounds.get(name)
-    if before is None or tighter(name, bound, before):
-        shape.bounds[name] = bound
+def number(value: Any) -> float | None:
+    """`value` if it is a number."""
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def tighter(name: str, first: Bound, second: Bound) -> bool:
@@ -180,5 +196,8 @@ def tighter(name: str, first: Bound, second: Bound) -> bool:
     return first.value < second.value if name.startswith("max") else first.value > second.value
 
 
-def _number(value: Any) -> float | None:
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+def tighten(shape: Shape, name: str, bound: Bound) -> None:
+    """Add a bound to what is known already."""
+    before = shape.bounds.get(name)
+    if before is None or tighter(name, bound, before):
+        shape.bounds[name] = bound

@@ -13,10 +13,13 @@ from typing import Any
 from apigw_cli.openapi import operations as openapi
 from apigw_cli.openapi.document import Document, Library, Node
 from apigw_cli.openapi.operations import Operation, mapping
+from apigw_cli.stages.contract import styles
+from apigw_cli.stages.contract.absorb import life_of
+from apigw_cli.stages.contract.shape import Life
 
 # These header parameters are ignored where they stand (OpenAPI 3.1, section 4.8.12.2.1).
 _IGNORED_HEADERS = ("accept", "content-type", "authorization")
-_JSON = "application/json"
+_JSON, _MULTIPART, _URLENCODED = "application/json", "multipart/form-data", "application/x-www-form-urlencoded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +33,16 @@ class Parameter:
     style: str
     schema: Node | None
     node: Node
-
-    @property
-    def has_default(self) -> bool:
-        return self.schema is not None and "default" in mapping(self.schema.data)
+    life: Life
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """A body or response: schemas by media type (None: any value)."""
+    """A body or response: schemas by media type (None: any value), and how a form's fields are written."""
 
     node: Node
     media: dict[str, Node | None] = field(default_factory=dict)
+    encoding: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,7 @@ class Header:
 class Response(Content):
     status: str = ""
     headers: dict[str, Header] = field(default_factory=dict)
+    links: dict[str, Node] = field(default_factory=dict)
 
     @property
     def success(self) -> bool:
@@ -86,7 +88,7 @@ class View:
         order = openapi.path_variables(operation.path)
         for node in openapi.parameters(operation, self.library):
             location, name = str(node.data.get("in")), str(node.data.get("name"))
-            if location == "body" or (location == "header" and name.lower() in _IGNORED_HEADERS):
+            if location in ("body", "formData") or (location == "header" and name.lower() in _IGNORED_HEADERS):
                 continue
             parameter = self._parameter(node, location, name, order)
             found[parameter.key] = parameter
@@ -96,11 +98,12 @@ class View:
         if location == "path":
             identity = str(order.index(name)) if name in order else name
         else:
-            identity = name.lower() if location == "header" else name
+            identity = name.lower() if location == "header" else "" if location == "querystring" else name
         required = node.data.get("required") is True or location == "path"
         schema = self._schema_of(node)
-        style = self._style(node, location, schema)
-        return Parameter((location, identity), location, name, required, style, schema, node)
+        style = styles.of_parameter(node, location, self.library.follow(schema) if schema else None, old=self.old)
+        life = Life() if schema is node else life_of(node.data)
+        return Parameter((location, identity), location, name, required, style, schema, node, life)
 
     def _schema_of(self, node: Node) -> Node | None:
         if self.old:
@@ -112,18 +115,6 @@ class View:
                 return node.child("content", media, "schema")
         return None
 
-    def _style(self, node: Node, location: str, schema: Node | None) -> str:
-        """How a value with several parts is written; '' where values have one part only."""
-        if schema is None or not _composite(self.library.follow(schema).data):
-            return ""
-        if self.old:
-            return str(node.data.get("collectionFormat", "csv"))
-        if "content" in node.data:
-            return ",".join(mapping(node.data["content"]))
-        style = str(node.data.get("style", "form" if location in ("query", "cookie") else "simple"))
-        explode = node.data.get("explode", style == "form")
-        return f"{style}{', exploded' if explode is True else ''}"
-
     # --- bodies
 
     def body(self, operation: Operation) -> Body | None:
@@ -132,15 +123,28 @@ class View:
         if not isinstance(operation.node.data.get("requestBody"), dict):
             return None
         node = self.library.follow(operation.node.child("requestBody"))
-        return Body(node, self._media(node), mapping(node.data).get("required") is True)
+        encoding = styles.of_form(node, self.library)
+        return Body(node, self._media(node), encoding, mapping(node.data).get("required") is True)
 
     def _old_body(self, operation: Operation) -> Body | None:
+        fields = []
         for node in openapi.parameters(operation, self.library):
             if node.data.get("in") == "body":
                 schema = node.child("schema") if "schema" in node.data else None
                 media: dict[str, Node | None] = dict.fromkeys(self._types(operation, "consumes"), schema)
-                return Body(node, media, node.data.get("required") is True)
-        return None
+                return Body(node, media, {}, node.data.get("required") is True)
+            if node.data.get("in") == "formData":
+                fields.append(node)
+        return self._form(operation, fields) if fields else None
+
+    def _form(self, operation: Operation, fields: list[Node]) -> Body:
+        """The fields of a Swagger 2 form as one object, as OpenAPI 3 writes it."""
+        files = any(field.data.get("type") == "file" for field in fields)
+        listed = [t for t in self._types(operation, "consumes") if t.startswith(("multipart/", _URLENCODED))]
+        schema = styles.form_schema(fields)
+        media: dict[str, Node | None] = dict.fromkeys(listed or [_MULTIPART if files else _URLENCODED], schema)
+        required = any(field.data.get("required") is True for field in fields)
+        return Body(fields[0], media, styles.of_fields(fields), required)
 
     def _types(self, operation: Operation, keyword: str) -> Iterable[str]:
         listed = operation.node.data.get(keyword, self.document.data.get(keyword))
@@ -162,7 +166,13 @@ class View:
                 continue
             node = self.library.follow(operation.node.child("responses", status))
             if isinstance(node.data, dict):
-                found[status] = Response(node, self._answers(operation, node), status, self._headers(node))
+                media = self._answers(operation, node)
+                links = {
+                    name: self.library.follow(node.child("links", name)) for name in mapping(node.data.get("links"))
+                }
+                found[status.upper() if status.endswith("xx") else status] = Response(
+                    node, media, {}, status, self._headers(node), links
+                )
         return found
 
     def _answers(self, operation: Operation, node: Node) -> dict[str, Node | None]:
@@ -183,10 +193,40 @@ class View:
             found[name.lower()] = Header(name, required, self._schema_of(header), header)
         return found
 
+    # --- calls the other way round
+
+    def webhooks(self) -> dict[tuple[str, str], Operation]:
+        """What the API may send to whoever registered (OpenAPI 3.1 on), by name and method."""
+        key = "webhooks" if "webhooks" in self.document.data else "x-webhooks"
+        root = Node(self.document, (), self.document.data)
+        return self._called(root, key) if not self.old else {}
+
+    def callbacks(self, operation: Operation) -> dict[tuple[str, str], Operation]:
+        """What the API sends in answer to this operation, by name with its URL, and method."""
+        found: dict[tuple[str, str], Operation] = {}
+        for name in mapping(operation.node.data.get("callbacks")):
+            callback = self.library.follow(operation.node.child("callbacks", name))
+            if isinstance(callback.data, dict):
+                for url in callback.data:
+                    found |= self._items(callback, url, f"{name} {url}")
+        return found
+
+    def _called(self, node: Node, key: str) -> dict[tuple[str, str], Operation]:
+        found: dict[tuple[str, str], Operation] = {}
+        for name in mapping(node.data.get(key)):
+            found |= self._items(node.child(key), name, name)
+        return found
+
+    def _items(self, holder: Node, key: str, name: str) -> dict[tuple[str, str], Operation]:
+        if not isinstance(holder.data[key], dict) or key.startswith("x-"):
+            return {}
+        item = self.library.follow(holder.child(key))
+        return {(name, o.method): o for o in openapi.operations_of(name, item, self.version)}
+
     # --- servers
 
     def servers(self) -> dict[str, Node]:
-        """The places where the API can be called, variables at their defaults."""
+        """The places where the API can be called, variables at their defaults; `//host` where the scheme is open."""
         root = Node(self.document, (), self.document.data)
         if self.old:
             return self._old_servers(root)
@@ -198,12 +238,13 @@ class View:
         return found
 
     def _old_servers(self, root: Node) -> dict[str, Node]:
-        host = self.document.data.get("host")
+        host, base = self.document.data.get("host"), openapi.base_path(self.document)
         if not isinstance(host, str):
-            return {}
+            return {base: root} if base else {}
         schemes = self.document.data.get("schemes")
-        base = openapi.base_path(self.document)
-        return {f"{scheme}://{host}{base}": root for scheme in (schemes if isinstance(schemes, list) else ["https"])}
+        return (
+            {f"{s}://{host}{base}": root for s in schemes} if isinstance(schemes, list) else {f"//{host}{base}": root}
+        )
 
 
 def template(path: str) -> str:
@@ -215,12 +256,6 @@ def media_type(name: str) -> str:
     """A media type in one spelling: lower case, parameters sorted, without blanks (RFC 9110, section 8.3.1)."""
     first, *parameters = (piece.strip() for piece in name.split(";"))
     return ";".join([first.lower(), *sorted(p.lower() for p in parameters if p)])
-
-
-def _composite(data: Any) -> bool:
-    kind = mapping(data).get("type")
-    kinds = kind if isinstance(kind, list) else [kind]
-    return "array" in kinds or "object" in kinds
 
 
 def _server_url(server: dict[str, Any]) -> str:
