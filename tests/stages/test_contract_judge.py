@@ -120,7 +120,7 @@ def pairs(draw: st.DrawFn) -> tuple[Any, Any]:
     return one, changed
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 @given(pairs(), st.lists(values, max_size=20))
 def test_what_is_refused_now_is_found(pair: tuple[Any, Any], more: list[Any]) -> None:
     one, other = pair
@@ -153,7 +153,7 @@ def _splits(schema: dict[str, Any]) -> bool:
     return not together & schema.keys() and not {"contains", "minContains"} & schema.keys()
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(schemas, st.integers(0, 6))
 def test_the_same_in_other_words_is_no_finding(schema: Any, how: int) -> None:
     other = rewritten(schema, how)

@@ -130,7 +130,7 @@ def test_swapping_sides_mirrors_the_findings(one: dict[str, Any], other: dict[st
     mirrored(one, other)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(schemas, schemas, components)
 def test_swapping_schemas_mirrors_the_findings(one: Any, other: Any, component: Any) -> None:
     parts = {"components": {"schemas": dict.fromkeys(COMPONENTS, component)}}

@@ -128,7 +128,7 @@ class Alternatives:
         picks = old.discriminator is not None and new.discriminator is not None
         if unsure and not picks:
             self._keyword(before, after, old, new, deltas)
-        deltas += [self._one_more(before, part, "removed", old, new) for part in removed]
+        deltas += [self._one_more(before, part, "removed", old, new, picks=picks) for part in removed]
         deltas += [self._one_more(after, part, "added", old, new, picks=picks) for part in added]
         if before.keyword == after.keyword == "oneOf" and not picks:
             deltas += self._overlap(before, after, matched, bool(removed), bool(added), old, new)
@@ -218,8 +218,9 @@ class Alternatives:
         gone = action == "removed"
         facet = ("one-of" if group.keyword == "oneOf" else "any-of") + f"-{action}"
         name = part.label or type_name((self.base if gone else self.revision).shape(part))
-        unsure = group.keyword == "oneOf" and not gone and self.direction is Direction.REQUEST and not picks
-        unsure = unsure and not all_disjoint(group.parts, self.revision)
+        shaper = self.base if gone else self.revision
+        overlaps = group.keyword == "oneOf" and not picks and not all_disjoint(group.parts, shaper)
+        unsure = overlaps and not gone and self.direction is Direction.REQUEST
         return Delta(
             facet,
             "",
@@ -230,6 +231,7 @@ class Alternatives:
             new.node_with(group.keyword) if gone else part.nodes[0],
             Effect.UNDECIDED if unsure else None,
             _MAY_OVERLAP if unsure else "",
+            Effect.UNDECIDED if overlaps else None,
         )
 
 

@@ -17,7 +17,8 @@ Children = list[tuple[str, Part, Part]]  # what to compare next: the step to it,
 class Delta:
     """One difference at `path` below the root: "" is the root, `tag`, `owner.name`, `[].id`, `{*}`.
 
-    `effect` and `why` stand for the rule's own where this very difference is known better than its kind.
+    `effect` and `why` stand for the rule's own where this very difference is known better than its kind; `sets` where
+    what it does to the set of values is another question than whom it hurts.
     """
 
     facet: str
@@ -29,6 +30,7 @@ class Delta:
     revision: Node | None
     effect: Effect | None = None
     why: str = ""
+    sets: Effect | None = None
 
     def below(self, path: str) -> Delta:
         return replace(self, path=join(path, self.path)) if path else self

@@ -70,6 +70,14 @@ def of_facet(subject: str, facet: str) -> Rule:
     return RULES[irregular or f"{subject}-{facet}"]
 
 
+# What a removed property does to the set of values, where its rule looks at what people may do about it.
+_SETS = {
+    (Direction.REQUEST, "property-removed"): Effect.NARROWS,
+    (Direction.REQUEST, "property-refused"): Effect.NARROWS,
+    (Direction.RESPONSE, "property-removed-optional"): Effect.WIDENS,
+}
+
+
 def effect_of(facet: str, direction: Direction) -> Effect:
-    """What a difference of this kind does, wherever it is."""
-    return of_facet(_ANY[direction], facet).effect
+    """What a difference of this kind does to the set of values, wherever it is; opposite for the opposite change."""
+    return _SETS.get((direction, facet)) or of_facet(_ANY[direction], facet).effect

@@ -101,7 +101,7 @@ class Schemas:
             if len(visited) > _PAIRS:
                 return _UNDECIDED
             pair = self._pair(key, one, other)
-            found |= {delta.effect or effect_of(delta.facet, direction) for delta in pair.deltas}
+            found |= {d.sets or d.effect or effect_of(d.facet, direction) for d in pair.deltas}
             stack += [(a, b) for _, a, b in pair.children]
         return frozenset(found)
 
