@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from itertools import pairwise
 
 from apigw_cli.bench import admission, windows
 from apigw_cli.bench.check import FAIL, INCONCLUSIVE, NOT_APPLICABLE, PASS, Check
@@ -114,23 +113,31 @@ def _fullest(layer: Declared, answers: Sequence[Answer]) -> admission.Window | N
 
 
 def _less_than_fresh(layers: Sequence[Declared], answers: Sequence[Answer]) -> Iterator[str]:
-    """A key that nobody has used begins with all of its burst, and with what comes back from then on.
+    """A key that nobody has used begins with all that may be had at once, of every layer.
 
-    While more is asked for all the time, buckets that were full at 0 have given min(b + r t) less one by t.
+    By the first refusal it has had the least of these. What the other layers had more is still there then: of several
+    buckets a slow one owes nothing less than the fast one's rate until that is used up. That is only claimed as long
+    as no bucket can have filled up between two refusals.
     """
     size = min(layer.burst for layer in layers)
+    grain = max(layer.grain for layer in layers)
     buckets = not any(layer.is_window for layer in layers)
-    gap = max((b.received - a.sent for a, b in pairwise(answers)), default=0)
-    lossless = buckets and all(gap * layer.rate.per_second <= (layer.burst - 1) * SECOND for layer in layers)
-    passed = 0
+    closest = min((layer.burst - 1) * layer.rate.interval for layer in layers)
+    first = last = None
+    passed = had = 0
     for answer in answers:
         passed += 200 <= answer.status < 400
         if answer.status != LIMITED:
             continue
-        least = Fraction(size)
-        if lossless:
-            elapsed = max(0, answer.sent - answers[0].received - max(layer.grain for layer in layers))
-            least = min(layer.burst + elapsed / (layer.rate.interval + Fraction(1)) for layer in layers) - 1
+        if first is None or last is None:
+            first, had, least = answer, passed, Fraction(size)
+        elif not buckets or answer.received - last.sent > closest:
+            return
+        else:
+            elapsed = max(0, answer.sent - first.received - grain)
+            left = (max(0, layer.burst - had) + elapsed / Fraction(layer.rate.interval + 1) for layer in layers)
+            least = had + min(left) - 1
+        last = answer
         if passed < least:
             yield f"one key, new, was refused after {passed:,} of {float(least):.4g} that it is owed"
             return

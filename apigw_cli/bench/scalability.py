@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-LEAST_POINTS = 4  # for three parameters
+LEAST_POINTS = 6  # for three parameters: with fewer, noise would pass for a law
 _STEPS = 60
 _NEAR = 0.9  # of the best: where the knee is
 
@@ -39,7 +39,7 @@ class Law(msgspec.Struct, frozen=True, rename={"lambda_": "lambda"}):
 
 
 def fit(points: Sequence[tuple[float, float]]) -> Law | None:
-    """The law for pairs of in flight and throughput, by least squares; None with fewer than four different numbers.
+    """The law for pairs of in flight and throughput, by least squares; None with fewer than six different numbers.
 
     Divided by N, the law is linear in 1/λ, σ/λ and κ/λ: that gives the point from which the non-linear fit starts.
     """

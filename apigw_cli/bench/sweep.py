@@ -18,11 +18,13 @@ from apigw_cli import __version__
 from apigw_cli.bench import scalability
 from apigw_cli.bench.result import Result
 from apigw_cli.bench.scalability import Law
+from apigw_cli.bench.verdict import CLIENT_BOUND
 from apigw_cli.errors import Exit
 
 FORMAT = 1
 _ENOUGH = 0.95  # of the best cell: what is recommended need not be faster
 _ADDS_UP = 0.6  # of each further worker's worth
+_STILL = 1.5  # times the latency of one alone: as long as that, nobody queues
 
 
 class Cell(msgspec.Struct, frozen=True):
@@ -207,8 +209,19 @@ def _on_parallelism(first: Row, last: Row, side: str) -> str:
         return f"Parallelism: {who} answered {_times(gain)} as much, because each computes on a CPU of its own."
     if gain >= 1.15:
         return f"Parallelism: {who} answered {_times(gain)} as much: a worker was a part of the limit, not all of it."
-    other = "server" if side == "client" else "client, the waiting, or the CPUs that there are"
-    return f"Parallelism: {who} gained nothing to speak of ({_times(gain)}): the limit is elsewhere, the {other}."
+    return f"Parallelism: {who} gained nothing to speak of ({_times(gain)}): {_elsewhere(first, last, side)}."
+
+
+def _elsewhere(first: Row, last: Row, side: str) -> str:
+    """What is the limit where more workers are not the cure."""
+    if CLIENT_BOUND in (first.best.bound, last.best.bound):
+        return "the client is the limit, which had no more CPU"
+    if side == "client":
+        return "the limit is the server"
+    best = first.best
+    if best is first.cells[-1] and len(first.cells) > 1 and best.p50_ns < _STILL * first.cells[0].p50_ns:
+        return "nobody was busy, requests only waited, and more of them in flight would still be answered"
+    return "the limit is the CPUs that there are, or what the workers share"
 
 
 def _workers(number: int) -> str:

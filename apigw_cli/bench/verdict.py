@@ -23,6 +23,7 @@ from apigw_cli.bench.plan import SECOND, Plan
 from apigw_cli.bench.tally import Tally
 
 BUSY = 0.95
+CLIENT_BOUND = "client-bound"
 _STARVED = 0.10
 _REACHED = 0.99
 _LATE = 0.01
@@ -60,7 +61,7 @@ def judge(plan: Plan, tallies: list[Tally], mean_in_flight: float) -> Verdict:
     rate = _open_reasons(tallies, busy) if plan.model == "open" else []
     reasons = [*rate, *_shortages(tallies), *_silence(tallies), *_closing(plan, tallies), *_lateness(tallies)]
     if busy and (rate or plan.model == "closed"):
-        bound = "client-bound"
+        bound = CLIENT_BOUND
     elif rate:
         bound = "server-bound"
     elif answers and 2 * limited >= answers:
@@ -127,7 +128,7 @@ def _warnings(plan: Plan, tallies: list[Tally], bound: str, mean_in_flight: floa
     warnings: list[str] = []
     if not any(t.answers for t in tallies):
         return warnings
-    if bound == "client-bound":
+    if bound == CLIENT_BOUND:
         warnings.append(
             _why_busy(tallies) + ": the server may be able to do more, and latencies contain the client's own"
         )
@@ -138,7 +139,7 @@ def _warnings(plan: Plan, tallies: list[Tally], bound: str, mean_in_flight: floa
     elif (
         plan.model == "closed"
         and long_enough
-        and bound != "client-bound"
+        and bound != CLIENT_BOUND
         and 0 < mean_in_flight < _FILLED * plan.concurrency
     ):
         warnings.append(f"on average {mean_in_flight:,.0f} of {plan.concurrency:,} were in flight")

@@ -33,7 +33,8 @@ def _meaning(grid: Grid) -> list[str]:
     if best is None:
         return [f"{symbol('bad')} {style(grid.name, 'bold')}  nothing was answered"]
     workers = terminal.plural(best.workers, "worker" if grid.side == "client" else "server worker")
-    reach = f"{workers} with {best.concurrency} in flight reach {_rate(best.throughput)}/s, within 5 % of the best"
+    verb = "reaches" if best.workers == 1 else "reach"
+    reach = f"{workers} with {best.concurrency} in flight {verb} {_rate(best.throughput)}/s, within 5 % of the best"
     return [f"{symbol('ok')} {style(grid.name, 'bold')}  {reach}", *(f"  {sentence}" for sentence in grid.words)]
 
 

@@ -17,7 +17,12 @@ from tests.bench.test_program import APIGW, gone, run, until
 FLIGHTS = (1, 2, 4, 8, 16, 32)
 
 
-def measured(throughput: Callable[[int, int], float], workers: tuple[int, ...] = (1, 2), side: str = "server") -> Grid:
+def measured(
+    throughput: Callable[[int, int], float],
+    workers: tuple[int, ...] = (1, 2),
+    side: str = "server",
+    bound: str = "server-bound",
+) -> Grid:
     axes = Axes(workers, FLIGHTS)
     rows: list[Row] = []
     for count in workers:
@@ -25,7 +30,7 @@ def measured(throughput: Callable[[int, int], float], workers: tuple[int, ...] =
         def cell(number: int, count: int = count) -> Cell:
             x = throughput(count, number)
             each = int(number / x * 1e9) if x else 0
-            return Cell(count, number, x, each, each, 0, "server-bound")
+            return Cell(count, number, x, each, each, 0, bound)
 
         row(count, axes.columns(count, side), cell, rows)
     return grid("test", side, "/", axes, rows)
@@ -34,10 +39,19 @@ def measured(throughput: Callable[[int, int], float], workers: tuple[int, ...] =
 def test_waiting_is_cured_by_concurrency() -> None:
     found = measured(lambda workers, flight: 20.0 * flight)
     assert found.words[0].startswith("Concurrency: one worker answered 32 times as much with 32 in flight as with 1")
-    assert "gained nothing to speak of (1.0 times)" in found.words[1]
+    assert "gained nothing to speak of (1.0 times): nobody was busy, requests only waited" in found.words[1]
     assert found.recommended is not None
     assert (found.recommended.workers, found.recommended.concurrency) == (1, 32)
     assert [one.peak for one in found.rows] == [None, None]
+
+
+def test_what_else_limits_is_said() -> None:
+    shared = measured(lambda workers, flight: min(100.0, 50.0 * flight))
+    assert shared.words[1].endswith("the limit is the CPUs that there are, or what the workers share.")
+    server = measured(lambda workers, flight: min(100.0, 50.0 * flight), side="client")
+    assert server.words[1].endswith("the limit is the server.")
+    client = measured(lambda workers, flight: min(100.0, 50.0 * flight), bound="client-bound")
+    assert client.words[1].endswith("the client is the limit, which had no more CPU.")
 
 
 def test_computing_is_cured_by_parallelism() -> None:
@@ -82,7 +96,7 @@ def test_a_row_that_is_cut_short_keeps_its_cells() -> None:
 def test_a_url_is_measured_by_the_clients_workers() -> None:
     with serving(lambda asked: OK) as server:
         done = run(
-            *("--sweep", "--workers", "2,1", "--concurrency", "4,1,2,8", "--duration", "100ms", "--warmup", "0s"),
+            *("--sweep", "--workers", "2,1", "--concurrency", "4,1,2,3,6,8", "--duration", "100ms", "--warmup", "0s"),
             *("--format", "json", server.url),
         )
         answered = server.asked
@@ -90,13 +104,16 @@ def test_a_url_is_measured_by_the_clients_workers() -> None:
     result = json.loads(done.stdout)
     assert result["interrupted"] is False
     (found,) = result["grids"]
-    assert (found["side"], found["workers"], found["concurrency"]) == ("client", [1, 2], [1, 2, 4, 8])
-    assert [[cell["concurrency"] for cell in one["cells"]] for one in found["rows"]] == [[1, 2, 4, 8], [2, 4, 8]]
+    assert (found["side"], found["workers"], found["concurrency"]) == ("client", [1, 2], [1, 2, 3, 4, 6, 8])
+    assert [[cell["concurrency"] for cell in one["cells"]] for one in found["rows"]] == [
+        [1, 2, 3, 4, 6, 8],
+        [2, 3, 4, 6, 8],
+    ]
     assert all(cell["throughput"] > 0 and cell["failed"] == 0 for one in found["rows"] for cell in one["cells"])
     assert found["rows"][0]["law"]["lambda"] > 0
     assert len(found["words"]) == 2
     assert answered > 0
-    assert "the client's workers 1, 2 × in flight 1, 2, 4, 8" in done.stderr
+    assert "the client's workers 1, 2 × in flight 1, 2, 3, 4, 6, 8" in done.stderr
 
 
 def test_without_a_url_our_own_servers_teach() -> None:
