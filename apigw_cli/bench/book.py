@@ -29,6 +29,11 @@ class Book:
         self.response: defaultdict[int, Counts] = defaultdict(partial(defaultdict, int))
         self.errors: defaultdict[str, int] = defaultdict(int)
 
+    @property
+    def latencies(self) -> dict[int, Counts]:
+        """What a client feels: the response latency, where it is another one than the service latency."""
+        return self.response or self.service
+
     def part(self) -> Part:
         """What was counted."""
         return Part(

@@ -92,11 +92,12 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Talk:
-    """Whom to tell: `note` a line on what is done, `show` how far it is."""
+    """Whom to tell: `note` a line on what is done, `show` how far it is; `watched`: somebody sees that."""
 
     note: Callable[[str], None]
     show: Callable[[Live], None]
     begin: Callable[[Plan], None]
+    watched: bool = False
 
 
 def bench(options: Options, talk: Talk) -> Result:
@@ -105,7 +106,7 @@ def bench(options: Options, talk: Talk) -> Result:
     times = _times(options)
     assertions = [assertion.parse(text) for text in options.assertions]
     with ending_on_sigterm(), _aimed(options, talk) as aim:
-        plan = reached(_plan(options, times, aim), talk.note)
+        plan = msgspec.structs.replace(reached(_plan(options, times, aim), talk.note), watched=talk.watched)
         words = plan.in_words()
         talk.note(f"{words} · declared {aim.limited.in_words()}" if aim.limited else words)
         talk.begin(plan)

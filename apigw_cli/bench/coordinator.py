@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 import msgspec
 
 from apigw_cli.bench.call import Target
+from apigw_cli.bench.histogram import Histogram
 from apigw_cli.bench.plan import SECOND, Plan, Task
-from apigw_cli.bench.tally import Fatal, Finished, Message, Progress, Ready, Tally
+from apigw_cli.bench.tally import Fatal, Finished, Message, Progress, Ready, Tally, added
 from apigw_cli.errors import EnvironmentFailure
 
 _LINE = 1 << 29  # a worker's result is one line
@@ -27,11 +28,14 @@ _SPARE_FILES = 64
 
 @dataclass(slots=True)
 class Live:
-    """How far a run is, summed over workers; for showing it."""
+    """How far a run is, summed over workers; for showing it. What follows `errors` is there where it is watched."""
 
     measuring: bool = False
     counts: dict[str, int] = field(default_factory=dict)
     errors: int = 0
+    statuses: dict[int, int] = field(default_factory=dict)
+    classes: dict[str, int] = field(default_factory=dict)
+    latency: Histogram = field(default_factory=Histogram)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,14 +202,7 @@ class _Run:
     async def _keep_showing(self) -> None:
         while True:
             await asyncio.sleep(0.25)
-            live = Live()
-            for progress in (worker.progress for worker in self._workers):
-                if progress is not None:
-                    live.measuring = live.measuring or progress.measuring
-                    live.errors += progress.errors
-                    for name, count in progress.counts.items():
-                        live.counts[name] = live.counts.get(name, 0) + count
-            self._show(live)
+            self._show(_live([worker.progress for worker in self._workers if worker.progress is not None]))
 
     @contextlib.contextmanager
     def _heeding_signals(self, task: asyncio.Future[Collected]) -> Iterator[None]:
@@ -239,6 +236,17 @@ class _Run:
             yield
         finally:
             await asyncio.gather(*(worker.end() for worker in self._workers))
+
+
+def _live(parts: list[Progress]) -> Live:
+    return Live(
+        measuring=any(part.measuring for part in parts),
+        counts=added(part.counts for part in parts),
+        errors=sum(part.errors for part in parts),
+        statuses=added(part.statuses for part in parts),
+        classes=added(part.classes for part in parts),
+        latency=Histogram.of(part.latency for part in parts),
+    )
 
 
 def elapsed_seconds(tallies: list[Tally]) -> float:

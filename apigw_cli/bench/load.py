@@ -242,6 +242,11 @@ class Load:
         return allowed, limited, answers - allowed - limited, sum(self._errors.values())
 
     @property
+    def errors(self) -> dict[str, int]:
+        """Requests without an answer so far, by class."""
+        return {kind: count for kind, count in self._errors.items() if count}
+
+    @property
     def measuring(self) -> bool:
         return self._running and clock() >= self.since
 
@@ -251,7 +256,7 @@ class Load:
         parts = [book.part() for book in self.books]
         return Tally(
             statuses={status: count for status, count in enumerate(self.statuses) if count},
-            errors={kind: count for kind, count in self._errors.items() if count},
+            errors=self.errors,
             error_texts=self._texts,
             service=_merged([part.service for part in parts]),
             response=_merged([part.response for part in parts]),

@@ -49,12 +49,14 @@ class Share(msgspec.Struct, frozen=True):
 
 
 class Task(msgspec.Struct, frozen=True):
-    """All that one worker does: a share of the load on each server. It is number `number` of `workers`."""
+    """All that one worker does: a share of the load on each server. It is number `number` of `workers`. `watched`:
+    somebody sees how it goes."""
 
     shares: list[Share]
     number: int = 0
     workers: int = 1
     rows: Rows | None = None
+    watched: bool = False
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -62,7 +64,7 @@ class Plan(msgspec.Struct, frozen=True):
 
     `stages`: from `rate` on, in so many seconds to which rate. `poisson`: arrivals as of independent clients.
     `calls` are sent in place of `request`, and told apart in the result; `title` names them together. `left_out`:
-    operations that no request could be made of, and why.
+    operations that no request could be made of, and why. `watched`: somebody sees how it goes.
     """
 
     target: Target
@@ -84,6 +86,7 @@ class Plan(msgspec.Struct, frozen=True):
     rows: Rows | None = None
     title: str = ""
     left_out: tuple[tuple[str, str], ...] = ()
+    watched: bool = False
 
     @property
     def model(self) -> str:
@@ -130,9 +133,10 @@ class Plan(msgspec.Struct, frozen=True):
             for number, share in enumerate(plan.shares()):
                 shares[(first + number) % self.workers].append(share)
             first += plan.concurrency
+        parts = [None if self.rows is None else self.rows.of_worker(n, self.workers) for n in range(self.workers)]
         return [
-            Task(own, number, self.workers, None if self.rows is None else self.rows.of_worker(number, self.workers))
-            for number, own in enumerate(shares)
+            Task(own, number, self.workers, rows, self.watched)
+            for number, (own, rows) in enumerate(zip(shares, parts, strict=True))
         ]
 
     def shares(self) -> list[Share]:

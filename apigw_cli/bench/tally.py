@@ -129,11 +129,15 @@ class Ready(msgspec.Struct, tag="ready"):
 
 
 class Progress(msgspec.Struct, tag="progress"):
-    """Counts since the measurement began: by class of answer, and network errors."""
+    """Counts since the measurement began: by class of answer, and network errors. Where somebody watches: by status,
+    errors by class, and the latencies so far, of the first kinds of requests only."""
 
     counts: dict[str, int]
     errors: int
     measuring: bool
+    statuses: dict[int, int] = {}
+    classes: dict[str, int] = {}
+    latency: Pairs = []
 
 
 class Finished(msgspec.Struct, tag="finished"):

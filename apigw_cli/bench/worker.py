@@ -18,14 +18,16 @@ import msgspec
 
 from apigw_cli.bench.connection import clock
 from apigw_cli.bench.dial import OutOfFiles
+from apigw_cli.bench.histogram import Histogram
 from apigw_cli.bench.load import Load
 from apigw_cli.bench.models import load_for
 from apigw_cli.bench.plan import Task
 from apigw_cli.bench.series import COLUMNS
-from apigw_cli.bench.tally import Fatal, Finished, Message, Progress, Ready, joined
+from apigw_cli.bench.tally import Fatal, Finished, Message, Progress, Ready, added, joined
 from apigw_cli.bench.values import Values
 
 _PROGRESS = 0.25
+_WATCHED = 32  # kinds of requests whose latencies are shown while the run goes on: adding up more would be felt
 
 
 class Start(msgspec.Struct):
@@ -72,11 +74,11 @@ async def _work(task: Task) -> None:
     await asyncio.sleep(max(0.0, (zero - clock()) / 1e9))
     for load in loads:
         load.start(zero)
-    await _until_finished(loads, orders)
+    await _until_finished(loads, orders, task.watched)
     _say(Finished(joined([load.tally() for load in loads])))
 
 
-async def _until_finished(loads: list[Load], orders: asyncio.Queue[bytes]) -> None:
+async def _until_finished(loads: list[Load], orders: asyncio.Queue[bytes], watched: bool) -> None:
     def stop(_: object) -> None:
         for load in loads:
             load.stop()
@@ -86,12 +88,28 @@ async def _until_finished(loads: list[Load], orders: asyncio.Queue[bytes]) -> No
     ends = [load.finished for load in loads]
     while not all(end.done() for end in ends):
         await asyncio.wait(ends, timeout=_PROGRESS)
-        *answers, errors = (sum(column) for column in zip(*(load.totals() for load in loads), strict=True))
-        measuring = any(load.measuring for load in loads)
-        _say(Progress(dict(zip(COLUMNS[:3], answers, strict=True)), errors, measuring))
+        _say(_progress(loads, watched))
     stopping.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await stopping
+
+
+def _progress(loads: list[Load], watched: bool) -> Progress:
+    *answers, errors = (sum(column) for column in zip(*(load.totals() for load in loads), strict=True))
+    counts = dict(zip(COLUMNS[:3], answers, strict=True))
+    measuring = any(load.measuring for load in loads)
+    if not watched:
+        return Progress(counts, errors, measuring)
+    books = [book for load in loads for book in load.books][:_WATCHED]
+    histogram = Histogram.of(own.items() for book in books for own in book.latencies.values())
+    return Progress(
+        counts,
+        errors,
+        measuring,
+        added({status: count for status, count in enumerate(load.statuses) if count} for load in loads),
+        added(load.errors for load in loads),
+        histogram.pairs(),
+    )
 
 
 def _listen(loop: asyncio.AbstractEventLoop, orders: asyncio.Queue[bytes]) -> None:

@@ -301,7 +301,7 @@ def bench(
         return
     _refuse({"--tolerance": tolerance}, "a single run")
     with bench_progress.shown(quiet=quiet) as progress:
-        result = run(options, Talk(progress.note, progress.show, progress.begin))
+        result = run(options, Talk(progress.note, progress.show, progress.begin, progress.watched))
     pictures.draw(f"apigw bench {result.plan.url}", bench_report.text(result), charts.of_result(result))
     makers = {"json": Result.text, "csv": export.as_csv, "prometheus": export.as_prometheus}
     text = makers[output](result) if output in makers else bench_report.text(result, quiet=quiet)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from apigw_cli.cli import bench_mix_report, terminal
+from apigw_cli.cli import bench_history, bench_mix_report, terminal
 from apigw_cli.cli.terminal import count, duration, size, style, symbol
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def _figures(result: Result) -> list[str]:
     rate, requests, traffic = result.throughput, result.requests, result.traffic
     by_class = [(rate.allowed, "allowed"), (rate.limited, "refused"), (rate.failed, "failed")]
     speeds = ", ".join(f"{count(_round(value))}/s {name}" for value, name in by_class if value)
-    rows = [("rate", speeds or "0/s")]
+    rows = [("rate", speeds or "0/s"), *bench_history.rows(result.series, result.measured_s)]
     if result.statuses:
         rows.append(("status", ", ".join(f"{status}: {number:,}" for status, number in result.statuses.items())))
     for error in result.errors.values():

@@ -136,12 +136,14 @@ def test_a_terminal_shows_how_far_it_is_and_then_only_the_result() -> None:
             encoding="utf-8", dimensions=(24, 120), timeout=60,
         )  # fmt: skip
         child.expect(r"measuring .*/s · \d allowed · \d[\d.,k]* limited")
+        child.expect(r"latency so far  p50 .*  p99 .*  max ")
+        child.expect(r"429: \d.* · 200: \d")
         child.expect(pexpect.EOF)
         child.close()
     assert child.exitstatus == 0
     last = child.before.rpartition("\x1b[2K")[2]  # after the last time that the line was erased
     assert re.search(r"✓.* answers in [1-9]", last)
-    assert "measuring" not in last
+    assert "measuring" not in last and "so far" not in last
 
 
 # --- exit codes
