@@ -111,7 +111,7 @@ def test_headers_that_were_typed_are_credentials_too(spec: Path) -> None:
         ({"operations": "0@getItem"}, "no weight"),
         ({"operations": "putPicture"}, "no request can be made"),
         ({"data": "x"}, "--data has no meaning beside --spec"),
-        ({"verify_limits": True}, "a limit is proved with one request"),
+        ({"operations": "getItem", "verify_limits": True}, "a limit is proved with one request"),
         ({"spec": "/no/such.yaml"}, "such.yaml"),
         ({"spec": None, "api_key": "x"}, "--api-key is for --spec and --operations"),
         ({"token_key": Path("/no/key.json")}, "cannot read /no/key.json"),
