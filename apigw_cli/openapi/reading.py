@@ -213,6 +213,9 @@ def _fetch(url: str, asked_at: Place | None) -> str:
                 if len(body) > MAX_BYTES or time.monotonic() > deadline:
                     break
         return decoded(bytes(body), url, asked_at)
+    except httpx.HTTPStatusError as error:
+        answer = f"{error.response.status_code} {error.response.reason_phrase}".strip()
+        raise InputError(f"cannot fetch {url}: {answer}", place=asked_at) from None
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         what = str(error) or type(error).__name__
         raise InputError(f"cannot fetch {url}: {what}", place=asked_at) from None

@@ -70,7 +70,7 @@ def test_a_limited_route_without_a_documented_429(shop: Path, capsys: Captured) 
     prefix = "listPets is limited to {} but documents no 429 response"
     assert findings == [
         ("apigw.yaml", 12, "gateway-limit-undocumented", prefix.format("50/s burst 20 per api_key")),
-        ("apigw.yaml", 15, "gateway-limit-undocumented",
+        ("apigw.yaml", 16, "gateway-limit-undocumented",
          "createPet is limited to 5/s burst 5 per api_key but documents no 429 response"),
         ("stages/prod.yaml", 4, "gateway-limit-undocumented", prefix.format("100/s burst 40 per api_key")),
     ]  # fmt: skip
@@ -91,8 +91,8 @@ def test_an_unknown_key_names_the_nearest(shop: Path, capsys: Captured) -> None:
     edit(shop / "apigw.yaml", "rate_limit: {rate: 5/s, burst: 5", "ratelimit: {rate: 5/s, burst: 5")
     assert run(["lint"]) == Exit.BLOCKED
     out = capsys.readouterr().out
-    assert 'apigw.yaml:15:9  error  configuration  unknown key "ratelimit"\n' in out
-    assert "    15 |         ratelimit:" in out and 'try  did you mean "rate_limit"?' in out
+    assert 'apigw.yaml:16:9  error  configuration  unknown key "ratelimit"\n' in out
+    assert "    16 |         ratelimit:" in out and 'try  did you mean "rate_limit"?' in out
 
 
 def test_the_compiler_does_not_repeat_what_a_rule_said(shop: Path, capsys: Captured) -> None:

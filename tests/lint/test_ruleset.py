@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -10,6 +14,7 @@ import pytest
 from apigw_cli.errors import InputError, UsageError
 from apigw_cli.lint import ruleset
 from apigw_cli.lint.model import ERROR, HINT, INFO, WARN, Severity
+from apigw_cli.openapi import reading
 
 Write = Callable[[str], str]
 
@@ -76,6 +81,39 @@ def test_how_much_of_a_set_is_extended(write: Write) -> None:
     assert only == {"operation-tags": WARN}
     both = load(write("extends: [apigw:recommended, apigw:gateway]"))
     assert load(write("extends: [spectral:oas, apigw:gateway]\n")) == both
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[str]:
+    """A server of the rulesets in the folder `web`."""
+    (tmp_path / "web").mkdir()
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path / "web"))
+    httpd = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=httpd.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{httpd.server_port}"
+    httpd.shutdown()
+    thread.join()
+    httpd.server_close()
+
+
+def test_rulesets_at_urls_extend_each_other(write: Write, server: str) -> None:
+    write("extends: [[spectral:oas, off], sub.json]\nrules: {info-contact: error}\n", "web/base.yaml")
+    write('{"extends": "last.yaml", "rules": {"operation-tags": "hint"}}', "web/sub.json")
+    write("rules: {titled: {given: $.info, then: {field: title, function: truthy}}}\n", "web/last.yaml")
+    wanted = {"info-contact": ERROR, "operation-tags": HINT, "titled": WARN}
+    assert load(f"{server}/base.yaml") == load(write(f"extends: {server}/base.yaml\n")) == wanted
+
+
+def test_a_ruleset_that_cannot_be_had_is_an_error_where_it_is_named(
+    write: Write, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(InputError, match=": 404 ") as error:
+        load(write(f"extends: {server}/gone.yaml\n"))
+    assert error.value.place is not None and (error.value.place.line, error.value.place.column) == (1, 10)
+    monkeypatch.setattr(reading, "FETCH_SECONDS", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(InputError, match="takes longer than"):
+        load(write(f"extends: http://127.0.0.1:{silent.getsockname()[1]}/r.yaml\n"))
 
 
 def test_files_extend_files(write: Write, tmp_path: Path) -> None:
