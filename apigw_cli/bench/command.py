@@ -21,6 +21,7 @@ from apigw_cli.bench import (
     mix,
     proving,
     quota_proof,
+    served,
     targets,
     template,
 )
@@ -110,10 +111,15 @@ def bench(options: Options, talk: Talk) -> Result:
         words = plan.in_words()
         talk.note(f"{words} · declared {aim.limited.in_words()}" if aim.limited else words)
         talk.begin(plan)
-        if not aim.limited:
-            return assemble(plan, run(plan, talk.show), [], assertions)
-        collected, proofs = _proved(plan, aim, talk)
-    return assemble(plan, collected, proofs, assertions)
+        admin = aim.admin or served.admin_of([plan.target, *(call.target for call in plan.calls)], options.config)
+        before = served.look(admin)
+        proofs: list[Proof] = []
+        if aim.limited:
+            collected, proofs = _proved(plan, aim, talk)
+        else:
+            collected = run(plan, talk.show)
+        now = served.steady(before, admin)
+    return msgspec.structs.replace(assemble(plan, collected, proofs, assertions), served=now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +136,7 @@ class _Aim:
     title: str = ""
     rows: Rows | None = None
     left_out: tuple[tuple[str, str], ...] = ()
+    admin: str | None = None  # of a gateway that was started for this
 
 
 def _proved(plan: Plan, aim: _Aim, talk: Talk) -> tuple[Collected, list[Proof]]:
@@ -306,7 +313,7 @@ def _aimed(options: Options, talk: Talk) -> Iterator[_Aim]:
             wanted = declaration.of_route(compiled, route, local.CALLER)
         clock = bool(wanted.quotas)
         with local.gateway(compiled, route, file, headers, talk.note, clock=clock) as (request, own, admin):
-            yield _aim(request, replace(wanted, admin=Admin(admin)), given, own)
+            yield replace(_aim(request, replace(wanted, admin=Admin(admin)), given, own), admin=admin)
         return
     aim = _at_urls(options)
     if aim.calls:

@@ -16,6 +16,7 @@ from apigw_cli.bench.mix import Portion, portions
 from apigw_cli.bench.plan import SECOND, Plan
 from apigw_cli.bench.proof import FAIL, INCONCLUSIVE, Proof
 from apigw_cli.bench.series import Series, merged
+from apigw_cli.bench.served import Served
 from apigw_cli.bench.tally import CLASSES, NETWORK, Tally, added
 from apigw_cli.bench.verdict import Verdict, cpu_share, judge, starved_share
 from apigw_cli.errors import Exit
@@ -120,6 +121,7 @@ class Result(msgspec.Struct, frozen=True, rename={"traffic": "bytes"}):
     limits: list[Proof] = []
     assertions: list[Outcome] = []
     mix: list[Portion] = []
+    served: Served | None = None
 
     @property
     def exit_code(self) -> Exit:

@@ -42,8 +42,12 @@ COMMANDS: dict[str, dict[str, str]] = {
         "deploy": "apigw deploy qa",
         "diff": "apigw diff qa prod",
         "promote": "apigw promote qa prod",
+        "canary": "apigw canary prod status",
         "rollback": "apigw rollback prod",
         "history": "apigw history prod",
+        "releases": "apigw releases",
+        "verify": "apigw verify",
+        "gc": "apigw gc --keep 5 --dry-run",
     },
 }
 # Commands with commands of their own, by their group.

@@ -14,6 +14,7 @@ from apigw_cli.errors import EnvironmentFailure, UsageError
 if TYPE_CHECKING:
     from apigw_cli.bench.charts import Chart
     from apigw_cli.bench.command import Options
+    from apigw_cli.bench.result import Result
 
 _COLOUR = re.compile(r"\x1b\[[0-9]+m")
 
@@ -209,6 +210,14 @@ def bench(
         Path | None,
         typer.Option(help="File with its bearer token. Else from APIGW_ADMIN_TOKEN, if set.", show_default=False),
     ] = None,
+    attach: Annotated[
+        str | None,
+        typer.Option(
+            metavar="STAGE",
+            help="Keep the result as evidence for what this stage runs; its gateway must have served just that.",
+            show_default=False,
+        ),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only the verdict.")] = False,
 ) -> None:
     """Send load; measure throughput and latency, allowed and refused apart; prove that a limit holds.
@@ -244,7 +253,7 @@ def bench(
         _refuse(single | ours, "a sweep")
         if url is None:
             _refuse({"--header": header, "--method": method, "--data": data}, "a sweep of our own servers")
-        _refuse({"--repeat": repeat, "--against": against, "--tolerance": tolerance}, "a sweep")
+        _refuse({"--repeat": repeat, "--against": against, "--tolerance": tolerance, "--attach": attach}, "a sweep")
         _refuse(
             {"several targets": shared or None, "--csv": csv, "--spec": spec, "--operations": operations}, "a sweep"
         )
@@ -290,7 +299,7 @@ def bench(
         token_key=token_key,
     )
     if against is not None or repeat is not None:
-        _refuse({"--report": report, "--plot": plot}, "several runs")
+        _refuse({"--report": report, "--plot": plot, "--attach": attach}, "several runs")
         what = "runs that are compared"
         _refuse({"--spec": spec, "--operations": operations}, what)
         _refuse(
@@ -300,12 +309,16 @@ def bench(
         _compare_runs(options, against, repeat, tolerance, output, to, quiet)
         return
     _refuse({"--tolerance": tolerance}, "a single run")
+    evidence = _Evidence(attach, config)
     with bench_progress.shown(quiet=quiet) as progress:
         result = run(options, Talk(progress.note, progress.show, progress.begin, progress.watched))
     pictures.draw(f"apigw bench {result.plan.url}", bench_report.text(result), charts.of_result(result))
     makers = {"json": Result.text, "csv": export.as_csv, "prometheus": export.as_prometheus}
     text = makers[output](result) if output in makers else bench_report.text(result, quiet=quiet)
-    _deliver(text, to, result.exit_code)
+    try:
+        _deliver(text, to, result.exit_code)
+    finally:  # a result that speaks against the release is kept, too
+        evidence.keep(result)
 
 
 def _compare_runs(
@@ -336,6 +349,27 @@ def _compare_runs(
             text = "\n\n".join(bench_report.text(one, quiet=quiet) for one in runs.runs)
             json, code = runs.encode(), runs.exit_code
     _deliver(json.decode() if output == "json" else text, to, code)
+
+
+class _Evidence:
+    """What a result is to be attached to. A stage without a release is said before anything is measured."""
+
+    def __init__(self, stage: str | None, config: Path | None) -> None:
+        self._target = None
+        if stage is not None:
+            from apigw_cli.stages import evidence
+
+            self._target = evidence.target(config, stage)
+
+    def keep(self, result: Result) -> None:
+        if self._target is None or result.interrupted:
+            return
+        from apigw_cli.stages import evidence
+        from apigw_cli.stages.releases import short
+
+        kept = evidence.attach(self._target, result.encode())
+        words = "as evidence" if kept.holds else "as evidence against it"
+        terminal.note(f"attached to {self._target.stage}'s release {short(self._target.release)} {words}")
 
 
 class _Pictures:

@@ -109,9 +109,16 @@ def _differences(comparison: Comparison) -> Iterator[str]:
 
 
 def gates(judged: tuple[Gate, ...]) -> None:
-    """Print the line of gates."""
-    words = (f"{terminal.symbol('ok' if gate.holds else 'bad')} {gate.name}" for gate in judged)
+    """Print the line of gates, and under it what those say that do not hold."""
+    words = (f"{terminal.symbol('ok' if gate.holds else 'bad')} {gate.name}{_good(gate)}" for gate in judged)
     terminal.out(f"gates  {'  '.join(words)}")
+    for gate in judged:
+        if gate.why and not gate.holds:
+            terminal.out(f"  {terminal.symbol('bad')} {gate.name}: {gate.why}")
+
+
+def _good(gate: Gate) -> str:
+    return f" ({gate.why})" if gate.why and gate.holds else ""
 
 
 def next_command(text: str) -> None:

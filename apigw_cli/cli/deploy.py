@@ -24,11 +24,11 @@ def deploy(
     The files are compiled with the stage's own file first: an error changes nothing. A stage that others are
     promoted to has gates, which deploying passes by: that is shown and asked (without a terminal: --yes, or exit 2).
     """
-    from apigw_cli.cli import changes, terminal
+    from apigw_cli.cli import changes, lint_gate, terminal
     from apigw_cli.stages import deploy as deployment
     from apigw_cli.stages.releases import short
 
-    plan = deployment.plan(deployment.DeployOptions(stage, config))
+    plan = deployment.plan(deployment.DeployOptions(stage, config, lint_gate.of(config)))
     if plan.identical:
         terminal.out(f"{terminal.symbol('ok')} {stage} already runs {short(plan.revision.digest)}: nothing changed")
         changes.next_command(_onward(plan))

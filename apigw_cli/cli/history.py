@@ -54,9 +54,15 @@ def _show(found: History) -> None:
         sign = "ok" if event.current else "dot" if event.entry.verdict == "applied" else "bad"
         cells = "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
         terminal.out(f"{terminal.symbol(sign)} {cells.rstrip()}")
+        if event.entry.reason and not event.entry.accepted:
+            terminal.out(f"    reason  {event.entry.reason}")
         for accepted in event.entry.accepted:
-            terminal.out(f"    accepted  {accepted.operation}: {accepted.message}  “{accepted.reason}”")
+            until = f" until {accepted.expires}" if accepted.expires else ""
+            terminal.out(f"    accepted  {accepted.operation}: {accepted.message}  “{accepted.reason}”{until}")
     changes.next_command(found.next)
+
+
+_WORDS = {"rollback": "rollback", "evidence": "bench result"}
 
 
 def _cells(event: Event) -> tuple[str, str, str, str, str]:
@@ -66,7 +72,11 @@ def _cells(event: Event) -> tuple[str, str, str, str, str]:
     verdict: str = "now" if event.current else entry.verdict
     if entry.verdict == "blocked":
         verdict = f"blocked by {len(entry.blocked_by)}"
-    what = f"{entry.action} from {entry.source}" if entry.action != "rollback" else "rollback"
+    what = _WORDS.get(entry.action) or f"{entry.action} from {entry.source}"
+    if entry.action == "canary":
+        what = f"canary at {entry.canary:g} %" if entry.canary else "canary ended"
+    if entry.evidence is not None:
+        what += " that held" if entry.evidence.holds else " that did not hold"
     if entry.forced:
-        what += f" (forced: {entry.reason})"
+        what += " (forced)"
     return short(entry.to), entry.time, entry.who, what, verdict

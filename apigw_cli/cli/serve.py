@@ -103,7 +103,7 @@ def serve(
     if spec is not None:
         load = source.specification(spec)
     elif released:
-        from apigw_cli.stages.released import released as deployed
+        from apigw_cli.stages.released import deployed
 
         load = source.released(lambda: deployed(config, str(stage)), config)
     else:

@@ -368,6 +368,48 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     via: Annotated[bool, Meta(description="Send `Via` to upstreams.")] = False
 
 
+class AcceptedConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """A finding that may pass, why, and until when."""
+
+    fingerprint: Annotated[
+        str, Meta(description="The finding's, or its group's, as `apigw diff` shows it.", pattern=r"^[0-9a-f]{12}$")
+    ]
+    reason: Annotated[str, Meta(description="Why it is all right; it is logged.", min_length=1)]
+    expires: Annotated[
+        str,
+        Meta(
+            description="The last day (UTC) that it passes: 2027-01-31.",
+            pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$",
+        ),
+    ]
+
+
+class BenchGateConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """The measurement that a release needs before it may come here (`apigw bench --attach STAGE`)."""
+
+    younger_than: Annotated[Duration, Meta(description="How old it may be.")] = Duration(86400)
+    limits: Annotated[bool, Meta(description="It has to prove that the limits hold (--verify-limits).")] = True
+    assertions: Annotated[bool, Meta(description="It has to hold to something (--assert).")] = True
+
+    def __post_init__(self) -> None:
+        if self.younger_than <= 0:
+            raise ValueError("younger_than must be more than nothing")
+
+
+class GatesConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """What must hold before a release is promoted to this stage."""
+
+    breaking: Annotated[Literal["block", "allow"], Meta(description="Changes that break a client.")] = "block"
+    weakening: Annotated[Literal["block", "allow"], Meta(description="Changes that weaken the gateway.")] = "block"
+    lint: Annotated[
+        Literal["error", "warn", "off"], Meta(description="What `apigw lint` may not find in the release.")
+    ] = "error"
+    bench: Annotated[BenchGateConfig | None, Meta(description="A measurement of the release. None: not asked for.")] = (
+        None
+    )
+    accept: Annotated[list[AcceptedConfig], Meta(description="Findings that may pass all the same, for a while.")] = []
+
+
 class StageFile(Struct, frozen=True, forbid_unknown_fields=True):
     """`stages/NAME.yaml`: what is different in one stage."""
 
@@ -381,3 +423,6 @@ class StageFile(Struct, frozen=True, forbid_unknown_fields=True):
         list[str],
         Meta(description="What is meant to differ from other stages: `variables.NAME` or a dotted path."),
     ] = []
+    gates: Annotated[GatesConfig, Meta(description="What a release has to pass to come here.")] = field(
+        default_factory=GatesConfig
+    )

@@ -87,6 +87,7 @@ class Admin:
         self._pages: dict[str, Callable[[], Answer]] = {
             "/": lambda: _json(200, {"pages": sorted((*self._pages, "/routes")), "changes": _CHANGES}),
             "/apis": lambda: _json(200, status.apis()),
+            "/canary": lambda: _json(200, status.canary()),
             "/config": lambda: _json(200, status.config()),
             "/health": lambda: _json(200, status.health()),
             "/metrics": lambda: (200, _METRICS, status.metrics().encode()),

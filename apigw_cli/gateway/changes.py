@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from apigw_cli.gateway.canary import Canary
 from apigw_cli.policies.interface import instance
 from apigw_cli.policies.registry import BY_NAME
 from apigw_cli.snapshot.model import HttpIntegration, Route, Snapshot
@@ -28,6 +29,13 @@ def describe(old: Snapshot, new: Snapshot, secrets_changed: bool) -> list[str]:
     if not changes and old.documents != new.documents:
         changes.append("specifications only: routes and policies are the same")
     return changes
+
+
+def of_canary(old: Canary | None, new: Canary | None) -> list[str]:
+    """What became of the release that runs beside the stage's own."""
+    if old == new:
+        return []
+    return [new.words] if new is not None else ["no canary any more"]
 
 
 def _kinds_of_secrets(snapshot: Snapshot) -> list[str]:

@@ -206,6 +206,8 @@ class ClientConnection(Answering):
                 request.keep_alive = False
                 self.answer(request, malformed.status, malformed.message, (), "malformed")
                 return
+        if table.canary is not None:
+            table = table.canary(request)
         plan = table.known.get((request.host, request.method, request.path))
         if plan is None:
             found = table.find(request.host, request.method, request.path)

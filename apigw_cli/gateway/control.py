@@ -26,6 +26,22 @@ _LENGTH = struct.Struct("!I")
 Cells = tuple[int, int]
 
 
+class CanaryOrder(msgspec.Struct, frozen=True):
+    """A second Snapshot for a share of the requests. `sides`: where stable and canary are counted, 0 for nowhere.
+
+    `releases`: the digests of stable and canary.
+    """
+
+    snapshot: bytes
+    percent: float
+    by: str
+    began: int
+    releases: tuple[str, str]
+    sides: tuple[int, int]
+    cells: list[Cells]
+    targets: dict[str, list[int]]
+
+
 class Prepare(msgspec.Struct, frozen=True, tag=True):
     """`snapshot`: its canonical bytes. `secrets`: bytes by reference. `cells`: each route's place in the metrics.
 
@@ -38,6 +54,7 @@ class Prepare(msgspec.Struct, frozen=True, tag=True):
     labels: dict[str, str]
     cells: list[Cells]
     targets: dict[str, list[int]] = {}
+    canary: CanaryOrder | None = None
 
 
 class Commit(msgspec.Struct, frozen=True, tag=True):

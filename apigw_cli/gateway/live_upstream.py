@@ -112,14 +112,15 @@ def of(
     cells: Mapping[str, Sequence[int]],
     secure: Mapping[str, Secure | None],
     site: Site,
+    beside: Mapping[str, LiveUpstream],
 ) -> dict[str, LiveUpstream]:
-    """The upstreams of a Snapshot. One that has not changed goes on as it is.
+    """The upstreams of a Snapshot. One that has not changed goes on as it is, one that is made `beside` is shared.
 
     Raises InputError for an upstream that may have fewer connections than there are workers.
     """
     found = {}
     for name, config in snapshot.upstreams.items():
-        now = site.upstreams.get(name)
+        now = beside.get(name) or site.upstreams.get(name)
         tls = secure[name]
         same = now is not None and now.config == config and _fingerprint(now.secure) == _fingerprint(tls)
         if now is None or not same:

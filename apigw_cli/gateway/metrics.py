@@ -44,6 +44,9 @@ ROUTE = CLASSES + len(REASONS) + len(NOTICES)
 TARGET = 6
 TARGET_UP, TARGET_DOWN = 1, 2
 
+# One side of a canary: a word for each class of status, then a histogram.
+SIDE = CLASSES + HISTOGRAM
+
 WORDS = 1 << 19  # a worker: 4 MiB of address space, of which only what is used takes room
 UNROUTED = (0, HISTOGRAM)  # where the histogram and the counts of requests without a route begin
 _OTHER = (HISTOGRAM + ROUTE, HISTOGRAM + ROUTE + HISTOGRAM)
@@ -82,6 +85,7 @@ class Layout:
 
     routes: dict[tuple[str, str], int] = field(default_factory=dict)
     targets: dict[tuple[str, int, str], int] = field(default_factory=dict)
+    sides: dict[tuple[int, str], int] = field(default_factory=dict)
     end: int = CACHE + len(CACHE_WORDS)
 
     def route(self, api: str, operation: str) -> int:
@@ -104,6 +108,13 @@ class Layout:
                 return None
             self.targets[key] = at
         return self.targets[key]
+
+    def side(self, canary: int, name: str) -> int:
+        """Where the requests of one side of a canary are counted: classes, then a histogram; 0: nowhere, no room."""
+        key = (canary, name)
+        if key not in self.sides:
+            self.sides[key] = self._take(SIDE, 0)
+        return self.sides[key]
 
     def _take(self, size: int, otherwise: int) -> int:
         if self.end + size > WORDS:
@@ -149,6 +160,15 @@ class TargetGauges:
 
 
 @dataclass(frozen=True, slots=True)
+class SideCounts:
+    """What one side of the canary that runs has answered: the words of `Layout.side`."""
+
+    side: str
+    release: str
+    words: list[int]
+
+
+@dataclass(frozen=True, slots=True)
 class Gauges:
     """What the supervisor knows by itself. `limited` holds the routes that have a limit."""
 
@@ -163,6 +183,7 @@ class Gauges:
     worker_restarts: int
     limited: frozenset[tuple[str, str]]
     targets: tuple[TargetGauges, ...] = ()
+    sides: tuple[SideCounts, ...] = ()
 
 
 def render(layout: Layout, totals: Totals, gauges: Gauges, by_route: bool = False) -> str:
@@ -184,6 +205,7 @@ def render(layout: Layout, totals: Totals, gauges: Gauges, by_route: bool = Fals
     lines += _gauges(gauges)
     lines += _singles(totals)
     lines += _cache(totals)
+    lines += _sides(gauges.sides)
     return "\n".join(lines) + "\n"
 
 
@@ -313,6 +335,22 @@ def _cache(totals: Totals) -> Iterator[str]:
     for suffix, kind, text, what in singles:
         yield from _family(f"apigw_cache_{suffix}", kind, text)
         yield f"apigw_cache_{suffix} {words[what]}"
+
+
+def _sides(sides: tuple[SideCounts, ...]) -> Iterator[str]:
+    if not sides:
+        return
+    name = "apigw_canary_requests_total"
+    yield from _family(name, "counter", "Requests by side of the canary that runs, and class of status.")
+    for one in sides:
+        for status in range(1, CLASSES):
+            if one.words[status]:
+                labels = _labels(side=one.side, release=one.release, code=f"{status}xx")
+                yield f"{name}{labels} {one.words[status]}"
+    name = "apigw_canary_duration_seconds"
+    yield from _family(name, "histogram", "From a request's head to the end of its answer, by side of the canary.")
+    for one in sides:
+        yield from _buckets(name, one.words[CLASSES:], side=one.side, release=one.release)
 
 
 def _gauges(gauges: Gauges) -> Iterator[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from apigw_cli.errors import ApigwError
 from apigw_cli.gateway import source, tls
-from apigw_cli.gateway.control import Commit, Prepare
+from apigw_cli.gateway.control import CanaryOrder, Cells, Commit, Prepare
 from apigw_cli.gateway.metrics import Layout
 from apigw_cli.gateway.source import Loaded
 from apigw_cli.gateway.watch import Signature, signature
@@ -17,6 +17,7 @@ from apigw_cli.limits.store import NoStore
 from apigw_cli.policies.interface import Runtime
 from apigw_cli.policies.plan import steps
 from apigw_cli.routing.router import Router
+from apigw_cli.snapshot.model import Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +33,49 @@ class Prepared:
 
     def order(self, generation: int, layout: Layout) -> Prepare:
         """The order that lets a worker make it ready. `layout` gets a place for every route and target."""
-        routes = self.loaded.snapshot.routes
-        cells = [
-            (layout.histogram(route.api, route.operation), layout.route(route.api, route.operation)) for route in routes
-        ]
-        targets = {}
-        for name, upstream in self.loaded.snapshot.upstreams.items():
-            places = [layout.target(name, index, url) for index, url in enumerate(upstream.targets)]
-            targets[name] = [-1 if place is None else place for place in places]
-        return Prepare(generation, self.data, self.secrets, self.labels, cells, targets)
+        snapshot = self.loaded.snapshot
+        beside = self._beside(layout)
+        return Prepare(
+            generation,
+            self.data,
+            self.secrets,
+            self.labels,
+            _cells(snapshot, layout),
+            _targets(snapshot, layout),
+            beside,
+        )
+
+    def _beside(self, layout: Layout) -> CanaryOrder | None:
+        canary, deployment = self.loaded.canary, self.loaded.deployment
+        if canary is None or deployment is None:
+            return None
+        snapshot, began = canary.snapshot, canary.began
+        return CanaryOrder(
+            snapshot.encode(),
+            canary.percent,
+            canary.by,
+            began,
+            (deployment.release, canary.release),
+            (layout.side(began, "stable"), layout.side(began, "canary")),
+            _cells(snapshot, layout),
+            _targets(snapshot, layout),
+        )
 
     def commit(self, generation: int) -> Commit:
         return Commit(generation)
+
+
+def _cells(snapshot: Snapshot, layout: Layout) -> list[Cells]:
+    named = ((route.api, route.operation) for route in snapshot.routes)
+    return [(layout.histogram(*name), layout.route(*name)) for name in named]
+
+
+def _targets(snapshot: Snapshot, layout: Layout) -> dict[str, list[int]]:
+    found = {}
+    for name, upstream in snapshot.upstreams.items():
+        places = [layout.target(name, index, url) for index, url in enumerate(upstream.targets)]
+        found[name] = [-1 if place is None else place for place in places]
+    return found
 
 
 def prepare(load: Callable[[], Loaded], known: Iterable[Path] = ()) -> Prepared:
@@ -56,7 +88,9 @@ def prepare(load: Callable[[], Loaded], known: Iterable[Path] = ()) -> Prepared:
     try:
         loaded = load()
         secrets, labels = source.secrets(loaded)
-        _check(loaded, secrets, labels)
+        _check(loaded.snapshot, secrets, labels)
+        if loaded.canary is not None:
+            _check(loaded.canary.snapshot, secrets, labels)
     except (ApigwError, KeyboardInterrupt):
         raise
     except Exception as error:
@@ -67,12 +101,12 @@ def prepare(load: Callable[[], Loaded], known: Iterable[Path] = ()) -> Prepared:
     return Prepared(loaded, snapshot.encode(), snapshot.digest, secrets, labels, seen)
 
 
-def _check(loaded: Loaded, secrets: dict[str, bytes], labels: dict[str, str]) -> None:
+def _check(snapshot: Snapshot, secrets: dict[str, bytes], labels: dict[str, str]) -> None:
     """Do what every worker will do, here where an error has its place and reaches a person."""
-    Router(loaded.snapshot.routes)
-    runtime = Runtime(loaded.snapshot, time.monotonic_ns, NoStore(), secrets.__getitem__, labels.__getitem__)
-    for route in loaded.snapshot.routes:
+    Router(snapshot.routes)
+    runtime = Runtime(snapshot, time.monotonic_ns, NoStore(), secrets.__getitem__, labels.__getitem__)
+    for route in snapshot.routes:
         steps(route, runtime)
-    tls.of_listener(loaded.snapshot.listen, runtime.secret, runtime.label)
-    for upstream in loaded.snapshot.upstreams.values():
+    tls.of_listener(snapshot.listen, runtime.secret, runtime.label)
+    for upstream in snapshot.upstreams.values():
         tls.of_upstream(upstream, runtime.secret, runtime.label)

@@ -88,6 +88,7 @@ class Request(msgspec.Struct, eq=False):
     bytes_in: int = 0
     bytes_out: int = 0
     noticed: list[tuple[str, str]] | None = None  # what is remarkable of it, and the details: counted and logged
+    side: int = 0  # where it is counted beside its route: a side of a canary
 
     @property
     def client_certificate(self) -> ClientCertificate | None:

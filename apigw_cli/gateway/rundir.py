@@ -18,12 +18,13 @@ import orjson
 from apigw_cli.errors import EnvironmentFailure, InputError, Place
 from apigw_cli.gateway.overlay import NAME, Change, Overlay
 from apigw_cli.openapi.document import read_text
+from apigw_cli.snapshot import running as gateways
 
 _REMOVED = b'{"removed": true}\n'
 
 
 def of(root: Path) -> Path:
-    return root / ".apigw" / "run"
+    return gateways.folder(root)
 
 
 def kept(folder: Path) -> Overlay:
@@ -95,28 +96,4 @@ def _make(folder: Path) -> None:
 
 def running(folder: Path) -> list[dict[str, Any]]:
     """The gateways that run on this machine, the one started last first. Files of dead ones are taken away."""
-    found = []
-    for path in folder.glob("gateway-*.json"):
-        try:
-            facts = orjson.loads(path.read_bytes())
-            alive = _is_alive(int(facts["pid"]))
-        except (OSError, ValueError, KeyError, TypeError):
-            continue
-        if alive:
-            found.append((path.stat().st_mtime_ns, facts))
-        else:
-            with contextlib.suppress(OSError):
-                path.unlink()
-    return [facts for _, facts in sorted(found, key=lambda one: one[0], reverse=True)]
-
-
-def _is_alive(pid: int) -> bool:
-    if os.name == "nt":  # os.kill would end it
-        return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+    return gateways.facts(folder)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from apigw_cli.gateway import answers, departures, names, repeated
 from apigw_cli.gateway.framing import Malformed, host_of
-from apigw_cli.gateway.metrics import BOUNDS, STREAMS, TUNNELS, UNROUTED, WAITED, WAITING, WorkerCells
+from apigw_cli.gateway.metrics import BOUNDS, CLASSES, STREAMS, TUNNELS, UNROUTED, WAITED, WAITING, WorkerCells
 from apigw_cli.gateway.names import Resolve
 from apigw_cli.gateway.upstream_pool import Pool, pool_key
 from apigw_cli.gateway.waiting_room import WaitingRoom
@@ -141,6 +141,11 @@ class Site:
         words[route + request.status // 100] += 1
         words[histogram + bisect_left(BOUNDS, elapsed)] += 1
         words[histogram + _SUM] += elapsed
+        side = request.side
+        if side:
+            words[side + request.status // 100] += 1
+            words[side + CLASSES + bisect_left(BOUNDS, elapsed)] += 1
+            words[side + CLASSES + _SUM] += elapsed
         if request.reason:
             self.cells.count_reason(route, request.reason)
         if request.noticed is not None:
@@ -214,8 +219,9 @@ class Site:
             self.paths.clear()
         if len(self.lines) >= _PATHS_MAXIMUM:
             self.lines.clear()
-        if self.table.full:
-            self.table.known.clear()
+        for table in (self.table, self.table.canary.table) if self.table.canary is not None else (self.table,):
+            if table.full:
+                table.known.clear()
 
     # --- life
 

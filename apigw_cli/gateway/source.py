@@ -14,7 +14,8 @@ import orjson
 from apigw_cli.config import project
 from apigw_cli.config.project import Project
 from apigw_cli.errors import UsageError
-from apigw_cli.gateway import overlay, rundir
+from apigw_cli.gateway import canary, overlay, rundir
+from apigw_cli.gateway.canary import Canary
 from apigw_cli.gateway.overlay import Overlay
 from apigw_cli.openapi.document import Library
 from apigw_cli.openapi.operations import operations
@@ -22,7 +23,16 @@ from apigw_cli.policies.registry import POLICIES
 from apigw_cli.snapshot import compiler
 from apigw_cli.snapshot import secrets as secret
 from apigw_cli.snapshot.compiler import Compiled
+from apigw_cli.snapshot.deployed import Deployed
 from apigw_cli.snapshot.model import ListenTls, MockIntegration, Route, Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """Which release is served, and the generation of the stages' pointers that said so."""
+
+    release: str
+    generation: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +40,7 @@ class Loaded:
     """A Snapshot, the files to watch for changes of it, the folder that references of secrets are relative to.
 
     `origin` says in brackets what it is made from: "working files". `declared`: the APIs that the files declare,
-    whatever was put or removed at run time.
+    whatever was put or removed at run time. `deployment` is None for what is not deployed; `canary` runs beside it.
     """
 
     snapshot: Snapshot
@@ -38,6 +48,8 @@ class Loaded:
     root: Path
     origin: str
     declared: frozenset[str] = frozenset()
+    deployment: Deployment | None = None
+    canary: Canary | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,19 +99,29 @@ def _run_folder(config: Path | None) -> Path:
     return rundir.of(project.find(config).parent)
 
 
-def released(find: Callable[[], tuple[Compiled, tuple[Path, ...]]], config: Path | None = None) -> Load:
-    """What `find` says is deployed to a stage, with the files that say so."""
+def released(find: Callable[[], Deployed], config: Path | None = None) -> Load:
+    """What `find` says is deployed to a stage, with the canary beside it."""
 
     def load(changes: Overlay) -> Loaded:
         if changes:
             message = "this gateway runs what is deployed to a stage, which is changed by deploying"
             raise UsageError(message, hint="apigw deploy, apigw promote")
-        compiled, files = find()
-        references = (one.partition(":") for one in sorted(secret.references(compiled.snapshot)))
+        found = find()
+        compiled = found.compiled
+        beside = canary.of(found.canary, compiled.snapshot)
+        references = (one.partition(":") for one in sorted(_references(compiled.snapshot, beside)))
         keys = (compiled.root / name for kind, _, name in references if kind == "file")
-        return Loaded(compiled.snapshot, tuple(dict.fromkeys((*files, *keys))), compiled.root, "released")
+        files = tuple(dict.fromkeys((*found.files, *keys)))
+        deployment = Deployment(found.release, found.generation)
+        origin = "released" if beside is None else f"released, {beside.words}"
+        return Loaded(compiled.snapshot, files, compiled.root, origin, frozenset(), deployment, beside)
 
-    return Load(load, lambda _: find()[0], partial(_run_folder, config))
+    return Load(load, lambda _: find().compiled, partial(_run_folder, config))
+
+
+def _references(snapshot: Snapshot, beside: Canary | None) -> set[str]:
+    """The secrets that are needed."""
+    return {*secret.references(snapshot), *(secret.references(beside.snapshot) if beside is not None else ())}
 
 
 def with_certificates(load: Load, certificates: list[str], keys: list[str]) -> Load:
@@ -128,7 +150,10 @@ def mocked(load: Load) -> Load:
 
     def load_mocked(changes: Overlay) -> Loaded:
         loaded = load(changes)
-        return replace(loaded, snapshot=mock(loaded.snapshot), origin=f"{loaded.origin}, mocked")
+        beside = loaded.canary
+        if beside is not None:
+            beside = replace(beside, snapshot=mock(beside.snapshot))
+        return replace(loaded, snapshot=mock(loaded.snapshot), origin=f"{loaded.origin}, mocked", canary=beside)
 
     return replace(load, load=load_mocked)
 
@@ -165,6 +190,6 @@ def secrets(loaded: Loaded) -> tuple[dict[str, bytes], dict[str, str]]:
     The supervisor reads them once for all workers, so that all of them, and those that are started later, check
     credentials against the same list. They are kept in memory only.
     """
-    references = secret.references(loaded.snapshot)
+    references = _references(loaded.snapshot, loaded.canary)
     labels = {reference: secret.label(reference, loaded.root) for reference in references}
     return {reference: secret.read(reference, loaded.root) for reference in references}, labels

@@ -13,7 +13,8 @@ import msgspec
 from apigw_cli import __version__
 from apigw_cli.errors import ApigwError
 from apigw_cli.gateway import changes, metrics, origins
-from apigw_cli.gateway.metrics import TARGET, TARGET_DOWN, Gauges, Layout, TargetGauges, Totals
+from apigw_cli.gateway.canary import SHORT
+from apigw_cli.gateway.metrics import TARGET, TARGET_DOWN, Gauges, Layout, SideCounts, TargetGauges, Totals
 from apigw_cli.gateway.options import Options
 from apigw_cli.gateway.origins import Origins
 from apigw_cli.gateway.overlay import NOTHING, Overlay
@@ -37,6 +38,7 @@ class Status:
         self.reloads = 0
         self.reloads_refused = 0
         self.worker_restarts = 0
+        self.refused = ""  # why the last reload did not take place
         self.stopping = False
         self._load = load
         self._origins: tuple[int, Origins] = (0, {})  # with the generation that they are of
@@ -72,7 +74,47 @@ class Status:
             "apis": [api.name for api in snapshot.apis],
             "routes": len(snapshot.routes),
             "files": [str(file) for file in self.prepared.loaded.files],
+            "deployment": self._deployment(),
+            "refused": self.refused or None,
         }
+
+    def _deployment(self) -> dict[str, Any] | None:
+        """Which release this is; None where the working files are served."""
+        deployment, canary = self.prepared.loaded.deployment, self.prepared.loaded.canary
+        if deployment is None:
+            return None
+        facts = {name: getattr(canary, name) for name in ("release", "percent", "by", "began")} if canary else None
+        return {"release": deployment.release, "generation": deployment.generation, "canary": facts}
+
+    def canary(self) -> dict[str, Any] | None:
+        """What both sides of the canary have answered since it began here; None where there is none."""
+        sides = self._sides()
+        canary = self.prepared.loaded.canary
+        if canary is None or not sides:
+            return None
+        return {
+            "began": canary.began,
+            "percent": canary.percent,
+            "sides": {
+                one.side: {
+                    "release": one.release,
+                    "classes": one.words[1 : metrics.CLASSES],
+                    "latencies": one.words[metrics.CLASSES : metrics.CLASSES + len(metrics.SECONDS) + 1],
+                    "bounds": [float(bound) for bound in metrics.SECONDS],
+                }
+                for one in sides
+            },
+        }
+
+    def _sides(self) -> tuple[SideCounts, ...]:
+        deployment, canary = self.prepared.loaded.deployment, self.prepared.loaded.canary
+        if canary is None or deployment is None:
+            return ()
+        named = (("stable", deployment.release), ("canary", canary.release))
+        places = ((name, release, self.layout.side(canary.began, name)) for name, release in named)
+        return tuple(
+            SideCounts(name, release[:SHORT], self._totals.read(at, metrics.SIDE)) for name, release, at in places if at
+        )
 
     def apis(self) -> list[dict[str, Any]]:
         """The APIs that are served, and those of the files that were removed."""
@@ -118,7 +160,9 @@ class Status:
     def targets(self) -> dict[str, list[dict[str, Any]]]:
         """By upstream its targets, as the workers that serve see them together."""
         found: dict[str, list[dict[str, Any]]] = {}
-        for name, upstream in self.prepared.loaded.snapshot.upstreams.items():
+        loaded = self.prepared.loaded
+        beside = loaded.canary.snapshot.upstreams if loaded.canary is not None else {}
+        for name, upstream in {**loaded.snapshot.upstreams, **beside}.items():
             after = upstream.eject.after if upstream.eject is not None else 0
             found[name] = [self._target(name, index, url, after) for index, url in enumerate(upstream.targets)]
         return found
@@ -136,6 +180,11 @@ class Status:
             "why": trouble.text(next((words[5] for words in told if words[5]), trouble.WELL), after),
             "ejected_until": _wall_time(max((words[2] for words in told), default=0)),
         }
+
+    def _routes(self) -> tuple[Route, ...]:
+        """Of both sides, where there is a canary."""
+        loaded = self.prepared.loaded
+        return loaded.snapshot.routes + (loaded.canary.snapshot.routes if loaded.canary is not None else ())
 
     def metrics(self, by_route: bool = False) -> str:
         snapshot = self.prepared.loaded.snapshot
@@ -161,7 +210,8 @@ class Status:
                 for name, targets in self.targets().items()
                 for one in targets
             ),
-            limited=frozenset((r.api, r.operation) for r in snapshot.routes if "rate_limit" in r.policies),
+            limited=frozenset((r.api, r.operation) for r in self._routes() if "rate_limit" in r.policies),
+            sides=self._sides(),
         )
         return metrics.render(self.layout, self._totals, gauges, by_route)
 

@@ -155,7 +155,15 @@ class Supervisor:
         folder = self._load.run()
         if folder is None:
             return
-        facts = {"admin": self.admin.url, "stage": self._current.loaded.snapshot.stage, "version": __version__}
+        loaded, path = self._current.loaded, self._options.unix_socket
+        facts = {
+            "admin": self.admin.url,
+            "stage": loaded.snapshot.stage,
+            "version": __version__,
+            "released": loaded.deployment is not None,
+            "host": "" if path else self._options.host,
+            "port": None if path else self._listeners[0].getsockname()[1],
+        }
         try:
             self._address = rundir.announce(folder, facts)
         except EnvironmentFailure as error:  # a folder that is only read: serving goes on without it
@@ -324,7 +332,7 @@ class Supervisor:
                 self._refuse(error)
                 raise
             self._broken = False
-            self._last_refusal = ""
+            self._last_refusal = self.status.refused = ""
             self.status.reloads += 1
             return what
 
@@ -338,6 +346,7 @@ class Supervisor:
         self.status.overlay = changed
         self.status.swap(prepared, generation)
         what = changes.describe(before.loaded.snapshot, prepared.loaded.snapshot, before.secrets != prepared.secrets)
+        what += changes.of_canary(before.loaded.canary, prepared.loaded.canary)
         self._say(report.reloaded(because, changes.summary(what), len(self._workers), time.monotonic() - began))
         if self._watcher is not None and before.loaded.files != prepared.loaded.files:
             self._watcher.stop()
@@ -393,6 +402,7 @@ class Supervisor:
 
     def _refuse(self, error: ApigwError) -> None:
         lines = report.refused(error)
+        self.status.refused = str(error)
         text = "\n".join(line.partition(" ")[2] for line in lines)
         if text != self._last_refusal:  # saved again with the same fault: said once
             self._last_refusal = text

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from apigw_cli.gateway import live_upstream, tls
 from apigw_cli.gateway.accesslog import route_fields
+from apigw_cli.gateway.canary import Choice
 from apigw_cli.gateway.client_limits import ClientLimits
 from apigw_cli.gateway.forwarding import Forwarding
 from apigw_cli.gateway.framing import METHODS
@@ -18,6 +19,8 @@ from apigw_cli.routing.router import Match, MethodNotAllowed, NotFound, Router
 from apigw_cli.snapshot.model import Route, Snapshot
 
 if TYPE_CHECKING:
+    from apigw_cli.gateway.control import CanaryOrder
+    from apigw_cli.gateway.live_upstream import LiveUpstream
     from apigw_cli.gateway.site import Site
 
 _KNOWN_MAXIMUM = 4096
@@ -45,7 +48,7 @@ class Table:
     empties it when it is `full`.
     """
 
-    __slots__ = ("_elsewhere", "_match", "forwarding", "known", "limits", "plans", "pools", "upstreams")
+    __slots__ = ("_elsewhere", "_match", "canary", "forwarding", "known", "limits", "plans", "pools", "upstreams")
 
     def __init__(
         self,
@@ -54,13 +57,18 @@ class Table:
         runtime: Runtime,
         cells: Sequence[Cells],
         places: Mapping[str, Sequence[int]],
+        beside: Mapping[str, LiveUpstream] | None = None,
     ) -> None:
-        """Raises InputError for what cannot be used: a key list that cannot be read, say."""
+        """Raises InputError for what cannot be used: a key list that cannot be read, say.
+
+        `beside`: the upstreams of the table that this one is a canary of.
+        """
         secure = {
             name: tls.of_upstream(upstream, runtime.secret, runtime.label)
             for name, upstream in snapshot.upstreams.items()
         }
-        self.upstreams = live_upstream.of(snapshot, places, secure, site)
+        self.canary: Choice | None = None
+        self.upstreams = live_upstream.of(snapshot, places, secure, site, beside or {})
         handlers = Handlers(snapshot, site, self.upstreams)
         self.forwarding = Forwarding(snapshot.proxy, snapshot.listen.tls)
         self.limits = ClientLimits.of(snapshot.listen)
@@ -76,6 +84,12 @@ class Table:
             if route.trailing_slash == "redirect"
         }
         self.known: dict[tuple[str, bytes, str], Plan] = {}
+
+    def share_with(self, table: Table, order: CanaryOrder) -> None:
+        """Have `table` meet a share of the requests."""
+        self.canary = Choice(self, table, order)
+        self.upstreams = {**table.upstreams, **self.upstreams}
+        self.pools |= table.pools
 
     @property
     def full(self) -> bool:

@@ -112,7 +112,14 @@ class Worker:
         secret, label = order.secrets.__getitem__, order.labels.__getitem__
         runtime = self._limiting.runtime(snapshot, secret, label, services)
         listening = tls.of_listener(snapshot.listen, runtime.secret, runtime.label)
-        return Table(snapshot, self.site, runtime, order.cells, order.targets), listening
+        table = Table(snapshot, self.site, runtime, order.cells, order.targets)
+        canary = order.canary
+        if canary is not None:
+            beside = model.decode(canary.snapshot)
+            runtime = self._limiting.runtime(beside, secret, label, services)
+            other = Table(beside, self.site, runtime, canary.cells, canary.targets, table.upstreams)
+            table.share_with(other, canary)
+        return table, listening
 
     async def commit(self, order: Commit) -> Committed:
         """Serve what was prepared."""

@@ -46,7 +46,7 @@ def history(options: HistoryOptions) -> History:
     events = []
     found = pointer is None
     for entry in reversed([entry for entry in log.entries if entry.stage == options.stage]):
-        now = not found and entry.verdict == "applied" and pointer is not None and entry.to == pointer.release
+        now = not found and entry.moves and pointer is not None and entry.to == pointer.release
         found = found or now
         events.append(Event(entry, workspace.store.releases.origin(entry.to), now))
     return History(options.stage, tuple(events), log.broken)

@@ -22,6 +22,16 @@ def now() -> str:
     return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def moment(text: str) -> datetime.datetime:
+    """The time that `now` wrote. Raises ValueError for anything else."""
+    return datetime.datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=datetime.UTC)
+
+
+def today() -> str:
+    """The day in UTC: `2026-01-31`."""
+    return now()[:10]
+
+
 def age(moment: str) -> str:
     """How long ago a moment was, for reading: `just now`, `5 min ago`, `3 days ago`."""
     try:

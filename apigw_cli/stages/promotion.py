@@ -1,33 +1,48 @@
-"""`apigw promote A B`: plan, gates, and the move itself. The plan that was shown is the one that is applied."""
+"""`apigw promote A B`: plan, gates, and the move itself. The plan that was shown is the one that is applied.
+
+`plan` is the only way to a Plan, also for one that was written to a file: that is made anew and compared.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import datetime
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from apigw_cli.errors import UsageError
+from apigw_cli import __version__
+from apigw_cli.config.model import GatesConfig
+from apigw_cli.errors import StaleError, UsageError
 from apigw_cli.snapshot.release import Release
-from apigw_cli.stages import deployments, diff, gates, report
+from apigw_cli.stages import canary, deployments, diff, evidence, gates, people, plan_file, report, stage_files
 from apigw_cli.stages.comparison import Comparison
 from apigw_cli.stages.deployments import Deployment
 from apigw_cli.stages.gates import Gate
 from apigw_cli.stages.grouping import Group, groups
-from apigw_cli.stages.records import Accepted, Entry, Origin
+from apigw_cli.stages.plan_file import Acceptance, PlanFile, PlannedCanary
+from apigw_cli.stages.records import Accepted, Canary, Entry, Linted, Origin, State
 from apigw_cli.stages.store import Change, Move, entry
 from apigw_cli.stages.workspace import Workspace
+
+Lint = Callable[[], Linted]
 
 
 @dataclass(frozen=True, slots=True)
 class PromoteOptions:
+    """`lint` looks at the working files: the command line supplies it, since rooms do not import each other."""
+
     source: str
     target: str
     config: Path | None = None
     accept: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
     force: bool = False
+    expires: str | None = None
+    canary: PlannedCanary | None = None
+    lint: Lint | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +53,7 @@ class Plan:
     source: str
     target: str
     comparison: Comparison
+    config: GatesConfig
     gates: tuple[Gate, ...]
     accepted: tuple[Accepted, ...]
     base: Deployment | None
@@ -46,40 +62,86 @@ class Plan:
     first: bool
     reason: str
     forced: bool
+    linted: Linted | None
+    canary: PlannedCanary | None
+    file: PlanFile
 
     @property
     def identical(self) -> bool:
         """Whether the target already runs exactly this, stage file included."""
-        return (
-            self.base is not None
-            and self.base.digest == self.revision.digest
-            and self.base.stage_file == self.revision.stage_file
-        )
+        return self.base is not None and self.base.digest == self.revision.digest and self.same_stage_file
+
+    @property
+    def same_stage_file(self) -> bool:
+        before = self.base.stage_file if self.base else None
+        return stage_files.effective(before) == stage_files.effective(self.revision.stage_file)
 
     @property
     def allowed(self) -> bool:
         return all(gate.holds for gate in self.gates)
 
 
-def plan(options: PromoteOptions) -> Plan:
-    """Plan a promotion. Raises ApigwError where it is not declared, or either stage would not compile."""
+def from_file(path: Path, options: PromoteOptions | None = None) -> Plan:
+    """The plan in a file, made anew. Raises StaleError where it is not the same any more, saying what moved."""
+    shown = plan_file.read(path)
+    options = replace(
+        options or PromoteOptions("", ""),
+        source=shown.source,
+        target=shown.target,
+        accept=tuple(one.fingerprint for one in shown.accept),
+        reasons=tuple(one.reason for one in shown.accept) or ((shown.reason,) if shown.reason else ()),
+        force=shown.force,
+        canary=shown.canary,
+    )
+    return plan(options, shown)
+
+
+def plan(options: PromoteOptions, shown: PlanFile | None = None) -> Plan:
+    """Plan a promotion. Raises ApigwError where it is not declared, or either stage would not compile.
+
+    With `shown`, StaleError where that is not what would be planned now.
+    """
     workspace = Workspace(options.config)
     source, target = options.source, options.target
     _check(workspace, options)
     state = workspace.store.state()
-    expected = {name: state.stages[name].generation if name in state.stages else 0 for name in (source, target)}
+    canary.check_none(state, target)
     base = deployments.deployed(workspace, target)
     first = source not in state.stages
     if first and source == workspace.default_stage:
         workspace.compile(source)  # the release goes to the source too: it has to work there
     revision, notes = diff.candidate(workspace, source, target)
-    comparison = diff.compare(workspace, source, target, base, revision, notes)
-    accepted = gates.accept(comparison.findings, options.accept, options.reasons)
-    judged = gates.judge(comparison.findings, accepted)
-    reason = "; ".join(text.strip() for text in options.reasons)
-    forced = options.force and not _declared(workspace, source, target)
+    canary.check_possible(options.canary, base, target)
+    found = diff.compare(workspace, source, target, base, revision, notes)
+    today = people.today()
+    expires = shown.expires if shown is not None else gates.until(options.expires, today)
+    file = _file(options, state, base, revision, found, expires)
+    if shown is not None:
+        plan_file.check(shown, file)
+    stage_file = workspace.stage_file(target)
+    config = stage_files.gates(stage_file)
+    by_flag = _by_flag(found, options, expires, today)
+    by_file, expired = gates.accepted_in(stage_file, config.accept, found.findings, today)
+    accepted = tuple({one.fingerprint: one for one in (*by_file, *by_flag)}.values())
+    linted = _linted(workspace, revision.digest, options.lint) if config.lint != "off" else None
+    judged = (*gates.judge(config, found.findings, accepted), *gates.lint(config, linted))
     return Plan(
-        workspace, source, target, comparison, judged, accepted, base, revision, expected, first, reason, forced
+        workspace,
+        source,
+        target,
+        replace(found, notes=(*found.notes, *expired, *_gate_notes(config, base, stage_file.label, target))),
+        config,
+        (*judged, *_bench(workspace, config, source, first)),
+        accepted,
+        base,
+        revision,
+        {name: _generation(state, name) for name in (source, target)},
+        first,
+        "; ".join(text.strip() for text in options.reasons),
+        options.force and not _declared(workspace, source, target),
+        linted,
+        options.canary,
+        accepting(file, by_flag),
     )
 
 
@@ -108,9 +170,95 @@ def _declared(workspace: Workspace, source: str, target: str) -> bool:
     return target in workspace.promotions.get(source, ())
 
 
+def _generation(state: State, stage: str) -> int:
+    return state.stages[stage].generation if stage in state.stages else 0
+
+
+# --- what a plan is made of
+
+
+def _file(
+    options: PromoteOptions,
+    state: State,
+    base: Deployment | None,
+    revision: Deployment,
+    found: Comparison,
+    expires: str,
+) -> PlanFile:
+    """The plan as `--plan-out` writes it, but for what it accepts."""
+    stage_file = plan_file.digest(revision.stage_file)
+    assert stage_file is not None
+    return PlanFile(
+        plan_file.FORMAT,
+        __version__,
+        people.now(),
+        people.who(),
+        options.source,
+        options.target,
+        revision.digest,
+        stage_file,
+        base.digest if base else None,
+        plan_file.digest(base.stage_file if base else None),
+        {name: _generation(state, name) for name in (options.source, options.target)},
+        tuple(sorted(finding.fingerprint for finding in found.findings)),
+        expires=expires,
+        force=options.force,
+        reason="; ".join(text.strip() for text in options.reasons),
+        canary=options.canary,
+    )
+
+
+def accepting(file: PlanFile, accepted: tuple[Accepted, ...]) -> PlanFile:
+    """The same, with what it accepts."""
+    return msgspec.structs.replace(file, accept=tuple(Acceptance(one.fingerprint, one.reason) for one in accepted))
+
+
+def _by_flag(found: Comparison, options: PromoteOptions, expires: str, today: str) -> tuple[Accepted, ...]:
+    """What is accepted on the command line, or was in the plan's file: that may be over meanwhile."""
+    accepted = gates.accept(found.findings, options.accept, options.reasons, expires)
+    if expires and expires < today:
+        raise StaleError(
+            f"what the plan accepts was accepted until {expires}, which is over; nothing was changed",
+            hint=f"plan afresh: apigw promote {options.source} {options.target}",
+        )
+    return accepted
+
+
+def _linted(workspace: Workspace, digest: str, lint: Lint | None) -> Linted | None:
+    """What lint finds in the release: in the working files where they are it, else what it found when it was made."""
+    if lint is not None and digest == workspace.digest:
+        return lint()
+    entries = workspace.store.log().entries
+    return next((e.lint for e in reversed(entries) if e.to == digest and e.lint is not None), None)
+
+
+def _bench(workspace: Workspace, config: GatesConfig, source: str, first: bool) -> tuple[Gate, ...]:
+    if config.bench is None:
+        return ()
+    deployed = None if first else deployments.deployed(workspace, source)
+    snapshot = deployed.compiled.snapshot.digest if deployed else ""
+    now = datetime.datetime.now(datetime.UTC)
+    store = workspace.store
+    return (evidence.gate(config.bench, store, store.log().entries, source, snapshot, now),)
+
+
+def _gate_notes(config: GatesConfig, base: Deployment | None, label: str, target: str) -> list[str]:
+    """What to know about the gates themselves."""
+    notes = []
+    allowed = [what for what in ("breaking", "weakening") if getattr(config, what) == "allow"]
+    if allowed:
+        notes.append(f"{label} lets {' and '.join(allowed)} changes pass (gates)")
+    if base is not None and stage_files.asks_less(base.stage_file.get("gates"), config):
+        notes.append(f"{label} asks less of a release than when {target} was moved last (gates)")
+    return notes
+
+
+# --- doing it
+
+
 def apply(plan: Plan) -> None:
     """Make the move, as it was planned. Raises StaleError where a stage moved since, or somebody else is at it."""
-    moves = [Move(plan.target, plan.revision.digest, plan.revision.stage_file)]
+    moves = [_move(plan)]
     entries = [_entry(plan, applied=True)]
     releases: list[tuple[Release, Origin]] = []
     if plan.first:
@@ -125,6 +273,13 @@ def apply(plan: Plan) -> None:
     plan.workspace.store.commit(change)
 
 
+def _move(plan: Plan) -> Move:
+    if plan.canary is None or plan.base is None:
+        return Move(plan.target, plan.revision.digest, plan.revision.stage_file)
+    beside = Canary(plan.revision.digest, plan.revision.stage_file, plan.canary.percent, plan.canary.by, plan.source)
+    return Move(plan.target, plan.base.digest, plan.base.stage_file, beside)
+
+
 def refuse(plan: Plan) -> None:
     """Log an attempt that the gates stopped."""
     doing = f"promote {plan.source} {plan.target}"
@@ -132,24 +287,26 @@ def refuse(plan: Plan) -> None:
 
 
 def blockers(plan: Plan) -> list[Group]:
-    """What stands in the way."""
-    passed = {accepted.fingerprint for accepted in plan.accepted}
-    return groups(f for f in plan.comparison.findings if f.blocks and f.fingerprint not in passed)
+    """The findings that stand in the way."""
+    return groups(gates.blocking(plan.config, plan.comparison.findings, plan.accepted))
 
 
 def _entry(plan: Plan, *, applied: bool) -> Entry:
+    failed = tuple(gate.name for gate in plan.gates if not gate.holds and gate.why)
     return entry(
-        action="promote",
+        action="canary" if plan.canary else "promote",
         stage=plan.target,
         source=plan.source,
         before=plan.base.digest if plan.base else None,
         to=plan.revision.digest,
         verdict="applied" if applied else "blocked",
         stage_file=plan.revision.stage_file if applied else None,
-        blocked_by=() if applied else tuple(group.fingerprint for group in blockers(plan)),
+        blocked_by=() if applied else (*(group.fingerprint for group in blockers(plan)), *failed),
         accepted=plan.accepted,
         forced=plan.forced,
         reason=plan.reason,
+        lint=plan.linted,
+        canary=plan.canary.percent if plan.canary else None,
     )
 
 
@@ -173,8 +330,9 @@ def as_json(plan: Plan, outcome: str) -> dict[str, Any]:
         "source": plan.source,
         "target": plan.target,
         "outcome": outcome,
-        "gates": [{"name": gate.name, "holds": gate.holds} for gate in plan.gates],
+        "gates": [{"name": gate.name, "holds": gate.holds, "why": gate.why} for gate in plan.gates],
         "accepted": msgspec.to_builtins(plan.accepted),
         "forced": plan.forced,
+        "canary": msgspec.to_builtins(plan.canary) if plan.canary else None,
         "diff": report.as_json(plan.comparison),
     }

@@ -71,6 +71,18 @@ class Releases:
         except (OSError, msgspec.MsgspecError):
             return None
 
+    def remove(self, digest: str) -> None:
+        """Take a release away, its origin last: what is left of a kill is no release."""
+        durable.remove(self.folder / f"{digest}.json")
+        durable.remove(self.folder / f"{digest}.origin.json")
+
+    def size(self, digest: str) -> int:
+        """Bytes on disk; 0 where it is not there."""
+        try:
+            return (self.folder / f"{digest}.json").stat().st_size
+        except OSError:
+            return 0
+
     def all(self) -> tuple[str, ...]:
         names = (path.name.removesuffix(".json") for path in sorted(self.folder.glob("*.json")))
         return tuple(name for name in names if len(name) == 64)
@@ -89,6 +101,34 @@ class Releases:
             raise UsageError(f'several releases begin with "{prefix}"', hint=", ".join(d[:12] for d in found))
         listed = ", ".join(short(digest) for digest in self.all()[:10])
         raise UsageError(f'no release begins with "{prefix}"', hint=f"there are: {listed}" if listed else None)
+
+
+class EvidenceFiles:
+    """The folder `.apigw/evidence`: results that were attached to a release, named by their SHA-256."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def put(self, data: bytes) -> str:
+        """Keep a file and return its digest."""
+        digest = hashlib.sha256(data).hexdigest()
+        durable.make_folder(self.folder)
+        path = self.folder / f"{digest}.json"
+        if not path.is_file() or path.read_bytes() != data:
+            durable.replace(path, data)
+        return digest
+
+    def get(self, digest: str) -> bytes:
+        """The file with this digest. Raises InputError naming it where it is missing or was changed."""
+        path = self.folder / f"{digest}.json"
+        hint = "restore the file from version control, or measure again"
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise InputError(f"cannot read {label(path)}: {error.strerror}", hint=hint) from None
+        if hashlib.sha256(data).hexdigest() != digest:
+            raise InputError("the evidence was changed: its digest is another", place=Place(label(path)), hint=hint)
+        return data
 
 
 def label(path: Path) -> str:

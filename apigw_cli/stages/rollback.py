@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from apigw_cli.errors import InputError
-from apigw_cli.stages import comparison, deployments, diff
+from apigw_cli.stages import canary, comparison, deployments, diff
 from apigw_cli.stages.comparison import Comparison, Subject
 from apigw_cli.stages.deployments import Deployment
 from apigw_cli.stages.records import Entry, Pointer
@@ -41,7 +41,9 @@ def plan(options: RollbackOptions) -> Plan:
     workspace = Workspace(options.config)
     stage = options.stage
     workspace.stage_file(stage)
-    pointer = workspace.pointer(stage)
+    state = workspace.store.state()
+    canary.check_none(state, stage)
+    pointer = state.stages.get(stage)
     base = deployments.deployed(workspace, stage)
     if pointer is None or base is None:
         raise InputError(

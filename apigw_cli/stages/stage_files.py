@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
+import msgspec
+
+from apigw_cli.config.decode import decode
 from apigw_cli.config.located import Located
+from apigw_cli.config.model import GatesConfig, StageFile
 from apigw_cli.errors import Place
 from apigw_cli.openapi.operations import mapping
 
@@ -22,6 +26,35 @@ class StageDifference:
     new: Any
     expected: bool
     place: Place | None = None
+
+
+def effective(data: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What of a stage file the gateway runs with: all but the gates, which say what may come into the stage."""
+    return {key: value for key, value in (data or {}).items() if key != "gates"}
+
+
+def gates(file: Located) -> GatesConfig:
+    """What a stage file asks of a release that is to come here. Raises InputError where it is not well-formed."""
+    found: StageFile = decode(mapping(file.data), StageFile, file.place)
+    return found.gates
+
+
+def asks_less(before: Any, now: GatesConfig) -> bool:
+    """Whether gates ask less of a release than they did (`before`: as a stage file had them)."""
+    try:
+        was = msgspec.convert(mapping(before), _Recorded)
+    except msgspec.ValidationError:
+        return True
+    order = ("off", "error", "warn")
+    opened = any(getattr(was, what) == "block" != getattr(now, what) for what in ("breaking", "weakening"))
+    return opened or order.index(now.lint) < order.index(was.lint) or (was.bench is not None and now.bench is None)
+
+
+class _Recorded(msgspec.Struct, frozen=True):
+    breaking: Literal["block", "allow"] = "block"
+    weakening: Literal["block", "allow"] = "block"
+    lint: Literal["error", "warn", "off"] = "error"
+    bench: Any = None
 
 
 def differences(source: Mapping[str, Any], target: Mapping[str, Any], file: Located) -> list[StageDifference]:

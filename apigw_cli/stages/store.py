@@ -5,8 +5,8 @@ Whatever happens afterwards, whoever opens the store next completes it, and a re
 if it were complete. Before that rename nothing has happened. So a kill at any instant leaves the old state or the
 new one.
 
-    lock → generation check → releases (content-addressed, harmless alone) → intent
-         → stages.json → audit.jsonl → intent removed → unlock
+    lock → generation check → releases and evidence (content-addressed, harmless alone) → intent
+         → stages.json → audit.jsonl → intent removed → releases that nobody needs → unlock
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from apigw_cli import __version__
 from apigw_cli.errors import ApigwError, EnvironmentFailure, InputError, Place, StaleError
 from apigw_cli.snapshot.release import Release
 from apigw_cli.stages import audit, durable, lock, people
-from apigw_cli.stages.records import FORMAT, Entry, Intent, Origin, Pointer, State
-from apigw_cli.stages.releases import Releases, label
+from apigw_cli.stages.records import FORMAT, Canary, Entry, Intent, Origin, Pointer, State
+from apigw_cli.stages.releases import EvidenceFiles, Releases, label
 
 _IGNORED = """\
 # What only this machine needs; the rest of this folder belongs into version control.
@@ -35,22 +35,28 @@ _IGNORED = """\
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A stage is to run `release` (its digest) with `stage_file`."""
+    """A stage is to run `release` (its digest) with `stage_file`, and `canary` beside it (None: no more)."""
 
     stage: str
     release: str
     stage_file: dict[str, Any]
+    canary: Canary | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What one transaction does. `expected` are the generations that the plan was made for, by stage (0: none)."""
+    """What one transaction does. `expected` are the generations that the plan was made for, by stage (0: none).
+
+    `evidence`: files to keep, named by their SHA-256. `unwanted`: releases (digests) to take away.
+    """
 
     doing: str
     entries: tuple[Entry, ...]
     moves: tuple[Move, ...] = ()
     releases: tuple[tuple[Release, Origin], ...] = ()
     expected: dict[str, int] = field(default_factory=dict)
+    evidence: tuple[bytes, ...] = ()
+    unwanted: tuple[str, ...] = ()
 
 
 class Store:
@@ -59,6 +65,7 @@ class Store:
     def __init__(self, root: Path) -> None:
         self.folder = root / ".apigw"
         self.releases = Releases(self.folder / "releases")
+        self.evidence = EvidenceFiles(self.folder / "evidence")
         self.pointers = self.folder / "stages.json"
         self._audit = self.folder / "audit.jsonl"
         self._intent = self.folder / "intent.json"
@@ -159,13 +166,18 @@ class Store:
             self._tell_git()
             durable.sweep(self.folder)
             durable.sweep(self.releases.folder)
+            durable.sweep(self.evidence.folder)
             self._recover()
             state = self._read_state()
             self._check(state, change.expected)
             for release, origin in change.releases:
                 self.releases.put(release, origin)
+            for data in change.evidence:
+                self.evidence.put(data)
             intent = self._decide(state, change)
             self._finish(intent)
+            for digest in change.unwanted:  # one that a kill leaves is found by the next gc
+                self.releases.remove(digest)
             return intent.state or state
 
     def _tell_git(self) -> None:
@@ -190,10 +202,7 @@ class Store:
         after = None
         entries = list(change.entries)
         if change.moves:
-            time, who = people.now(), people.who()
-            pointers = {
-                move.stage: Pointer(move.release, move.stage_file, generation, time, who) for move in change.moves
-            }
+            pointers = {move.stage: _pointer(move, state.stages.get(move.stage), generation) for move in change.moves}
             after = State(FORMAT, generation, {**state.stages, **pointers})
             entries = [msgspec.structs.replace(entry, generation=generation) for entry in entries]
         intent = Intent(state.generation, after, offset, previous, audit.chain(entries, previous))
@@ -219,6 +228,17 @@ class Store:
             raise EnvironmentFailure(error.message, hint=hint) from None
 
 
+def _pointer(move: Move, before: Pointer | None, generation: int) -> Pointer:
+    """What a stage points at after a move; a canary that has no number yet gets this generation's."""
+    time, who = people.now(), people.who()
+    if before is not None and (before.release, before.stage_file) == (move.release, move.stage_file):
+        time, who = before.time, before.who
+    canary = move.canary
+    if canary is not None and not canary.began:
+        canary = msgspec.structs.replace(canary, began=generation)
+    return Pointer(move.release, move.stage_file, generation, time, who, canary)
+
+
 def entry(**fields: Any) -> Entry:
     """An audit entry of this moment, by whoever runs this process; the store puts it into the chain."""
     return Entry(time=people.now(), who=people.who(), previous="", tool=__version__, **fields)
@@ -226,4 +246,4 @@ def entry(**fields: Any) -> Entry:
 
 def moves(entries: Sequence[Entry], stage: str) -> list[Entry]:
     """What a stage has run, oldest first: refused attempts left out."""
-    return [found for found in entries if found.stage == stage and found.verdict == "applied"]
+    return [found for found in entries if found.stage == stage and found.moves]
