@@ -144,6 +144,14 @@ class Result(msgspec.Struct, frozen=True, rename={"traffic": "bytes"}):
     def encode(self) -> bytes:
         return msgspec.json.format(msgspec.json.encode(self), indent=2)
 
+    def summary(self) -> bytes:
+        """The same without histograms, on one line: what is kept as evidence."""
+        bare = {
+            name: Latencies(*(msgspec.structs.replace(one, histogram=[]) for one in (both.service, both.response)))
+            for name, both in self.latency.items()
+        }
+        return msgspec.json.encode(msgspec.structs.replace(self, latency=bare)) + b"\n"
+
     def text(self) -> str:
         """The JSON, for printing."""
         return self.encode().decode()

@@ -367,7 +367,7 @@ class _Evidence:
         from apigw_cli.stages import evidence
         from apigw_cli.stages.releases import short
 
-        kept = evidence.attach(self._target, result.encode())
+        kept = evidence.attach(self._target, result.summary())
         words = "as evidence" if kept.holds else "as evidence against it"
         terminal.note(f"attached to {self._target.stage}'s release {short(self._target.release)} {words}")
 
