@@ -38,7 +38,9 @@ def reader(namespace: bytes, chosen: Chosen, per_caller: bool) -> KeyOf:
         if request.forwarded:
             told = b"\n".join(_TOLD.findall(request.forwarded)).lower()
         own = _caller(request) if per_caller else b""
-        return b"\0".join((namespace, told, request.path.encode("ascii"), chosen(request), own))
+        path, more = request.path.encode("ascii"), chosen(request)
+        # Each with its length: no part can pass for two.
+        return b"%b%d:%b%d:%b%d:%b%b" % (namespace, len(told), told, len(path), path, len(more), more, own)
 
     return key
 

@@ -162,6 +162,7 @@ class Fetch:
             self.leader.writer.interim(data)
 
     def head(self, head: Head) -> None:
+        self.ask.head_sent = True  # from here on it is not sent again
         entry = self.reason.entry
         if entry is not None and self.mine and head.status == 304:
             self._validated(entry, head)
@@ -294,7 +295,6 @@ class Fetch:
         """The upstream gave no answer, or half of one: what to say in its place."""
         if request.answered:
             return
-        started = self.ask.head_sent and self._plan is None
         self._forget()
         self._settle()
         entry = self.reason.entry
@@ -303,8 +303,7 @@ class Fetch:
         self.leader, self.followers = None, []
         for guest in guests:
             client = guest.leave()
-            if guest.writer is not None and started:
-                guest.writer.flush()
+            if client.head_sent:
                 client.connection.fail(client, code, message, reason)
             elif stale is not None:
                 self.route.give(client, stale, status.forward(b"stale", detail="stale-if-error"))
@@ -314,7 +313,6 @@ class Fetch:
     def respond(self, request: Request, code: int, headers: tuple[bytes, ...], body: bytes) -> None:
         """A whole answer of the gateway's own making (a mock)."""
         lines = b"".join((self.site.date, *headers)).splitlines(keepends=True)
-        self.ask.head_sent = True
         self.head(Head(code, b"OK", lines, len(body)))
         self.part(body)
         self.end(None, True)

@@ -450,7 +450,6 @@ class UpstreamConnection(asyncio.Protocol):
         if self._framing != _LENGTH and _EVENTS in b"".join(lines) and status not in (204, 304):
             self._stream_events(request, lines)
         is_said = self._length and self._framing != _CHUNKED and status != 204
-        request.head_sent = True
         taker.head(Head(status, self._reason, lines, int(self._length) if is_said else None))
 
     @staticmethod

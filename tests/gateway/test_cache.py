@@ -484,6 +484,16 @@ def test_a_head_that_tells_of_another_answer_drops_the_stored_one() -> None:
     run(story)
 
 
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_an_answer_that_is_no_http_in_its_first_bytes_is_a_502(method: str) -> None:
+    async def story(b: Bench) -> None:
+        b.origin.says(Reply(raw=b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nnonsense\r\n"))
+        got = await b.ask(method=method)
+        assert (got.status, b"sent an invalid answer" in got.body) == (502, True)
+
+    run(story)
+
+
 def test_an_http_1_0_client() -> None:
     async def story(b: Bench) -> None:
         b.origin.says(
