@@ -43,6 +43,9 @@ _KEYS = (
 _OVERRIDE_KEYS = ("files", "extends", "rules", "aliases", "formats", "parserOptions")
 _PARSER_OPTIONS = ("duplicateKeys", "incompatibleValues")
 _LEVELS = 50
+# Spectral's sets for other documents than OpenAPI: beside others they are passed over, and so are their rules.
+_FOREIGN = ("spectral:asyncapi", "spectral:arazzo")
+_FOREIGN_RULES = ("asyncapi-", "arazzo-")
 
 
 @dataclass(slots=True)
@@ -195,12 +198,17 @@ class RulesetFile:
         if name.split("?")[0].endswith(SCRIPTS):
             self.problem(steps, f"{name} is JavaScript, which apigw does not run", hint=SCRIPT_HINT)
             return None
-        if name in ("spectral:asyncapi", "spectral:arazzo"):
-            self.problem(
-                steps, f"{name} is about other documents than OpenAPI", hint="leave it out: it finds nothing here"
-            )
+        if name in _FOREIGN:
+            if not self._has_more():
+                hint = "leave it out: it finds nothing here"
+                self.problem(steps, f"{name} is about other documents than OpenAPI", hint=hint)
             return None
         return self._file(name, how_much, steps)
+
+    def _has_more(self) -> bool:
+        """Whether the file says more than that it extends one set."""
+        extended = self.document.data.get("extends")
+        return bool(self.document.data.get("rules")) or (isinstance(extended, list) and len(extended) > 1)
 
     def _file(self, name: str, how_much: str | None, steps: Steps) -> Found | None:
         is_path = "://" in name or name.startswith((".", "/")) or re.search(r"\.(ya?ml|json)$", name)
@@ -249,6 +257,8 @@ class RulesetFile:
             return
         if entry is None:
             entry = _known(name)
+        if entry is None and name.startswith(_FOREIGN_RULES):
+            return
         if entry is None:
             self.problem(steps, f'unknown rule "{name}"', key=True, hint=_near(name, found.entries))
             return

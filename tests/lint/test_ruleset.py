@@ -83,6 +83,11 @@ def test_how_much_of_a_set_is_extended(write: Write) -> None:
     assert load(write("extends: [spectral:oas, apigw:gateway]\n")) == both
 
 
+def test_sets_for_other_documents_are_passed_over_beside_others(write: Write) -> None:
+    text = "extends: [spectral:oas, 'spectral:asyncapi']\nrules: {asyncapi-tags: off, arazzo-info: error}\n"
+    assert load(write(text)) == load("spectral:oas")
+
+
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[str]:
     """A server of the rulesets in the folder `web`."""
