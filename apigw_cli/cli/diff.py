@@ -23,6 +23,26 @@ class FailOn(enum.StrEnum):
     WARN = "warn"
 
 
+class Stability(enum.StrEnum):
+    DRAFT = "draft"
+    ALPHA = "alpha"
+    BETA = "beta"
+    STABLE = "stable"
+
+
+def _rules(wanted: str | None) -> None:
+    """Print the table of rules and end."""
+    if wanted is None:
+        return
+    from apigw_cli.cli import terminal
+    from apigw_cli.stages.contract import table
+
+    if wanted not in ("text", "markdown"):
+        raise typer.BadParameter("text or markdown", param_hint="--rules")
+    terminal.out(table.markdown().rstrip() if wanted == "markdown" else "\n".join(table.plain()))
+    raise typer.Exit
+
+
 def diff(
     a: Annotated[str, typer.Argument(metavar="A", help="A stage, release:DIGEST, git:REV:PATH, a file or a URL.")],
     b: Annotated[str, typer.Argument(metavar="B", help="What to compare it with.")],
@@ -34,6 +54,19 @@ def diff(
     ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Every change, with its reason.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="The verdict only.")] = False,
+    levels: Annotated[
+        Path | None, typer.Option("--levels", help="A file of lines `RULE err|warn|info|none` (oasdiff's form).")
+    ] = None,
+    sunset_days: Annotated[
+        int | None, typer.Option("--sunset-days", min=0, help="Days that a deprecation must give until its x-sunset.")
+    ] = None,
+    stability: Annotated[
+        Stability | None, typer.Option("--stability", help="Lowest x-stability-level whose changes can break [beta].")
+    ] = None,
+    rules: Annotated[
+        str | None,
+        typer.Option("--rules", metavar="text|markdown", is_eager=True, callback=_rules, help="List the rules; end."),
+    ] = None,
 ) -> None:
     """Show what changes for clients and for protection.
 
@@ -45,7 +78,7 @@ def diff(
     from apigw_cli.stages.diff import DiffOptions
     from apigw_cli.stages.diff import diff as compare
 
-    comparison = compare(DiffOptions(a, b, config))
+    comparison = compare(DiffOptions(a, b, config, levels, sunset_days, stability))
     if output is Format.JSON:
         changes.print_json(report.as_json(comparison))
     elif output is Format.MARKDOWN:

@@ -410,6 +410,21 @@ class GatesConfig(Struct, frozen=True, forbid_unknown_fields=True):
     accept: Annotated[list[AcceptedConfig], Meta(description="Findings that may pass all the same, for a while.")] = []
 
 
+class ContractConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """How changes of a specification are judged when a release comes to this stage."""
+
+    levels: Annotated[
+        dict[str, Literal["err", "warn", "info", "none"]],
+        Meta(description="Rule of `apigw diff --rules` → its level here; none: not reported."),
+    ] = {}
+    sunset_days: Annotated[int, Meta(description="Days from a deprecation to its `x-sunset`; 0: no date.", ge=0)] = 0
+    beta_sunset_days: Annotated[int, Meta(description="The same for what is declared beta.", ge=0)] = 0
+    stability: Annotated[
+        Literal["draft", "alpha", "beta", "stable"],
+        Meta(description="The lowest `x-stability-level` whose changes can break."),
+    ] = "beta"
+
+
 class StageFile(Struct, frozen=True, forbid_unknown_fields=True):
     """`stages/NAME.yaml`: what is different in one stage."""
 
@@ -426,3 +441,6 @@ class StageFile(Struct, frozen=True, forbid_unknown_fields=True):
     gates: Annotated[GatesConfig, Meta(description="What a release has to pass to come here.")] = field(
         default_factory=GatesConfig
     )
+    contract: Annotated[
+        ContractConfig, Meta(description="How changes of a specification are judged on their way to this stage.")
+    ] = field(default_factory=ContractConfig)

@@ -11,6 +11,7 @@ from apigw_cli.stages import protection
 from apigw_cli.stages.contract import compare as contract
 from apigw_cli.stages.contract.compare import Contract
 from apigw_cli.stages.contract.rules import RULES
+from apigw_cli.stages.contract.terms import Terms, of_stage
 from apigw_cli.stages.deployments import Deployment
 from apigw_cli.stages.finding import Axis, Finding, Level, Side, Spot, ordered
 from apigw_cli.stages.stage_files import StageDifference
@@ -95,17 +96,21 @@ def _count(findings: Iterable[Finding]) -> Counts:
     )
 
 
-def of_files(base: Contract, revision: Contract) -> list[Finding]:
+def of_files(base: Contract, revision: Contract, terms: Terms) -> list[Finding]:
     """Two specification files: contract, and who may call as they say it."""
-    return contract.compare(base, revision)
+    return contract.compare(base, revision, terms=terms)
 
 
-def of_deployments(base: Deployment | None, revision: Deployment) -> list[Finding]:
-    """Two releases, each as its stage runs it. Nothing as base: everything is new."""
+def of_deployments(base: Deployment | None, revision: Deployment, terms: Terms | None = None) -> list[Finding]:
+    """Two releases, each as its stage runs it. Nothing as base: everything is new.
+
+    The contract is judged by `terms`, else by those of the revision's stage.
+    """
+    terms = terms or of_stage(revision.workspace.stage_file(revision.stage))
     if base is None:
-        return list(_all_new(revision))
+        return list(terms.apply(_all_new(revision)))
     matched = _match(base.compiled.snapshot, revision.compiled.snapshot)
-    found = list(_apis(base, revision, *matched))
+    found = list(terms.apply(_apis(base, revision, *matched, terms)))
     documented = frozenset(
         f"{f.api or _only(revision)}:{f.operation}" for f in found if f.id.startswith("api-security-")
     )
@@ -138,7 +143,12 @@ def _row(
 
 
 def _apis(
-    base: Deployment, revision: Deployment, pairs: list[tuple[Api, Api]], removed: list[Api], added: list[Api]
+    base: Deployment,
+    revision: Deployment,
+    pairs: list[tuple[Api, Api]],
+    removed: list[Api],
+    added: list[Api],
+    terms: Terms,
 ) -> Iterator[Finding]:
     old, new = base.compiled.snapshot, revision.compiled.snapshot
     several = len(old.apis) > 1 or len(new.apis) > 1
@@ -146,7 +156,9 @@ def _apis(
         api = after.name if several else ""
         yield from _hosts(before, after)
         if not _same_documents(before, after, old, new):
-            yield from contract.compare(base.contract(before), revision.contract(after), api=api, behind_gateway=True)
+            yield from contract.compare(
+                base.contract(before), revision.contract(after), api=api, behind_gateway=True, terms=terms
+            )
     for gone in removed:
         message = f"API removed ({_routes(old, gone)})"
         yield _row("api-removed", "", f"apis.{gone.name}", message, gone.name, None, (), gone.name)

@@ -6,13 +6,16 @@ the base is prod as it is, the revision qa's release with prod's own stage file 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from apigw_cli.config import project as projects
 from apigw_cli.errors import InputError, UsageError
+from apigw_cli.openapi.document import read_text
 from apigw_cli.stages import comparison, deployments, stage_files, targets
 from apigw_cli.stages.comparison import Comparison, Subject
+from apigw_cli.stages.contract import texts
+from apigw_cli.stages.contract.terms import Terms, of_stage, read_levels
 from apigw_cli.stages.deployments import Deployment
 from apigw_cli.stages.releases import short
 from apigw_cli.stages.targets import Target
@@ -21,9 +24,24 @@ from apigw_cli.stages.workspace import Workspace
 
 @dataclass(frozen=True, slots=True)
 class DiffOptions:
+    """`levels` is a file of rules and levels; None: as the stage's file says, or the rules' own."""
+
     a: str
     b: str
     config: Path | None = None
+    levels: Path | None = None
+    sunset_days: int | None = None
+    stability: str | None = None
+
+    def terms(self, start: Terms) -> Terms:
+        """How the contract is judged: as `start` says, where no option says otherwise."""
+        found = start
+        if self.levels is not None:
+            label = str(self.levels)
+            found = replace(found, levels={**found.levels, **read_levels(read_text(self.levels, label), label)})
+        if self.sunset_days is not None:
+            found = replace(found, sunset_days=self.sunset_days)
+        return found if self.stability is None else replace(found, stability=self.stability)
 
 
 def diff(options: DiffOptions) -> Comparison:
@@ -42,8 +60,8 @@ def diff(options: DiffOptions) -> Comparison:
     if workspace is None:
         raise InputError("there is no apigw.yaml here, so there are no releases", hint="name one with -c FILE")
     if kinds == {"stage"}:
-        return of_stages(workspace, a.text, b.text)
-    return _with_release(workspace, a, b)
+        return of_stages(workspace, a.text, b.text, options)
+    return _with_release(workspace, a, b, options)
 
 
 def _workspace(options: DiffOptions) -> Workspace | None:
@@ -61,23 +79,29 @@ def _workspace(options: DiffOptions) -> Workspace | None:
 
 
 def _is_file(word: str) -> bool:
-    return word.startswith(("git:", "http://", "https://")) or (("/" in word or "." in word) and ":" not in word)
+    return (
+        word == "-"
+        or word.startswith(("git:", "http://", "https://"))
+        or (("/" in word or "." in word) and ":" not in word)
+    )
 
 
 def _files(a: Target, b: Target, options: DiffOptions) -> Comparison:
     base, revision = targets.contract(a), targets.contract(b)
-    findings = comparison.of_files(base, revision)
-    return comparison.make(Subject(options.a), Subject(options.b), findings)
+    findings = comparison.of_files(base, revision, options.terms(Terms()))
+    notes = texts.notes(base.document.data, revision.document.data)
+    return comparison.make(Subject(options.a), Subject(options.b), findings, (), notes)
 
 
 # --- stages
 
 
-def of_stages(workspace: Workspace, source: str, target: str) -> Comparison:
+def of_stages(workspace: Workspace, source: str, target: str, options: DiffOptions) -> Comparison:
     """What promoting `source` to `target` would change."""
     base = deployments.deployed(workspace, target)
     revision, notes = candidate(workspace, source, target)
-    return compare(workspace, source, target, base, revision, notes)
+    terms = options.terms(of_stage(workspace.stage_file(target)))
+    return compare(workspace, source, target, base, revision, notes, terms)
 
 
 def candidate(workspace: Workspace, source: str, target: str) -> tuple[Deployment, list[str]]:
@@ -107,10 +131,16 @@ def how_to_fill(workspace: Workspace, stage: str) -> str:
 
 
 def compare(
-    workspace: Workspace, source: str, target: str, base: Deployment | None, revision: Deployment, notes: list[str]
+    workspace: Workspace,
+    source: str,
+    target: str,
+    base: Deployment | None,
+    revision: Deployment,
+    notes: list[str],
+    terms: Terms | None = None,
 ) -> Comparison:
     """Both axes, and apart what the two stage files differ in."""
-    findings = comparison.of_deployments(base, revision)
+    findings = comparison.of_deployments(base, revision, terms)
     file = workspace.stage_file(target)
     pointer = workspace.pointer(source)
     own = pointer.stage_file if pointer else workspace.stage_data(source)
@@ -138,11 +168,12 @@ def subject(workspace: Workspace, stage: str, deployment: Deployment | None) -> 
 # --- releases
 
 
-def _with_release(workspace: Workspace, a: Target, b: Target) -> Comparison:
+def _with_release(workspace: Workspace, a: Target, b: Target, options: DiffOptions) -> Comparison:
     """Two releases, or a release and a stage: in that stage, else in the default one, with its file as it is now."""
     stage = next((target.text for target in (a, b) if target.kind == "stage"), workspace.default_stage)
     base, revision = (_deployment(workspace, target, stage) for target in (a, b))
-    findings = comparison.of_deployments(base, revision)
+    terms = options.terms(of_stage(workspace.stage_file(stage)))
+    findings = comparison.of_deployments(base, revision, terms)
     notes = [f"both with {stage}'s stage file"]
     return comparison.make(_subject(a, base), _subject(b, revision), findings, (), notes)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from apigw_cli.config.located import nearest
 from apigw_cli.errors import InputError, Place, UsageError
 from apigw_cli.openapi.document import Document, Library, parse
 from apigw_cli.openapi.operations import version
+from apigw_cli.openapi.reading import MAX_BYTES, decoded
 from apigw_cli.stages import git
 from apigw_cli.stages.contract.compare import Contract
 
@@ -33,6 +35,8 @@ def read(word: str, stages: tuple[str, ...] | None) -> Target:
     for kind in ("stage", "release", "git"):
         if word.startswith(kind + ":"):
             return _prefixed(kind, word.removeprefix(kind + ":"), stages)
+    if word == "-":
+        return Target("file", word)
     if _URL.match(word) or Path(word).is_file():
         return Target("stage", word) if stages and word in stages else Target("file", word)
     if stages and word in stages:
@@ -59,6 +63,10 @@ def contract(target: Target) -> Contract:
         revision, _, path = target.text.partition(":")
         library: Library = _GitLibrary(revision, "./" if path.startswith("./") else "")
         name = path.removeprefix("./")
+    elif target.text == "-":
+        library, name = Library(Path()), "stdin"
+        text = decoded(sys.stdin.buffer.read(MAX_BYTES + 1), "stdin")
+        library.documents[name] = Document(name, "stdin", text, parse(text, "stdin"))
     elif _URL.match(target.text):
         library, name = Library(Path()), target.text
     else:
@@ -85,9 +93,6 @@ class _GitLibrary(Library):
     def read(self, name: str, *, asked_at: Place | None = None, tolerant: bool = False) -> Document:
         if name not in self.documents and not _URL.match(name):
             label = f"git:{self.revision}:{self.prefix}{name}"
-            try:
-                text = git.show(self.revision, self.prefix + name).decode("utf-8-sig")
-            except UnicodeDecodeError:
-                raise InputError(f"{label} is not UTF-8 text", place=asked_at) from None
+            text = decoded(git.show(self.revision, self.prefix + name), label, asked_at)
             self.documents[name] = Document(name, label, text, parse(text, label))
         return super().read(name, asked_at=asked_at, tolerant=tolerant)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from apigw_cli.stages.contract import table
 from apigw_cli.stages.contract.rules import FACETS, RULES, SUBJECTS, Direction, Effect, law, of_facet
 from apigw_cli.stages.finding import Level
 
@@ -47,3 +50,13 @@ def test_direction_decides() -> None:
     assert law(Direction.REQUEST, Effect.WIDENS) is Level.INFO
     assert law(Direction.RESPONSE, Effect.NARROWS) is Level.INFO
     assert law(Direction.RESPONSE, Effect.WIDENS) is Level.ERR
+
+
+def test_the_page_of_rules_is_that_of_the_code() -> None:
+    page = Path(__file__).parents[2] / "docs" / "diff-rules.md"
+    assert page.read_text() == table.markdown(), "write it again: apigw diff --rules markdown > docs/diff-rules.md"
+
+
+def test_the_list_has_every_rule_with_its_level() -> None:
+    lines = {line.split()[0]: line.split()[1:4] for line in table.plain()}
+    assert lines == {rule.id: ["contract", rule.direction, rule.level] for rule in RULES.values()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -280,3 +281,48 @@ class TestStages:
         shop.edit("apigw.yaml", "version: 1", "# a comment\nversion:   1")
         assert "nothing changed" in apigw("deploy", "qa").out
         assert shop.pointers == before
+
+
+class TestLevels:
+    @pytest.fixture
+    def tagged(self, shop: Shop, apigw: Apigw) -> Shop:
+        """A release in prod, and one in qa with another tag at an operation."""
+        apigw("promote", "qa", "prod", "--yes")
+        shop.edit("shop.yaml", "operationId: createPet", "operationId: createPet\n      tags: [pets]")
+        apigw("deploy", "qa")
+        return shop
+
+    def test_of_a_stage(self, tagged: Shop, apigw: Apigw) -> None:
+        assert apigw("diff", "qa", "prod", "--fail-on", "breaking").code == 0
+        with (tagged.root / "stages" / "prod.yaml").open("a") as file:
+            file.write("contract: {levels: {api-tag-added: err}}\n")
+        done = apigw("diff", "qa", "prod", "--fail-on", "breaking")
+        assert (done.code, "tag pets added" in done.out) == (4, True)
+        assert apigw("promote", "qa", "prod", "--yes").code == 4
+
+    def test_of_a_file_go_before(self, tagged: Shop, apigw: Apigw) -> None:
+        (tagged.root / "levels.txt").write_text("api-tag-added none\n")
+        assert apigw("diff", "qa", "prod", "--levels", "levels.txt", "--exit-code").code == 0
+
+    def test_of_a_rule_that_is_none(self, tagged: Shop, apigw: Apigw) -> None:
+        with (tagged.root / "stages" / "prod.yaml").open("a") as file:
+            file.write("contract:\n  levels:\n    api-tag-addd: err\n")
+        failed = apigw("diff", "qa", "prod")
+        assert (failed.code, 'did you mean "api-tag-added"' in failed.err) == (1, True)
+        assert "stages/prod.yaml:5:5" in failed.err
+
+    def test_rules_are_listed(self, apigw: Apigw) -> None:
+        assert "endpoint-added" in apigw("diff", "--rules", "text").out
+
+
+class TestInputs:
+    def test_stdin(self, shop: Shop, apigw: Apigw, monkeypatch: pytest.MonkeyPatch) -> None:
+        text = (shop.root / "shop.yaml").read_text()
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+        assert apigw("diff", "shop.yaml", "-", "--exit-code").code == 0
+
+    def test_texts_are_told_apart(self, shop: Shop, apigw: Apigw) -> None:
+        text = (shop.root / "shop.yaml").read_text()
+        (shop.root / "other.yaml").write_text(text.replace("description: ok", "description: fine"))
+        done = apigw("diff", "shop.yaml", "other.yaml", "--exit-code")
+        assert (done.code, "2 texts for people" in done.out) == (0, True)

@@ -6,9 +6,10 @@ import datetime
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from apigw_cli.config.located import nearest
+from apigw_cli.config.located import Located, nearest
 from apigw_cli.errors import InputError, Place
-from apigw_cli.stages.contract.lifecycle import Lifecycle
+from apigw_cli.openapi.operations import mapping
+from apigw_cli.stages.contract.lifecycle import STABILITY, Lifecycle
 from apigw_cli.stages.contract.rules import RULES
 from apigw_cli.stages.finding import Axis, Finding, Level
 
@@ -38,6 +39,20 @@ class Terms:
                     yield replace(finding, level=level)
             else:
                 yield finding
+
+
+def of_stage(file: Located) -> Terms:
+    """The terms that a stage's file sets under `contract`. Raises InputError for an id that is no rule's."""
+    data = mapping(mapping(file.data).get("contract"))
+    levels = {
+        rule: level_of(rule, word, file.place(("contract", "levels", rule), key=True))
+        for rule, word in mapping(data.get("levels")).items()
+    }
+    days, beta = (
+        value if isinstance(value, int) else 0 for value in map(data.get, ("sunset_days", "beta_sunset_days"))
+    )
+    stability = data.get("stability")
+    return Terms(levels, days, beta, stability if stability in STABILITY else "beta")
 
 
 def level_of(rule: str, word: object, place: Place | None) -> Level | None:
