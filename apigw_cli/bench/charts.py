@@ -34,7 +34,7 @@ class Chart:
 def of_result(result: Result) -> list[Chart]:
     """Latency, answers over time, and each limit that was proved."""
     charts = [_latency(result), _over_time(result)] if result.latency else []
-    return [*charts, *(_limit(result, proof) for proof in result.limits if result.series.allowed)]
+    return [*charts, *(_limit(result, proof) for proof in result.limits if result.series.allowed and proof.seconds)]
 
 
 def of_sweep(sweep: Sweep) -> list[Chart]:
@@ -147,7 +147,7 @@ def _limit(result: Result, proof: Proof) -> Chart:
     }
     verdict = f"{proof.route or 'The limit'}, {proof.policy} per {proof.key}: {proof.verdict}."
     words = f"{verdict} Shaded: the window of each check that came closest, or its counter-example."
-    return _chart("Let through, and what may be", words, values, layer=[window, line])
+    return _chart(f"Let through, and what may be: {proof.policy}", words, values, layer=[window, line])
 
 
 def _windows(proof: Proof) -> list[dict[str, Any]]:

@@ -6,7 +6,8 @@ within each pair, B over A:
 
     change    the geometric mean of the ratios, less 1
     interval  95 %, by resampling pairs (bootstrap)
-    p         the share of all 2^n ways to swap A and B within pairs that look at least as different (sign-flip test)
+    p         the share of all 2^n ways to swap A and B within pairs in which any figure looks at least as different
+              (sign-flip test; the largest of all figures counts, so four of them do not mean four chances to be wrong)
     verdict   real: p < 0.05 · noise: not so · unknown: too few runs for any p below 0.05 (fewer than 6 pairs)
 """
 
@@ -16,6 +17,7 @@ import math
 import random
 from collections.abc import Iterable, Sequence
 from itertools import product
+from operator import mul
 
 import msgspec
 
@@ -122,7 +124,7 @@ def compare(
         a=Side(names[0], len(a), sum(run.failed for run in a)),
         b=Side(names[1], len(b), sum(run.failed for run in b)),
         tolerance=tolerance,
-        metrics=[_metric(name, a, b, tolerance) for name in _METRICS] if a and b else [],
+        metrics=_metrics(a, b, tolerance) if a and b else [],
         reasons=[*_reasons(names[0], a), *_reasons(names[1], b)],
         interrupted=interrupted,
     )
@@ -137,12 +139,24 @@ def _reasons(name: str, runs: Sequence[Figures]) -> list[str]:
     return found
 
 
-def _metric(name: str, a: Sequence[Figures], b: Sequence[Figures], tolerance: float) -> Metric:
+def _metrics(a: Sequence[Figures], b: Sequence[Figures], tolerance: float) -> list[Metric]:
+    logs = {name: _logs(name, a, b) for name in _METRICS}
+    chances = _chances(list(logs.values()))
+    return [_metric(name, a, b, tolerance, found, p) for (name, found), p in zip(logs.items(), chances, strict=True)]
+
+
+def _logs(name: str, a: Sequence[Figures], b: Sequence[Figures]) -> list[float]:
+    """The logarithm of the ratio within each pair; 0 where a side has nothing to compare."""
+    pairs = ((float(getattr(x, name)), float(getattr(y, name))) for x, y in zip(a, b, strict=False))
+    return [math.log(y / x) if x > 0 and y > 0 else 0.0 for x, y in pairs]
+
+
+def _metric(
+    name: str, a: Sequence[Figures], b: Sequence[Figures], tolerance: float, logs: list[float], p: float | None
+) -> Metric:
     left, right = ([float(getattr(run, name)) for run in side] for side in (a, b))
-    logs = [math.log(y / x) for x, y in zip(left, right, strict=False) if x > 0 and y > 0]
     change = math.exp(_mean(logs)) - 1 if logs else 0.0
     interval = _interval(logs) if len(logs) > 1 else None
-    p = _p(logs) if len(logs) >= LEAST_PAIRS else None
     verdict = UNKNOWN if p is None else REAL if p < _SIGNIFICANT else NOISE
     worse = change < 0 if name == "rate" else change > 0
     return Metric(
@@ -166,15 +180,25 @@ def _interval(logs: Sequence[float]) -> tuple[float, float]:
     return math.exp(means[int(0.025 * _DRAWS)]) - 1, math.exp(means[int(0.975 * _DRAWS) - 1]) - 1
 
 
-def _p(logs: Sequence[float]) -> float:
-    """Two-sided: how many ways to swap within pairs give a sum at least as far from 0."""
-    seen = abs(sum(logs)) * (1 - 1e-12)
-    ways = _all_signs(len(logs)) if len(logs) <= _EXACT else _some_signs(len(logs))
-    extreme = total = 0
-    for signs in ways:
+def _chances(logs: Sequence[Sequence[float]]) -> list[float | None]:
+    """For each figure: how many ways to swap within pairs make any of them at least as different as this one is.
+
+    Each sum is measured by its own scale, which no swap changes (Westfall and Young, "Resampling-Based Multiple
+    Testing", 1993: the largest statistic). None with too few pairs.
+    """
+    pairs = len(logs[0])
+    if pairs < LEAST_PAIRS:
+        return [None] * len(logs)
+    scaled = [[log / (math.hypot(*one) or 1.0) for log in one] for one in logs]
+    seen = [abs(sum(one)) * (1 - 1e-12) for one in scaled]
+    extreme = [0] * len(logs)
+    total = 0
+    for signs in _all_signs(pairs) if pairs <= _EXACT else _some_signs(pairs):
         total += 1
-        extreme += abs(sum(sign * log for sign, log in zip(signs, logs, strict=True))) >= seen
-    return extreme / total
+        largest = max(abs(sum(map(mul, signs, one))) for one in scaled)
+        for number, value in enumerate(seen):
+            extreme[number] += largest >= value
+    return [count / total for count in extreme]
 
 
 def _all_signs(count: int) -> Iterable[tuple[int, ...]]:
