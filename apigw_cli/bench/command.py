@@ -173,7 +173,7 @@ def plan_for(options: Options, note: Callable[[str], None]) -> Plan:
     _check(options)
     assert options.url is not None
     times = _times(options)
-    return reached(_plan(options, times, _at_urls(options)), note)
+    return reached(_plan(options, times, _at_url(options, options.url, note)), note)
 
 
 @contextlib.contextmanager
@@ -256,34 +256,40 @@ def _check_scenario(options: Options, verifying: bool) -> None:
             raise UsageError(f"{name} has no meaning beside {'--spec' if options.spec else '--operations'}")
 
 
-@contextlib.contextmanager
-def _scenario(options: Options, talk: Talk) -> Iterator[_Aim]:
-    """The operations to ask for, with the gateway that must run meanwhile, where there is no URL."""
+def _wish(options: Options) -> aiming.Wish:
     times = _times(options)
-    lasting = (times.duration or 3600.0) + (times.warmup or DEFAULT_WARMUP)
-    wish = aiming.Wish(
+    return aiming.Wish(
         operations=options.operations,
         headers=tuple(requests.parse_header(text) for text in options.headers),
         api_key=options.api_key,
         token_key=options.token_key,
         seed=options.seed,
         keep_alive=options.keep_alive,
-        lasting=lasting,
+        lasting=(times.duration or 3600.0) + (times.warmup or DEFAULT_WARMUP),
     )
-    if options.spec is not None and options.url is not None:
-        yield _of(aiming.at_spec(options.spec, options.url, wish), options.url, options.spec, talk)
-        return
+
+
+@contextlib.contextmanager
+def _at_own_gateway(options: Options, note: Callable[[str], None]) -> Iterator[_Aim]:
+    """The operations of the configuration, asked of a gateway that runs meanwhile."""
     compiled, file = _compiled(options)
-    if options.url is not None:
-        yield _of(aiming.at_config(compiled, options.url, wish), options.url, str(file), talk)
-        return
-    with aiming.at_own_gateway(compiled, file, wish, talk.note) as found:
-        yield _of(found, "a gateway of its own", str(file), talk)
+    with aiming.at_own_gateway(compiled, file, _wish(options), note) as found:
+        yield _of(found, "a gateway of its own", str(file), note)
 
 
-def _of(found: Scenario, where: str, source: str, talk: Talk) -> _Aim:
+def _at_url(options: Options, url: str, note: Callable[[str], None]) -> _Aim:
+    """What is asked of somebody who runs already: operations, or the URLs that were typed."""
+    if options.spec is not None and options.is_scenario:
+        return _of(aiming.at_spec(options.spec, url, _wish(options)), url, options.spec, note)
+    if options.is_scenario:
+        compiled, file = _compiled(options)
+        return _of(aiming.at_config(compiled, url, _wish(options)), url, str(file), note)
+    return _at_urls(options)
+
+
+def _of(found: Scenario, where: str, source: str, note: Callable[[str], None]) -> _Aim:
     for line in found.notes():
-        talk.note(line)
+        note(line)
     first = found.calls[0]
     title = f"{len(found.calls)} operations of {source} at {where}"
     if len(found.calls) == 1:
@@ -299,8 +305,8 @@ def _of(found: Scenario, where: str, source: str, talk: Talk) -> _Aim:
 @contextlib.contextmanager
 def _aimed(options: Options, talk: Talk) -> Iterator[_Aim]:
     """What to send and to prove, with what must run meanwhile."""
-    if options.is_scenario:
-        with _scenario(options, talk) as aim:
+    if options.is_scenario and options.url is None:
+        with _at_own_gateway(options, talk.note) as aim:
             yield aim
         return
     headers = tuple(requests.parse_header(text) for text in options.headers)
@@ -315,7 +321,7 @@ def _aimed(options: Options, talk: Talk) -> Iterator[_Aim]:
         with local.gateway(compiled, route, file, headers, talk.note, clock=clock) as (request, own, admin):
             yield replace(_aim(request, replace(wanted, admin=Admin(admin)), given, own), admin=admin)
         return
-    aim = _at_urls(options)
+    aim = _at_url(options, options.url, talk.note)
     if aim.calls:
         if wanted or options.verify_limits:
             raise UsageError("a limit is proved with one request: no {{…}}, and one target")

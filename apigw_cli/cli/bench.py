@@ -301,11 +301,10 @@ def bench(
     if against is not None or repeat is not None:
         _refuse({"--report": report, "--plot": plot, "--attach": attach}, "several runs")
         what = "runs that are compared"
-        _refuse({"--spec": spec, "--operations": operations}, what)
-        _refuse(
-            {"--verify-limits": verify_limits or None, "--limit": limit, "--route": route, "--config": config}, what
-        )
-        _refuse({"--stage": stage, "a run without a URL": True if url is None else None}, what)
+        _refuse({"--verify-limits": verify_limits or None, "--limit": limit, "--route": route}, what)
+        _refuse({"a run without a URL": True if url is None else None}, what)
+        if operations is None:
+            _refuse({"--config": config, "--stage": stage}, what)
         _compare_runs(options, against, repeat, tolerance, output, to, quiet)
         return
     _refuse({"--tolerance": tolerance}, "a single run")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from apigw_cli.bench import repeating
 from apigw_cli.bench.command import Options, Talk, bench
 from apigw_cli.bench.result import Result
 from apigw_cli.cli.app import run
@@ -121,6 +124,26 @@ def test_what_is_asked_for_wrongly(spec: Path, options: dict[str, Any], words: s
     with pytest.raises(ApigwError) as raised:
         talked("http://127.0.0.1:9", **({"spec": str(spec)} | options))
     assert words in f"{raised.value} {raised.value.hint}"
+
+
+def test_operations_are_repeated_and_compared_too(spec: Path) -> None:
+    options = Options(spec=str(spec), operations="getItem,headItem", requests=6, concurrency=2)
+    talk = repeating.Talk(lambda text: None, lambda *_: None)
+    asked: dict[str, set[str]] = {"old": set(), "new": set()}
+
+    def remember(name: str) -> Callable[[Asked], bytes]:
+        def handle(one: Asked) -> bytes:
+            asked[name].add(f"{one.method} {one.path}")
+            return b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n" + b"ok" * (one.method != "HEAD")
+
+        return handle
+
+    with serving(remember("old")) as old, serving(remember("new")) as new:
+        runs = repeating.repeated(replace(options, url=old.url.rstrip("/")), 2, talk).runs
+        compared = repeating.against(replace(options, url=new.url.rstrip("/")), old.url.rstrip("/"), 1, 0.05, talk)
+    assert [[one.answered for one in run.mix] for run in runs] == [[3, 3], [3, 3]]
+    assert asked["old"] == asked["new"] and len(asked["new"]) == 6
+    assert (compared.a.runs, compared.b.runs) == (1, 1)
 
 
 def test_a_specification_alone_does_not_say_whom_to_ask(spec: Path) -> None:
