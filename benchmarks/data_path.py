@@ -58,6 +58,7 @@ VARIANTS: dict[str, tuple[dict[str, Any], bool, int]] = {  # policies, log, work
     "bare": ({}, False, 1),
     "key": (KEY, False, 1),
     "headers": (HEADERS, False, 1),
+    "cached": ({"cache": {"mode": "ttl", "ttl": "1h", "per_caller": True}}, False, 1),  # all are hits
     "limit": (LIMIT, False, 1),
     "limit2": (LIMIT, False, 2),
     "log": ({}, True, 1),
@@ -138,8 +139,13 @@ def lanes(loop: asyncio.AbstractEventLoop, variant: str, cold: int = 0) -> Calla
         on.data_received(data)
         return time.perf_counter() - start
 
+    if variant == "cached":
+        every = list(pool.idle)
+        clients[0].data_received(REQUEST)
+        next(one for one in every if one not in pool.idle).data_received(ANSWER)
+
     def exchange() -> float:
-        asked = list(pool.idle)
+        asked = [] if variant == "cached" else list(pool.idle)
         if cold:
             seconds = sum(receive(client, next(requests)) for client in clients)
             return seconds + sum(receive(upstream, next(answers)) for upstream in asked)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from apigw_cli.caching import conditions, ranges
 from apigw_cli.caching.entry import Entry
@@ -13,8 +13,7 @@ _CONDITIONAL = frozenset((b"if-none-match", b"if-modified-since", b"range"))
 _IN_304 = frozenset((b"cache-control", b"content-location", b"date", b"etag", b"expires", b"vary", b"last-modified"))
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True, gc=False):
     """`head` is status line and header lines, without framing and the empty line. `has_body` False: 204 and 304."""
 
     status: int
@@ -23,9 +22,9 @@ class Answer:
     has_body: bool = True
 
 
-def of(entry: Entry, request: Fields | None, now: float) -> Answer | None:
-    """`request` None: it has neither conditions nor Range. None: what it asks for is not stored."""
-    age = b"Age: %d\r\n" % entry.current_age(now)
+def of(entry: Entry, request: Fields | None, seconds: float) -> Answer | None:
+    """`seconds`: its age. `request` None: it has neither conditions nor Range. None: what it asks for is not stored."""
+    age = b"Age: %d\r\n" % seconds
     if request is None and entry.part is None:
         return Answer(entry.status, entry.head + age, entry.body, entry.status != 204)
     request = request or {}

@@ -34,15 +34,26 @@ KeyOf = Callable[["Request"], bytes]
 
 def reader(namespace: bytes, chosen: Chosen, per_caller: bool) -> KeyOf:
     def key(request: Request) -> bytes:
-        told = request.connection.scheme + b"://" + request.authority.lower()
-        if request.forwarded:
-            told = b"\n".join(_TOLD.findall(request.forwarded)).lower()
+        forwarded = request.forwarded
+        told = _told_by(forwarded) if forwarded else _told(request.connection.scheme, request.authority)
         own = _caller(request) if per_caller else b""
         path, more = request.path.encode("ascii"), chosen(request)
         # Each with its length: no part can pass for two.
-        return b"%b%d:%b%d:%b%d:%b%b" % (namespace, len(told), told, len(path), path, len(more), more, own)
+        return b"%b%b%d:%b%d:%b%b" % (namespace, told, len(path), path, len(more), more, own)
 
     return key
+
+
+@lru_cache(maxsize=1024)
+def _told(scheme: bytes, authority: bytes) -> bytes:
+    """What an upstream is told of how it was asked, with its length."""
+    told = scheme + b"://" + authority.lower()
+    return b"%d:%b" % (len(told), told)
+
+
+def _told_by(forwarded: bytes) -> bytes:
+    told = b"\n".join(_TOLD.findall(forwarded)).lower()
+    return b"%d:%b" % (len(told), told)
 
 
 def _caller(request: Request) -> bytes:

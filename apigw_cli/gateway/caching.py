@@ -50,6 +50,8 @@ class CachedRoute:
         self.wall = time.time
         self.capability = (targeted.CAPABILITY,) if self.rules.ttl is None else ()
         self._value = value
+        self._ttl = self.rules.ttl
+        self._obeys = self.rules.client
         self._key = cache_keys.reader(namespace, policy.chosen(value), self.rules.per_caller)
         self._refreshes = self.rules.ttl is not None and value.invalidation is not None
 
@@ -64,17 +66,20 @@ class CachedRoute:
         ):
             self._around(request)
             return
-        directives = self.directives(request)
-        if b"no-store" in directives:
-            self._around(request)
-            return
+        directives = _NOTHING
+        if self._obeys and not _TELLING.isdisjoint(request.fields):
+            directives = self.directives(request)
+            if b"no-store" in directives:
+                self._around(request)
+                return
         key = self._key(request)
         entry = self.store.find(key, lambda: fields.of_pairs(request.headers))
         if entry is not None and self._refreshes and self._is_refresh(request):
             directives = {b"no-cache": None}
-        outcome = lookup.decide(entry, directives, self.now(), self.rules)
+        now = self.now()
+        outcome = lookup.decide(entry, directives, now, self.rules)
         if entry is not None and outcome is Outcome.HIT:
-            self._hit(request, key, entry)
+            self._hit(request, key, entry, now)
         else:
             self._not_a_hit(request, key, entry, outcome, directives)
 
@@ -101,10 +106,10 @@ class CachedRoute:
             request.taker = Invalidating(request)
         self.inner.start(request)
 
-    def _hit(self, request: Request, key: bytes, entry: Entry) -> None:
-        now = self.now()
-        freshness = entry.freshness(now)
-        if self._give(request, entry, status.hit(freshness), now):
+    def _hit(self, request: Request, key: bytes, entry: Entry, now: float) -> None:
+        age = entry.current_age(now)
+        freshness = entry.lifetime - age
+        if self._give(request, entry, status.hit(freshness), age):
             self.cache.count("hits" if freshness > 0 else "stale")
         else:
             self._fetch(request, key, Reason(b"partial"), False)
@@ -114,7 +119,7 @@ class CachedRoute:
     ) -> None:
         if outcome is Outcome.STALE and entry is not None:
             self._fetch_behind(request, key, entry)
-            self._hit(request, key, entry)
+            self._hit(request, key, entry, self.now())
         elif outcome is Outcome.ABSENT:
             request.answer_extra.append(status.detail("only-if-cached"))
             request.connection.answer(request, 504, _NOT_CACHED, (), "not_cached")
@@ -169,7 +174,7 @@ class CachedRoute:
         now = self.now()
         outcome = lookup.decide(entry, _NOTHING, now, self.rules)
         line = status.forward(b"uri-miss", True, collapsed=True)
-        if entry is None or outcome is not Outcome.HIT or not self._give(request, entry, line, now):
+        if entry is None or outcome is not Outcome.HIT or not self._give(request, entry, line, entry.current_age(now)):
             self.alone(request)
 
     def landed(self, fetch: Fetch) -> None:
@@ -220,12 +225,12 @@ class CachedRoute:
 
     def give(self, request: Request, entry: Entry, line: bytes) -> None:
         """Answer with a stored answer that was validated, or that stands in for an error."""
-        if not self._give(request, entry, line, self.now()):
+        if not self._give(request, entry, line, entry.current_age(self.now())):
             self.alone(request)
 
-    def _give(self, request: Request, entry: Entry, line: bytes, now: float) -> bool:
-        asks = self.rules.ttl is None and answer.is_conditional(request.fields)
-        found = answer.of(entry, fields.of_pairs(request.headers) if asks else None, now)
+    def _give(self, request: Request, entry: Entry, line: bytes, age: float) -> bool:
+        asks = self._ttl is None and answer.is_conditional(request.fields)
+        found = answer.of(entry, fields.of_pairs(request.headers) if asks else None, age)
         if found is None:
             return False
         request.connection.respond_stored(request, found, line)
