@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import socket
 import ssl
@@ -120,6 +121,8 @@ class _Worker:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=_LINE,
+            # Ctrl-C reaches all of the terminal's processes, also one that has not got as far as to ignore it itself.
+            preexec_fn=_deaf_to_interrupts if os.name == "posix" else None,
         )
         worker = cls(process)
         worker.tell(msgspec.json.encode(task))
@@ -161,6 +164,10 @@ class _Worker:
             with contextlib.suppress(ProcessLookupError):
                 self.process.kill()
             await self.process.wait()
+
+
+def _deaf_to_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 class _Run:

@@ -210,6 +210,32 @@ def test_ctrl_c_during_the_warm_up_measured_nothing_and_says_so() -> None:
     assert (process.returncode, output) == (130, "! interrupted before anything was measured\n")
 
 
+def decides_on_interrupts(pid: str) -> bool:
+    """Whether this is a worker whose interpreter has begun, and so has something to do on SIGINT, or ignores it."""
+    try:
+        began = b"apigw_cli.bench.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    except OSError:
+        return False
+    return began and bool((int(status["SigCgt"], 16) | int(status["SigIgn"], 16)) & 1 << signal.SIGINT - 1)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_ctrl_c_while_workers_start_is_no_traceback() -> None:
+    with serving(lambda asked: OK) as server:
+        command = [*APIGW, server.url, "--duration", "10m", "--workers", "2"]
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        )
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        until(lambda: any(decides_on_interrupts(child) for child in children.read_text().split()))
+        os.killpg(process.pid, signal.SIGINT)  # the first worker has not loaded what it needs yet
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+    assert gone(process.pid)
+
+
 def test_workers_do_not_outlive_a_bench_that_was_killed() -> None:
     with serving(lambda asked: OK) as server:
         command = [*APIGW, server.url, "--duration", "10m", "--workers", "2"]
