@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Protocol, Union, get_args, get_origi
 
 import msgspec
 
+from apigw_cli.config import template
 from apigw_cli.config.located import nearest
 from apigw_cli.config.model import OFF, Policies
 from apigw_cli.config.values import Duration, Percent, parse_duration, parse_percent
@@ -49,6 +50,9 @@ class Decoder:
         origin = get_origin(kind)
         if origin is Annotated:
             base, *metas = get_args(kind)
+            words = template.words_of(metas)
+            if words is not None:
+                return self._template(data, base, words, steps)
             value = self.decode(data, base, steps)
             self._check(value, metas, steps)
             return value
@@ -65,6 +69,21 @@ class Decoder:
         if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
             return self._struct(data, kind, steps)
         return self._scalar(data, kind, steps)
+
+    def _template(self, data: Any, base: Any, words: tuple[str, ...], steps: Steps) -> Any:
+        """Text that is a template, in its one form; of a tree (`Any`) each text."""
+        if base is Any and isinstance(data, dict):
+            return self._each(data.items(), lambda _: Annotated[Any, template.takes(*words)], steps, dict)
+        if base is Any and isinstance(data, list):
+            return self._each(enumerate(data), lambda _: Annotated[Any, template.takes(*words)], steps, list)
+        if not isinstance(data, str):
+            return self.decode(data, base, steps)
+        made = template.closed(data)
+        for value in template.values(made):
+            wrong = template.problem(value, words)
+            if wrong is not None:
+                raise self._fail(steps, wrong[0], hint=nearest(value.name, template.all_names(words)) or wrong[1])
+        return made
 
     def _fail(self, steps: Steps, message: str, *, key: bool = False, hint: str | None = None) -> Wrong:
         self.problems.append(InputError(message, place=self.place(steps, key=key), hint=hint))
@@ -173,6 +192,12 @@ class Decoder:
                 raise self._fail(steps, str(error)) from None
         if kind is float and type(data) is int:
             return float(data)
+        if isinstance(data, template.Open):
+            raise self._fail(
+                steps,
+                "values of requests cannot stand here",
+                hint="write $${ for a plain ${; see docs/transformation.md",
+            )
         if type(data) is not kind:
             raise self._fail(steps, f"expected {_NAMES.get(kind, str(kind))}, got {describe(data)}")
         return data

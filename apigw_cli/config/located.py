@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from apigw_cli.config import template
 from apigw_cli.errors import InputError, Place
 from apigw_cli.openapi import yaml
 from apigw_cli.openapi.document import read_text
@@ -83,61 +84,54 @@ def _copy(data: Any) -> Any:
     return data
 
 
-_VARIABLE = re.compile(r"\$(\$(?=\{))|\$\{([^{}]*)\}")
-
-
 def substitute(tree: Located, variables: Mapping[str, Any]) -> list[InputError]:
-    """Replace every `${name}` in the strings of `tree` by its variable; `$${` stands for a plain `${`.
+    """Replace every `${name}` in the strings of `tree` by its variable (`config.template` has the grammar).
 
-    A string that is one variable and nothing else takes the variable's own type. Returns what is undefined.
+    A string that is one variable and nothing else takes the variable's own type. One with values of requests left in
+    it becomes `template.Open`. Returns what is undefined.
     """
-    problems: list[InputError] = []
-    tree.data = _substituted(tree.data, (), tree, variables, problems)
+    tree.data, problems = filled(tree.data, variables, tree.place)
     return problems
 
 
-def _substituted(
-    node: Any, steps: Steps, tree: Located, variables: Mapping[str, Any], problems: list[InputError]
-) -> Any:
-    if isinstance(node, dict):
-        return {k: _substituted(v, (*steps, k), tree, variables, problems) for k, v in node.items()}
-    if isinstance(node, list):
-        return [_substituted(v, (*steps, i), tree, variables, problems) for i, v in enumerate(node)]
-    if not isinstance(node, str) or "$" not in node:
-        return node
-    whole = re.fullmatch(r"\$\{([^{}]*)\}", node)
-    if whole and whole[1] in variables:
-        return variables[whole[1]]
+def filled(
+    data: Any, variables: Mapping[str, Any], place: Callable[[Steps], Place], steps: Steps = ()
+) -> tuple[Any, list[InputError]]:
+    """The same for data whose places are told by `place`: a copy, and what is undefined."""
+    problems: list[InputError] = []
 
-    def replace(match: re.Match[str]) -> str:
-        if match[1]:
-            return "$"
-        if match[2] in variables:
-            return _text(variables[match[2]])
-        problems.append(
-            InputError(
-                f"variable ${{{match[2]}}} is not defined in this stage",
-                place=tree.place(steps),
-                hint=nearest(match[2], variables) or "define it under 'variables' in the stage file",
-            )
-        )
-        return match[0]
+    def of(node: Any, at: Steps) -> Any:
+        if isinstance(node, dict):
+            return {k: of(v, (*at, k)) for k, v in node.items()}
+        if isinstance(node, list):
+            return [of(v, (*at, i)) for i, v in enumerate(node)]
+        if not isinstance(node, str) or "$" not in node:
+            return node
+        missing: list[str] = []
+        made = template.filled(node, variables, missing)
+        problems.extend(_undefined(name, variables, place(at)) for name in missing)
+        return made
 
-    return _VARIABLE.sub(replace, node)
+    return of(data, steps), problems
 
 
-def _text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def _undefined(name: str, variables: Mapping[str, Any], place: Place) -> InputError:
+    return InputError(
+        f"variable ${{{name}}} is not defined in this stage",
+        place=place,
+        hint=nearest(name, variables) or "define it under 'variables' in the stage file",
+    )
 
 
 def variables_in(data: Any) -> set[str]:
-    """The names of all `${…}` in a tree."""
+    """The names of all variables, `${…}`, in a tree."""
     if isinstance(data, dict):
         return set().union(*map(variables_in, data.values())) if data else set()
     if isinstance(data, list):
         return set().union(*map(variables_in, data)) if data else set()
     if isinstance(data, str):
-        return {m[2] for m in _VARIABLE.finditer(data) if m[2] is not None}
+        names = {template.split(m[2])[0] for m in template.EXPRESSION.finditer(data) if m[2] not in (None, "$")}
+        return {name for name in names if not template.is_value(name)}
     return set()
 
 

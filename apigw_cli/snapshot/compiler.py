@@ -10,7 +10,7 @@ Every error in the configuration is found in one pass and raised as one InputErr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from apigw_cli.config import located
+from apigw_cli.config import located, template
 from apigw_cli.config.decode import Decoder, PolicyModel, Wrong, raise_problems
 from apigw_cli.config.decode import decode as decode_strictly
 from apigw_cli.config.located import Located
@@ -97,6 +97,7 @@ class _Compiler:
         self.provenance = Provenance()
         self.problems: list[InputError] = []
         self.security = Security(config, library, self.provenance, self.problems)
+        self.variables: Mapping[str, Any] = {}
         self.reported: set[tuple[str, str]] = set()
         self.checked: set[str] = set()  # documents whose references all lead to something, or are reported
 
@@ -135,6 +136,11 @@ class _Compiler:
                 self.problems.append(problem)
             else:
                 self.config.graft(steps, self.stage_file, at)
+        for name in filter(template.is_value, stage.variables):
+            place = self.stage_file.place(("variables", name), key=True)
+            hint = f"names that begin with {' '.join(f'{word}.' for word in template.NAMES)} are values of requests"
+            self.problems.append(InputError(f'a variable cannot be called "{name}"', place=place, hint=hint))
+        self.variables = stage.variables
         self.problems += located.substitute(self.config, stage.variables)
         raise_problems(self.problems)
 
@@ -323,6 +329,9 @@ class _Compiler:
         def place(steps: Steps, *, key: bool = False) -> Place:
             return document.place(base + steps, key=key)
 
+        data, undefined = located.filled(data, self.variables, place)
+        for problem in undefined:
+            self._report_once("x-apigw", f"{problem.place}{problem.message}", problem)
         decoder = Decoder(place, self.registry)
         try:
             policies = decoder.decode(data, Policies)
