@@ -119,13 +119,24 @@ def _while_refused(layers: Sequence[Declared], seen: Observed) -> Check:
             f"while more was asked for all the time; at least {float(worst.bound):.4g} must be"
         )
         return Check(BELOW, FAIL, detail, Example.of(worst))
-    if longest is None or floor.proved < _ENOUGH * due.period or longest.bound <= 0:
+    if longest is None or floor.proved < _least_proved(layers, seen.slot, due.period) or longest.bound <= 0:
         return Check(BELOW, INCONCLUSIVE, _too_little(floor.proved))
     detail = (
         f"{longest.count:,} let through in {longest.seconds:.3g} s while {seen.demand:,.0f}/s were asked for, "
         f"at least {math.ceil(longest.bound):,} must be"
     )
     return Check(BELOW, PASS, detail, Example.of(longest))
+
+
+def _least_proved(layers: Sequence[Declared], slot: int, period: float) -> float:
+    """Nanoseconds of proved demand from which on half of the rate would be seen to be too little.
+
+    A bucket of half the rate shows one more, and what comes in the slots at both ends. Windows show theirs at once
+    after a rest.
+    """
+    if any(layer.is_window for layer in layers):
+        return _ENOUGH * period
+    return 2 * _ENOUGH * period + 2 * slot
 
 
 def _too_little(proved: int) -> str:

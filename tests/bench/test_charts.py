@@ -55,7 +55,7 @@ def test_a_report_needs_nothing_else_and_runs_nothing(tmp_path: Path) -> None:
     page, picture = tmp_path / "out.html", tmp_path / "out.svg"
     with serving(Bucket("20/s", 5)) as server:
         url = f"{server.url}<script>alert(1)</script>"
-        options = ("--limit", "20/s burst 5", "--duration", "600ms", "--report", str(page), "--plot", str(picture))
+        options = ("--limit", "20/s burst 5", "--duration", "1500ms", "--report", str(page), "--plot", str(picture))
         done = run(url, *options)
     assert done.returncode == 0, done.stderr
     text = page.read_text()

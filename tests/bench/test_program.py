@@ -100,7 +100,7 @@ def test_a_broken_limit_is_shown_with_its_counter_example_first() -> None:
 
 def test_quiet_says_only_the_verdict() -> None:
     with serving(Bucket("50/s", 10)) as server:
-        done = run(server.url, "--limit", "50/s burst 10", "--duration", "500ms", "-q")
+        done = run(server.url, "--limit", "50/s burst 10", "--duration", "1200ms", "-q")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "✓ the limit holds, 50/s burst 10 per route\n"
 
@@ -262,7 +262,7 @@ def shop(tmp_path: Path) -> tuple[Path, int]:
 
 def test_without_a_url_the_strictest_limit_of_the_configuration_is_proved(shop: tuple[Path, int]) -> None:
     folder, upstream = shop
-    done = run("--verify-limits", "--workers", "2", "--duration", "1500ms", "--format", "json", cwd=folder)
+    done = run("--verify-limits", "--workers", "2", "--duration", "2500ms", "--format", "json", cwd=folder)
     assert done.returncode == 0, done.stderr + done.stdout
     assert "declared 5/s burst 5 per api_key (apigw.yaml:" in done.stderr
     result = json.loads(done.stdout)

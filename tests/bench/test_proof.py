@@ -39,7 +39,7 @@ def no_lone_client(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def proved(handler: Handler, limit: str = LIMIT, **options: object) -> tuple[Proof, Exit, list[str]]:
     """The proof, the exit code and the lines about the work."""
-    wanted: dict[str, object] = {"duration": "600ms", "concurrency": 4} | options
+    wanted: dict[str, object] = {"duration": "900ms", "concurrency": 4} | options
     with serving(handler) as server:
         result, notes = talked(server.url, limit=limit, **wanted)
     return result.limits[0], result.exit_code, notes
@@ -74,7 +74,7 @@ def test_a_correct_limiter_holds_over_all_our_workers(workers: int) -> None:
     ids=["a bucket in each process", "one too many", "too fast", "half the rate", "shared", "closed"],
 )
 def test_a_wrong_limiter_is_caught_with_its_counter_example(handler: Handler, check: str) -> None:
-    proof, code, _ = proved(handler, duration="700ms")
+    proof, code, _ = proved(handler, duration="1s")
     assert (proof.verdict, code) == ("fail", Exit.BLOCKED)
     assert verdicts(proof)[check] == "fail", proof
     window = next(one.window for one in proof.checks if one.name == check)
@@ -201,7 +201,7 @@ def check(proof: Proof, name: str) -> tuple[str, str]:
 
 
 def test_what_a_right_limiter_tells_is_relied_on() -> None:
-    proof, code, _ = proved(Telling("5/s", 5), "5/s burst 5", duration="1s")
+    proof, code, _ = proved(Telling("5/s", 5), "5/s burst 5", duration="2s")
     assert verdicts(proof) == PROVED | UNTOLD | {"headers": "pass"}, proof
     assert code == Exit.OK
     assert re.search(r"legal \(1 s\), sufficient [12] of [12] times", check(proof, "Retry-After")[1])
