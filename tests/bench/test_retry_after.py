@@ -102,3 +102,27 @@ def test_a_date_counts_from_the_answers_own() -> None:
     headers = {"retry-after": "Wed, 21 Oct 2026 07:28:30 GMT", "date": "Wed, 21 Oct 2026 07:28:00 GMT"}
     assert seconds_told(Answer(0, 0, 429, headers)) == 30
     assert seconds_told(Answer(0, 0, 429, {"retry-after": headers["retry-after"]})) is None
+
+
+# --- all of a burst after a rest
+
+
+@pytest.mark.parametrize(("real", "rested"), [(5, 5), (4, 4), (6, 5)])
+def test_after_a_rest_all_of_the_burst_is_there(real: int, rested: int) -> None:
+    found = attempt(Alone("5/s", real), "5/s burst 5")
+    assert (found.rested, found.too_slow) == (rested, False)
+
+
+def test_a_client_that_is_too_slow_says_so() -> None:
+    found = attempt(Alone("20/s", 4, delay=30 * MS), "20/s burst 5")
+    assert (found.rested, found.too_slow) == (None, True)
+
+
+def test_what_comes_back_faster_than_anybody_asks_is_not_claimed() -> None:
+    found = attempt(Alone("5000/s", 100), "5000/s burst 100")
+    assert (found.rested, found.too_slow) == (None, False)
+
+
+def test_there_is_no_time_for_a_long_rest() -> None:
+    found = attempt(Alone("1/m", 5), "1/m burst 5", seconds=10)
+    assert (found.rested, found.too_slow) == (None, False)
