@@ -12,6 +12,8 @@ from apigw_cli.caching.fields import Fields
 from apigw_cli.caching.freshness import Said
 from apigw_cli.caching.rules import Rules
 
+THEIRS = "authorization"  # why an answer is not stored that is for who asked alone
+
 # Statuses whose rules for caches are kept here (`must-understand`, section 5.2.2.3).
 UNDERSTOOD = frozenset((200, 203, 204, 206, 300, 301, 302, 303, 307, 308, 404, 405, 410, 414, 501))
 _TTL = frozenset((200, 203, 204, 300, 301, 308, 404, 410))
@@ -50,8 +52,8 @@ def storable(asked: Asked, status: int, found: Fields, rules: Rules) -> str:
     if b"no-store" in freshness.directives_of(asked.fields):
         return "no-store"
     if asked.identified and not rules.per_caller and not _is_shared(said, rules):
-        return "authorization"
-    if b"set-cookie" in found and not _is_for_all(said):
+        return THEIRS
+    if b"set-cookie" in found and not _is_for_all(said) and b"set-cookie" not in _named(said):
         return "set-cookie"
     if vary.names(found) is None:
         return "vary"
@@ -171,7 +173,16 @@ def _is_strict(said: Said) -> bool:
 
 def kept_lines(lines: Sequence[bytes], said: Said) -> tuple[bytes, ...]:
     """The lines to store: without those of one hop, and those that `private` and `no-cache` name (section 5.2.2)."""
-    dropped = set(_NEVER_STORED)
-    for name in (b"private", b"no-cache"):
-        dropped.update(one.lower() for one in fields.members(said.directives.get(name) or b""))
+    dropped = _NEVER_STORED | _named(said)
     return tuple(line for line in lines if line.partition(b":")[0].lower() not in dropped)
+
+
+def _named(said: Said) -> set[bytes]:
+    """The fields that `private` and `no-cache` name."""
+    named = (fields.members(said.directives.get(name) or b"") for name in (b"private", b"no-cache"))
+    return {one.lower() for names in named for one in names}
+
+
+def without_surrogate(lines: Sequence[bytes]) -> list[bytes]:
+    """Surrogate-Control goes no further than the cache that it was for."""
+    return [line for line in lines if line.partition(b":")[0].lower() != b"surrogate-control"]

@@ -138,34 +138,44 @@ class CachedRoute:
     def _fetch(self, request: Request, key: bytes, reason: Reason, together: bool) -> None:
         """`together`: others that ask the same may be waited for, or may wait."""
         self.cache.count("misses" if reason.entry is None else "validations")
-        if not together or not self.rules.collapse or b"range" in request.fields or self.cache.passes(key):
+        where = self.flight(key, request)
+        if not together or not self.rules.collapse or b"range" in request.fields or self.cache.passes(where):
             self._send(key, request, reason)
             return
-        flight = self.cache.flights.get(key)
+        flight = self.cache.flights.get(where)
         if flight is not None and flight.route.rules is self.rules:
             self.cache.count("collapsed")
             flight.join(request)
             return
         fetch = Fetch(self, key, request, reason)
         if request.method == b"GET":
-            self.cache.flights[key] = fetch
+            self.cache.flights[where] = fetch
         fetch.begin()
+
+    def flight(self, key: bytes, request: Request) -> bytes:
+        """Who may wait for whom: those that say who asks, and those that do not, each among themselves.
+
+        So that nobody, by saying something, keeps the others from being answered together.
+        """
+        return key + b"*" if cache_keys.is_identified(request) else key
 
     def _send(self, key: bytes, request: Request, reason: Reason) -> None:
         Fetch(self, key, request, reason).begin()
 
     def _fetch_behind(self, request: Request, key: bytes, entry: Entry) -> None:
         """RFC 5861, section 3."""
-        if key in self.cache.flights or self.cache.background >= BACKGROUND or request.method != b"GET":
+        where = self.flight(key, request)
+        if where in self.cache.flights or self.cache.background >= BACKGROUND or request.method != b"GET":
             return
         fetch = Fetch(self, key, request, Reason(b"stale", entry), leads=False)
-        self.cache.flights[key] = fetch
+        self.cache.flights[where] = fetch
         fetch.begin()
 
     def alone(self, request: Request) -> None:
         """Fetch for this request only."""
         key = self._key(request)
-        self._send(key, request, Reason(b"bypass" if self.cache.passes(key) else b"uri-miss"))
+        passes = self.cache.passes(self.flight(key, request))
+        self._send(key, request, Reason(b"bypass" if passes else b"uri-miss"))
 
     def resume(self, request: Request) -> None:
         """What a request has waited for may be here now."""
@@ -177,10 +187,20 @@ class CachedRoute:
         if entry is None or outcome is not Outcome.HIT or not self._give(request, entry, line, entry.current_age(now)):
             self.alone(request)
 
-    def landed(self, fetch: Fetch) -> None:
-        """Nobody new may wait for it."""
-        if self.cache.flights.get(fetch.key) is fetch:
-            del self.cache.flights[fetch.key]
+    def landed(self, fetch: Fetch) -> bool:
+        """Nobody new may wait for it. Says whether anybody might have."""
+        if self.cache.flights.get(fetch.flight) is not fetch:
+            return False
+        del self.cache.flights[fetch.flight]
+        return True
+
+    def stale_for(self, request: Request) -> Entry | None:
+        """What is stored for a request and may be given in place of an error."""
+        entry = self.store.find(self._key(request), lambda: fields.of_pairs(request.headers))
+        return entry if entry is not None and self.may_replace_error(entry, request) else None
+
+    def may_replace_error(self, entry: Entry, request: Request) -> bool:
+        return lookup.may_replace_error(entry, self.directives(request), self.now())
 
     # --- what a fetch needs
 
@@ -206,7 +226,8 @@ class CachedRoute:
         why_not = storing.storable(asked, entry.status, fields.of_lines(lines), self.rules)
         fresh = storing.entry(asked, later, self.rules) if not why_not else None
         if fresh is None:
-            self.store.drop(key, entry)
+            if why_not != storing.THEIRS:
+                self.store.drop(key, entry)
             fresh = storing.passing(asked, entry, later)
         fresh.body, fresh.part = entry.body, entry.part
         if not why_not:

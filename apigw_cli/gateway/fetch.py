@@ -20,9 +20,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from apigw_cli.caching import conditions, fields, lookup, status, storing
+from apigw_cli.caching import conditions, fields, status, storing
 from apigw_cli.caching.entry import Entry
 from apigw_cli.caching.storing import Asked, Came
+from apigw_cli.gateway import answers
 from apigw_cli.gateway.passing import Head, Writer
 from apigw_cli.gateway.queueing import Queued
 from apigw_cli.gateway.request import Request
@@ -93,9 +94,11 @@ class Fetch:
     """See the module's docstring."""
 
     def __init__(self, route: CachedRoute, key: bytes, request: Request, reason: Reason, leads: bool = True) -> None:
+        """`key`: where the answer is stored. `flight`: what those say who may wait for it."""
         self.route = route
         self.site = route.site
         self.key = key
+        self.flight = route.flight(key, request)
         self.reason = reason
         self.deadline = _FOREVER
         self.followers: list[Guest] = []
@@ -166,7 +169,7 @@ class Fetch:
         entry = self.reason.entry
         if entry is not None and self.mine and head.status == 304:
             self._validated(entry, head)
-        elif entry is not None and head.status in ERRORS and self._may_be_stale(entry):
+        elif entry is not None and head.status in ERRORS and self.route.may_replace_error(entry, self.ask):
             self._plan = (entry, status.forward(b"stale", status=head.status, detail="stale-if-error"))
             self._discards = True
         else:
@@ -186,10 +189,12 @@ class Fetch:
             self.stored = storing.entry(self.asked, self._came(head.status, head.reason, head.lines), self.route.rules)
         if self.ask.method == b"HEAD":
             self.route.heed_head(self.key, self.asked, head, found)
-        elif self.stored is None and self.reason.entry is not None and head.status not in ERRORS:
-            self.route.store.drop(self.key, self.reason.entry)
+        elif self.stored is None and head.status not in ERRORS and why_not != storing.THEIRS:
+            self._outdate()
         if self.stored is None or not self._is_shared():
             self._dismiss()
+        if b"surrogate-control" in found:  # it was for us
+            head = Head(head.status, head.reason, storing.without_surrogate(head.lines), head.length)
         if self.leader is not None and self.leader.writer is not None:
             forwarded = head.status if self.reason.entry is not None else 0
             line = status.forward(self.reason.why, self.stored is not None, forwarded, detail=why_not)
@@ -197,6 +202,11 @@ class Fetch:
                 self._plan = (self.stored, line)
             else:
                 self.leader.writer.head(head, line)
+
+    def _outdate(self) -> None:
+        """What was stored is no longer what the upstream says to all."""
+        if self.reason.entry is not None:
+            self.route.store.drop(self.key, self.reason.entry)
 
     def _has_it(self, entry: Entry) -> bool:
         """Whether the leader, whose conditions were not sent, has this very answer."""
@@ -223,10 +233,6 @@ class Fetch:
         fresh = self.route.freshened(self.asked, entry, self._came(entry.status, entry.reason, head.lines), self.key)
         self.site.cache.count("validated")
         self._plan = (fresh, status.forward(self.reason.why, True, 304))
-
-    def _may_be_stale(self, entry: Entry) -> bool:
-        asked = self.route.directives(self.ask)
-        return lookup.may_replace_error(entry, asked, self.route.now())
 
     def part(self, data: bytes) -> None:
         if self._discards:
@@ -297,15 +303,15 @@ class Fetch:
             return
         self._forget()
         self._settle()
-        entry = self.reason.entry
-        stale = entry if entry is not None and self._may_be_stale(entry) else None
         guests = [*([self.leader] if self.leader is not None else []), *self.followers]
         self.leader, self.followers = None, []
         for guest in guests:
             client = guest.leave()
             if client.head_sent:
                 client.connection.fail(client, code, message, reason)
-            elif stale is not None:
+                continue
+            stale = self.route.stale_for(client)  # each their own: what fits the leader need not fit the others
+            if stale is not None:
                 self.route.give(client, stale, status.forward(b"stale", detail="stale-if-error"))
             else:
                 client.connection.answer(client, code, message, headers, reason)
@@ -313,7 +319,7 @@ class Fetch:
     def respond(self, request: Request, code: int, headers: tuple[bytes, ...], body: bytes) -> None:
         """A whole answer of the gateway's own making (a mock)."""
         lines = b"".join((self.site.date, *headers)).splitlines(keepends=True)
-        self.head(Head(code, b"OK", lines, len(body)))
+        self.head(Head(code, answers.REASONS.get(code, b""), lines, len(body)))
         self.part(body)
         self.end(None, True)
         self.finish(request)
@@ -410,9 +416,8 @@ class Fetch:
 
     def _dismiss(self) -> None:
         """The answer is not for others: let them go, and let nobody wait for the next one of its kind."""
-        self.route.landed(self)
-        if self.ask.method == b"GET":
-            self.site.cache.let_pass(self.key)
+        if self.route.landed(self):
+            self.site.cache.let_pass(self.flight)
         followers, self.followers = self.followers, []
         for guest in followers:
             self.route.alone(guest.leave())

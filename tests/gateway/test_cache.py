@@ -185,6 +185,19 @@ def test_an_authorised_answer_is_stored_only_where_it_says_so(credential: str) -
     run(story)
 
 
+def test_an_answer_for_one_does_not_push_out_the_one_for_all() -> None:
+    async def story(b: Bench) -> None:
+        b.origin.says(Reply({"Cache-Control": "max-age=10, stale-if-error=600", "ETag": '"1"'}), fresh(10, b"yours"))
+        await b.ask()
+        b.clock.seconds = 30
+        assert (await b.ask(authorization="anybody")).body == b"yours"
+        b.origin.says(Reply(status=304), Reply(status=503))
+        assert (await b.ask(authorization="anybody")).body == b"hello"
+        assert (await b.ask()).body == b"hello"
+
+    run(story)
+
+
 def test_each_caller_has_answers_of_their_own() -> None:
     async def story(b: Bench) -> None:
         b.origin.script = lambda seen: fresh(body=seen.fields.get("authorization", "nobody").encode())
@@ -374,6 +387,65 @@ def test_the_leader_fails_and_so_do_those_who_wait() -> None:
         assert sorted(one.status for one in answers) == [200, 502, 502]
         assert len(b.cache.store) == 0
         assert (await b.ask()).body == b"hello"
+
+    run(story)
+
+
+def test_an_error_gives_each_who_waited_the_stale_answer_that_fits_them() -> None:
+    """The key is the same, the variant is not: nobody gets what varies on another's cookie."""
+
+    async def story(b: Bench) -> None:
+        gate = asyncio.Event()
+
+        def script(seen: Any) -> Reply:
+            who = seen.fields.get("cookie", "nobody").encode()
+            return Reply({"Cache-Control": "max-age=10, stale-if-error=600", "Vary": "Cookie"}, who)
+
+        b.origin.script = script
+        for who in ("a", "b"):
+            await b.ask(cookie=who)
+        b.clock.seconds = 30
+        b.origin.says(Reply(raw=b"", wait=gate.wait()))
+        asking = [asyncio.create_task(b.ask(cookie=who)) for who in ("a", "b", "c")]
+        await eventually(lambda: followers(b) == 2)
+        gate.set()
+        a, other, stranger = await asyncio.gather(*asking)
+        assert (a.body, other.body, stranger.status) == (b"a", b"b", 502)
+
+    run(story)
+
+
+def test_who_says_who_they_are_keeps_nobody_else_from_waiting_together() -> None:
+    async def story(b: Bench) -> None:
+        await b.ask(authorization="noise")  # not storable: for a moment nobody who says so waits
+        gate = asyncio.Event()
+        slow = fresh()
+        slow.wait = gate.wait()
+        b.origin.says(slow)
+        asking = [asyncio.create_task(b.ask()) for _ in range(5)]
+        await eventually(lambda: followers(b) == 4)
+        gate.set()
+        await asyncio.gather(*asking)
+        assert len(b.origin.seen) == 2
+
+    run(story)
+
+
+def test_a_cookie_that_is_named_is_left_out_of_what_is_stored() -> None:
+    async def story(b: Bench) -> None:
+        b.origin.says(Reply({"Cache-Control": 'max-age=60, no-cache="Set-Cookie"', "Set-Cookie": "session=1"}))
+        first, second = await b.ask(), await b.ask()
+        assert ("set-cookie" in first.fields, "set-cookie" in second.fields, len(b.origin.seen)) == (True, False, 1)
+
+    run(story)
+
+
+def test_what_is_for_surrogates_stays_here() -> None:
+    async def story(b: Bench) -> None:
+        b.origin.says(Reply({"Cache-Control": "no-store", "Surrogate-Control": "max-age=60"}))
+        answers = [await b.ask() for _ in range(2)]
+        assert not any("surrogate-control" in one.fields for one in answers)
+        assert len(b.origin.seen) == 1
 
     run(story)
 
