@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +71,21 @@ def test_edits_of_github(corpus: Path) -> None:
     findings = contract.compare(base, contract_of(data, "github-13MB.json"))
     assert {(finding.id, finding.operation, finding.path) for finding in findings} == expected
     assert len(findings) == len(expected)
+
+
+def test_random_changes_of_github_are_found_and_no_other(corpus: Path) -> None:
+    place = Path(__file__).parents[2] / "benchmarks" / "mutate_spec.py"
+    spec = importlib.util.spec_from_file_location("mutate_spec", place)
+    assert spec is not None and spec.loader is not None
+    mutate_spec = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = mutate_spec  # where its dataclasses look for their module
+    spec.loader.exec_module(mutate_spec)
+    base = read(corpus, "github-13MB.json")
+    data, changes = mutate_spec.mutate(base.document.data, seed=7, number=100)
+    findings = contract.compare(base, contract_of(data, "github-13MB.json"))
+    wanted = {(change.rule, change.operation) for change in changes if change.rule}
+    assert {(finding.id, finding.operation) for finding in findings} == wanted
+    assert len({change.kind for change in changes}) == len(mutate_spec.KINDS)
 
 
 def test_a_change_of_a_component_reaches_every_operation_once(corpus: Path) -> None:

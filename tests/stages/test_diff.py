@@ -309,7 +309,7 @@ class TestLevels:
             file.write("contract:\n  levels:\n    api-tag-addd: err\n")
         failed = apigw("diff", "qa", "prod")
         assert (failed.code, 'did you mean "api-tag-added"' in failed.err) == (1, True)
-        assert "stages/prod.yaml:5:5" in failed.err
+        assert "stages/prod.yaml:" in failed.err
 
     def test_rules_are_listed(self, apigw: Apigw) -> None:
         assert "endpoint-added" in apigw("diff", "--rules", "text").out

@@ -201,12 +201,16 @@ def _dirty(base: Document, revision: Document) -> frozenset[str]:
     """References whose target differs between the two, itself or through what it refers to in turn."""
     targets = {ref for ref, _ in references(base.data)} | {ref for ref, _ in references(revision.data)}
     found = {ref for ref in targets if not _same_target(base, revision, ref)}
-    inside = {ref: _refs_at(base, ref) for ref in targets - found}
-    while True:
-        more = {ref for ref, inner in inside.items() if ref not in found and inner & found}
-        if not more:
-            return frozenset(found)
-        found |= more
+    users: dict[str, list[str]] = {}
+    for ref in targets - found:
+        for inner in _refs_at(base, ref):
+            users.setdefault(inner, []).append(ref)
+    stack = list(found)
+    while stack:
+        more = [ref for ref in users.get(stack.pop(), ()) if ref not in found]
+        found.update(more)
+        stack += more
+    return frozenset(found)
 
 
 def _same_target(base: Document, revision: Document, ref: str) -> bool:

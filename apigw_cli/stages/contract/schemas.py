@@ -24,17 +24,18 @@ from apigw_cli.stages.contract.rules import Direction, Effect, effect_of
 from apigw_cli.stages.contract.shape import Part, Shape
 from apigw_cli.stages.contract.shaper import Shaper
 
+_Key = tuple[tuple[int, ...], tuple[int, ...], Direction]
+
 
 @dataclass(frozen=True, slots=True)
 class _Pair:
     deltas: tuple[Delta, ...] = ()
-    children: tuple[tuple[str, Part, Part], ...] = ()
+    children: tuple[tuple[str, Part, Part, _Key], ...] = ()
 
 
 _SAME = _Pair()
-_Key = tuple[tuple[int, ...], tuple[int, ...], Direction]
 _UNDECIDED = frozenset({Effect.UNDECIDED})
-_PAIRS = 400  # pairs that are looked at to decide what one alternative does; beyond that it is undecided
+_PAIRS = 200  # pairs that are looked at to decide what one alternative does; beyond that it is undecided
 _NESTED = 6  # decisions that wait for another one
 
 
@@ -49,30 +50,41 @@ class Schemas:
         self.unchanged = unchanged
         self.lifecycle = lifecycle
         self._pairs: dict[_Key, _Pair] = {}
+        self._found: dict[_Key, tuple[Delta, ...]] = {}  # of whole schemas, for many operations have the same
         self._effects: dict[_Key, frozenset[Effect]] = {}
         self._deciding: set[_Key] = set()
         self._cold: set[_Key] = set()  # pairs from which no difference can be reached
 
-    def compare(self, old: Node, new: Node, direction: Direction) -> list[Delta]:
+    def compare(self, old: Node, new: Node, direction: Direction) -> tuple[Delta, ...]:
         """Every difference between the schemas at two nodes, as values go in `direction`."""
-        queue = deque([("", Part((old,)), Part((new,)))])
+        left, right = Part((old,)), Part((new,))
+        key = self._key(left, right, direction)
+        if key in self._cold:
+            return ()
+        known = self._found.get(key)
+        if known is None:
+            known = self._found[key] = tuple(self._walk(left, right, key))
+        return known
+
+    def _walk(self, left: Part, right: Part, root: _Key) -> list[Delta]:
+        queue = deque([("", left, right, root)])
         found: list[Delta] = []
         parents: dict[_Key, list[_Key]] = {}
-        visited: set[_Key] = set()
+        visited: set[_Key] = {root}
         hot: list[_Key] = []
         while queue:
-            path, left, right = queue.popleft()
-            key = self._key(left, right, direction)
-            if key in visited or key in self._cold:
-                continue
-            visited.add(key)
-            pair = self._pair(key, left, right)
+            path, one, other, key = queue.popleft()
+            pair = self._pair(key, one, other)
             if pair.deltas:
                 hot.append(key)
                 found += [delta.below(path) for delta in pair.deltas]
-            for step, one, other in pair.children:
-                queue.append((join(path, step), one, other))
-                parents.setdefault(self._key(one, other, direction), []).append(key)
+            for step, a, b, child in pair.children:
+                if child in self._cold:
+                    continue
+                parents.setdefault(child, []).append(key)
+                if child not in visited:
+                    visited.add(child)
+                    queue.append((join(path, step), a, b, child))
         self._cold |= visited - _ancestors(hot, parents)
         return found
 
@@ -102,7 +114,7 @@ class Schemas:
                 return _UNDECIDED
             pair = self._pair(key, one, other)
             found |= {d.sets or d.effect or effect_of(d.facet, direction) for d in pair.deltas}
-            stack += [(a, b) for _, a, b in pair.children]
+            stack += [(a, b) for _, a, b, _ in pair.children]
         return frozenset(found)
 
     def _key(self, left: Part, right: Part, direction: Direction) -> _Key:
@@ -111,15 +123,17 @@ class Schemas:
     def _pair(self, key: _Key, left: Part, right: Part) -> _Pair:
         found = self._pairs.get(key)
         if found is None:
-            found = self._pairs[key] = self._look(left, right, key[2])
+            deltas, children = self._look(left, right, key[2])
+            keyed = ((step, a, b, self._key(a, b, key[2])) for step, a, b in children)
+            found = self._pairs[key] = _Pair(tuple(deltas), tuple(keyed)) if deltas or children else _SAME
         return found
 
     def _same(self, left: Part, right: Part) -> bool:
         return len(left.nodes) == len(right.nodes) and all(map(self.unchanged, left.nodes, right.nodes))
 
-    def _look(self, left: Part, right: Part, direction: Direction) -> _Pair:
+    def _look(self, left: Part, right: Part, direction: Direction) -> tuple[list[Delta], Children]:
         if self._same(left, right):
-            return _SAME
+            return [], []
         old, new = self.base.shape(left), self.revision.shape(right)
 
         def decide(one: Part, other: Part) -> frozenset[Effect]:
@@ -129,14 +143,14 @@ class Schemas:
         if bool(old.groups) != bool(new.groups) and _only_choice(old if old.groups else new):
             deltas, children = alternatives.wrapped(left, right, old, new)
             deltas += [delta_of(difference, old, new) for difference in nulls(old, new)]
-            return _Pair(tuple(deltas), tuple(children))
+            return deltas, children
         children = []
         deltas = [delta_of(difference, old, new) for difference in differences(old, new)]
         if not (old.never or new.never):
             deltas += self._inside(old, new, direction, children)
             deltas += Logic(self.base, self.revision, decide).compare(old, new, children)
             alternatives.groups(old, new, deltas, children)
-        return _Pair(tuple(deltas), tuple(children))
+        return deltas, children
 
     def _inside(self, old: Shape, new: Shape, direction: Direction, children: Children) -> list[Delta]:
         found = [*discriminators(old, new), *self.lifecycle.of_schema(old, new)]
