@@ -30,8 +30,8 @@ def files() -> dict[str, bytes]:
     folder = source()
     names = sorted(
         name
-        for path in folder.rglob("*.yaml")
-        if not (name := path.relative_to(folder).as_posix()).startswith(".") and "/." not in name
+        for path in (*folder.rglob("*.yaml"), *(folder / "site").rglob("*"))
+        if path.is_file() and not (name := path.relative_to(folder).as_posix()).startswith(".") and "/." not in name
     )
     names.sort(key=lambda name: (name != "apigw.yaml", "/" in name, name))
     return {name: (folder / name).read_bytes() for name in names}

@@ -99,6 +99,8 @@ def _short(place: Place) -> str:
 def _answer(found: Explanation) -> str:
     arrow, where = terminal.symbol("arrow"), f"   {_short(found.integration.place)}" if found.integration else ""
     upstream = found.upstream
+    if found.integration is not None and upstream is None and found.integration.note == "site":
+        return f"  {arrow} {found.integration.text}{where}"
     if upstream is None:
         return f"  {arrow} mock: an answer made from the specification"
     many = f" of {len(upstream.targets)}" if len(upstream.targets) > 1 else ""

@@ -42,13 +42,17 @@ def routes(
 
 def _verdict(snapshot: Snapshot) -> None:
     count = terminal.plural(len(snapshot.routes), "route")
-    terminal.out(f"{count} in {terminal.plural(len(snapshot.apis), 'API')}, stage {snapshot.stage}")
+    sites = sum(api.kind == "site" for api in snapshot.apis)
+    apis = [terminal.plural(len(snapshot.apis) - sites, "API")] if len(snapshot.apis) > sites else []
+    places = [*apis, *([terminal.plural(sites, "site")] if sites else [])]
+    terminal.out(f"{count} in {' and '.join(places or ['no API'])}, stage {snapshot.stage}")
 
 
 def _api(api: Api, rows: list[Row]) -> None:
     hosts = ", ".join(api.hosts) or "any host"
     terminal.out()
-    terminal.out(f"{terminal.style(api.name, 'bold')}  {api.title}  {api.spec}  {hosts}  {api.base_path or '/'}")
+    about = "site" if api.kind == "site" else f"{api.title}  {api.spec}"
+    terminal.out(f"{terminal.style(api.name, 'bold')}  {about}  {hosts}  {api.base_path or '/'}")
     header = ("METHOD", "PATH", "OPERATION", "POLICIES", "ANSWERED BY")
     cells = [(r.method, r.path, r.operation, r.policies, f"→ {r.integration}") for r in rows]
     limit = columns.available()

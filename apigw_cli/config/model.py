@@ -62,6 +62,34 @@ class ApiConfig(Struct, frozen=True, forbid_unknown_fields=True):
     ] = {}
 
 
+class SiteConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """A folder of files, served as a site."""
+
+    folder: Annotated[str, Meta(description="The folder, beside this file.", min_length=1)]
+    hosts: Annotated[list[str], Meta(description="Host names it answers for; none: any host.")] = []
+    base_path: Annotated[str, Meta(description="Where it begins.", pattern=r"^(/[^{}?#/]+)*/?$")] = ""
+    index: Annotated[str, Meta(description="The file that stands for a folder.", pattern=r"^[^/]+$")] = "index.html"
+    fallback: Annotated[
+        str | None, Meta(description="Answers paths that name no file, for apps that route by themselves: index.html.")
+    ] = None
+    not_found: Annotated[str | None, Meta(description="The page that is shown with 404.")] = None
+    cache_control: Annotated[
+        dict[str, Annotated[str, Meta(pattern=r"^[!-~]([ -~]*[!-~])?$")]],
+        Meta(
+            description="Cache-Control by the file's path, /assets/* say; the first that fits. Otherwise no-cache.",
+            examples=[{"/assets/*": "public, max-age=31536000, immutable"}],
+        ),
+    ] = {}
+    defaults: Annotated[Policies, Meta(description="Policies of the site.")] = field(default_factory=Policies)
+
+    def __post_init__(self) -> None:
+        for name in (self.fallback, self.not_found):
+            if name is not None and (not name or ".." in name.split("/")):
+                raise ValueError(f"{name!r} is not the name of a file in the folder")
+        if self.defaults.upstream is not None or self.defaults.mock is not None:
+            raise ValueError("a site is answered from its folder: defaults take no upstream and no mock")
+
+
 class TimeoutConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """How long an upstream may take."""
 
@@ -346,7 +374,8 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     """`apigw.yaml`."""
 
     version: Literal[1]
-    apis: Annotated[dict[Name, ApiConfig], Meta(description="The APIs by name.")]
+    apis: Annotated[dict[Name, ApiConfig], Meta(description="The APIs by name.")] = {}
+    sites: Annotated[dict[Name, SiteConfig], Meta(description="Folders of files, served beside the APIs.")] = {}
     upstreams: Annotated[dict[Name, UpstreamConfig], Meta(description="The upstreams by name.")] = {}
     auth: Annotated[dict[str, AuthConfig], Meta(description="By name of the security scheme.")] = {}
     defaults: Annotated[Policies, Meta(description="Policies of every route of every API.")] = field(

@@ -8,7 +8,7 @@ from typing import Any
 from apigw_cli.gateway.canary import Canary
 from apigw_cli.policies.interface import instance
 from apigw_cli.policies.registry import BY_NAME
-from apigw_cli.snapshot.model import HttpIntegration, Route, Snapshot
+from apigw_cli.snapshot.model import HttpIntegration, Route, Snapshot, StaticIntegration
 from apigw_cli.snapshot.schemes import ApiKeys, Basic, Jwt
 from apigw_cli.snapshot.secrets import references
 
@@ -82,6 +82,8 @@ def _hosts(route: Route) -> str:
 
 
 def _integration(route: Route) -> str:
+    if isinstance(route.integration, StaticIntegration):
+        return f"files of {route.integration.folder}"
     return f"upstream {route.integration.upstream}" if isinstance(route.integration, HttpIntegration) else "mock"
 
 

@@ -45,7 +45,8 @@ class CanaryOrder(msgspec.Struct, frozen=True):
 class Prepare(msgspec.Struct, frozen=True, tag=True):
     """`snapshot`: its canonical bytes. `secrets`: bytes by reference. `cells`: each route's place in the metrics.
 
-    `targets`: for each upstream the places of its targets' state, in their order; -1 for none.
+    `targets`: for each upstream the places of its targets' state, in their order; -1 for none. `root`: the folder
+    that names of files are relative to.
     """
 
     generation: int
@@ -55,6 +56,7 @@ class Prepare(msgspec.Struct, frozen=True, tag=True):
     cells: list[Cells]
     targets: dict[str, list[int]] = {}
     canary: CanaryOrder | None = None
+    root: str = "."
 
 
 class Commit(msgspec.Struct, frozen=True, tag=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from hashlib import blake2b
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote
 
@@ -12,12 +13,14 @@ import orjson
 
 from apigw_cli.gateway.caching import CachedRoute, InvalidatingRoute
 from apigw_cli.gateway.forward import can_be_sent_again
+from apigw_cli.gateway.static_files import StaticHandler
 from apigw_cli.gateway.upstream_pool import Bounds, pool_key
+from apigw_cli.integrations.folder import Folder
 from apigw_cli.integrations.mock import MockAnswers
 from apigw_cli.integrations.trouble import Failure, failure
 from apigw_cli.policies import cache
 from apigw_cli.policies.interface import instance
-from apigw_cli.snapshot.model import HttpIntegration, MockIntegration, Route, Snapshot
+from apigw_cli.snapshot.model import HttpIntegration, MockIntegration, Route, Snapshot, StaticIntegration
 
 if TYPE_CHECKING:
     from apigw_cli.gateway.live_upstream import LiveUpstream
@@ -42,8 +45,10 @@ class Handler(Protocol):
 class Handlers:
     """Makes the handlers of one Snapshot; routes share balancers and the documents behind mocks."""
 
-    def __init__(self, snapshot: Snapshot, site: Site, live: Mapping[str, LiveUpstream]) -> None:
+    def __init__(self, snapshot: Snapshot, site: Site, live: Mapping[str, LiveUpstream], root: Path = Path()) -> None:
         self._snapshot = snapshot
+        self._root = root
+        self._folders: dict[str, StaticHandler] = {}
         self._site = site
         self._live = live
         self._upstreams: dict[tuple[str, int], UpstreamHandler] = {}
@@ -59,7 +64,7 @@ class Handlers:
         """What answers a route: its integration, with the cache around it where it has one."""
         handler = self._integration(route)
         value = route.policies.get(cache.POLICY.name)
-        if value is not None:
+        if value is not None and not isinstance(route.integration, StaticIntegration):  # files are at hand anyway
             namespace = cache_namespace(route, self._snapshot)
             return CachedRoute(handler, instance(cache.POLICY, value), namespace, self._site)
         if route.api in self._cached and route.method not in ("GET", "HEAD", "OPTIONS", "TRACE"):
@@ -69,7 +74,14 @@ class Handlers:
     def _integration(self, route: Route) -> Handler:
         if isinstance(route.integration, MockIntegration):
             return MockHandler(route, route.integration, self._mocks)
+        if isinstance(route.integration, StaticIntegration):
+            return self._files(route.api, route.integration)
         return self._upstream(route.integration)
+
+    def _files(self, api: str, integration: StaticIntegration) -> StaticHandler:
+        if api not in self._folders:
+            self._folders[api] = StaticHandler(integration, Folder(api, integration, self._root))
+        return self._folders[api]
 
     def _upstream(self, integration: HttpIntegration) -> UpstreamHandler:
         key = (integration.upstream, len(integration.strip))

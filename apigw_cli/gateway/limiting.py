@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from apigw_cli.limits.clock import Clock, TestClock
 from apigw_cli.limits.slots import Slots
@@ -24,7 +25,12 @@ class Limiting:
     clock: Clock
 
     def runtime(
-        self, snapshot: Snapshot, secret: Callable[[str], bytes], label: Callable[[str], str], services: Services
+        self,
+        snapshot: Snapshot,
+        secret: Callable[[str], bytes],
+        label: Callable[[str], str],
+        services: Services,
+        root: Path = Path(),
     ) -> Runtime:
         """What policies are compiled with. Without a test's clock the hot path calls the system's function itself."""
         clock = self.clock.now if isinstance(self.clock, TestClock) else time.monotonic_ns
@@ -39,4 +45,5 @@ class Limiting:
             slots=self.slots,
             calendar=self.clock.wall,
             offset=self.clock.offset,
+            root=root,
         )

@@ -13,11 +13,12 @@ from apigw_cli.gateway.control import CanaryOrder, Cells, Commit, Prepare
 from apigw_cli.gateway.metrics import Layout
 from apigw_cli.gateway.source import Loaded
 from apigw_cli.gateway.watch import Signature, signature
+from apigw_cli.integrations.folder import Folder
 from apigw_cli.limits.store import NoStore
 from apigw_cli.policies.interface import Runtime
 from apigw_cli.policies.plan import steps
 from apigw_cli.routing.router import Router
-from apigw_cli.snapshot.model import Snapshot
+from apigw_cli.snapshot.model import Snapshot, StaticIntegration
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ class Prepared:
             _cells(snapshot, layout),
             _targets(snapshot, layout),
             beside,
+            str(self.loaded.root.absolute()),
         )
 
     def _beside(self, layout: Layout) -> CanaryOrder | None:
@@ -88,9 +90,9 @@ def prepare(load: Callable[[], Loaded], known: Iterable[Path] = ()) -> Prepared:
     try:
         loaded = load()
         secrets, labels = source.secrets(loaded)
-        _check(loaded.snapshot, secrets, labels)
+        _check(loaded.snapshot, secrets, labels, loaded.root)
         if loaded.canary is not None:
-            _check(loaded.canary.snapshot, secrets, labels)
+            _check(loaded.canary.snapshot, secrets, labels, loaded.root)
     except (ApigwError, KeyboardInterrupt):
         raise
     except Exception as error:
@@ -101,12 +103,14 @@ def prepare(load: Callable[[], Loaded], known: Iterable[Path] = ()) -> Prepared:
     return Prepared(loaded, snapshot.encode(), snapshot.digest, secrets, labels, seen)
 
 
-def _check(snapshot: Snapshot, secrets: dict[str, bytes], labels: dict[str, str]) -> None:
+def _check(snapshot: Snapshot, secrets: dict[str, bytes], labels: dict[str, str], root: Path) -> None:
     """Do what every worker will do, here where an error has its place and reaches a person."""
     Router(snapshot.routes)
     runtime = Runtime(snapshot, time.monotonic_ns, NoStore(), secrets.__getitem__, labels.__getitem__)
     for route in snapshot.routes:
         steps(route, runtime)
+        if isinstance(route.integration, StaticIntegration):
+            Folder(route.api, route.integration, root)
     tls.of_listener(snapshot.listen, runtime.secret, runtime.label)
     for upstream in snapshot.upstreams.values():
         tls.of_upstream(upstream, runtime.secret, runtime.label)

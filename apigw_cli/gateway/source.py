@@ -24,7 +24,7 @@ from apigw_cli.snapshot import compiler
 from apigw_cli.snapshot import secrets as secret
 from apigw_cli.snapshot.compiler import Compiled
 from apigw_cli.snapshot.deployed import Deployed
-from apigw_cli.snapshot.model import ListenTls, MockIntegration, Route, Snapshot
+from apigw_cli.snapshot.model import HttpIntegration, ListenTls, MockIntegration, Route, Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +168,7 @@ def mock(snapshot: Snapshot) -> Snapshot:
 
 
 def _mock_route(route: Route, found: dict[str, MockIntegration]) -> Route:
-    if isinstance(route.integration, MockIntegration):
+    if not isinstance(route.integration, HttpIntegration):
         return route
     return msgspec.structs.replace(route, integration=found[route.id])
 

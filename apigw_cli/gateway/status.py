@@ -23,7 +23,7 @@ from apigw_cli.gateway.redaction import redacted
 from apigw_cli.gateway.shared import Shared
 from apigw_cli.gateway.source import Load
 from apigw_cli.integrations import trouble
-from apigw_cli.snapshot.model import HttpIntegration, Route
+from apigw_cli.snapshot.model import Route, answerer
 
 
 class Status:
@@ -232,6 +232,6 @@ def _route(route: Route) -> dict[str, Any]:
         "method": route.method,
         "path": route.path,
         "hosts": list(route.hosts),
-        "integration": integration.upstream if isinstance(integration, HttpIntegration) else "mock",
+        "integration": answerer(integration),
         "policies": {name: changes.policy(name, value) for name, value in route.policies.items()},
     }

@@ -69,7 +69,7 @@ class Table:
         }
         self.canary: Choice | None = None
         self.upstreams = live_upstream.of(snapshot, places, secure, site, beside or {})
-        handlers = Handlers(snapshot, site, self.upstreams)
+        handlers = Handlers(snapshot, site, self.upstreams, runtime.root)
         self.forwarding = Forwarding(snapshot.proxy, snapshot.listen.tls)
         self.limits = ClientLimits.of(snapshot.listen)
         self._match = Router(snapshot.routes).match

@@ -14,6 +14,7 @@ import socket
 import sys
 from collections.abc import Callable, Coroutine
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -110,7 +111,7 @@ class Worker:
     def _build(self, order: Prepare, services: Services) -> tuple[Table, Listening | None]:
         snapshot = model.decode(order.snapshot)
         secret, label = order.secrets.__getitem__, order.labels.__getitem__
-        runtime = self._limiting.runtime(snapshot, secret, label, services)
+        runtime = self._limiting.runtime(snapshot, secret, label, services, Path(order.root))
         listening = tls.of_listener(snapshot.listen, runtime.secret, runtime.label)
         table = Table(snapshot, self.site, runtime, order.cells, order.targets)
         canary = order.canary

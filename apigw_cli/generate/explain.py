@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -18,8 +19,9 @@ from apigw_cli.policies.registry import POLICIES
 from apigw_cli.routing.path import normalise, normalise_host
 from apigw_cli.routing.router import Match, MethodNotAllowed, NotFound, Router
 from apigw_cli.snapshot.compiler import Compiled
-from apigw_cli.snapshot.model import HttpIntegration, Route, Snapshot, Upstream
+from apigw_cli.snapshot.model import Api, HttpIntegration, Route, Snapshot, StaticIntegration, Upstream
 from apigw_cli.snapshot.provenance import Origin
+from apigw_cli.snapshot.sites import KIND as SITE
 
 NEAREST = 3
 
@@ -146,17 +148,22 @@ def _split(url: str) -> SplitResult:
 
 def _best_host(router: Router, snapshot: Snapshot, method: str, path: str) -> str:
     """For a request that names no host: the first one that has a route for it, else the first one there is."""
-    hosts = _hosts(snapshot) or ("localhost",)
-    samples = [host.replace("*", "any", 1) for host in hosts]
+    apis = [api for api in snapshot.apis if api.kind != SITE]
+    samples = [host.replace("*", "any", 1) for host in _hosts(apis) or ("localhost",)]
     for kind in (Match, MethodNotAllowed):
         for host in samples:
             if isinstance(router.match(host, method, path), kind):
                 return host
+    # A site takes every path, also one that was meant for an API and mistyped.
+    if not any(api.base_path and f"{path}/".startswith(f"{api.base_path}/") for api in apis):
+        for host in _hosts(api for api in snapshot.apis if api.kind == SITE):
+            if isinstance(router.match(host, method, path), Match):
+                return host
     return samples[0]
 
 
-def _hosts(snapshot: Snapshot) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(host for api in snapshot.apis for host in api.hosts))
+def _hosts(apis: Iterable[Api]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(host for api in apis for host in api.hosts))
 
 
 # --- a route matches
@@ -179,7 +186,9 @@ def _matched(found: Match, request: Request, compiled: Compiled) -> Explanation:
         steps,
         compiled.snapshot.upstreams[integration.upstream] if isinstance(integration, HttpIntegration) else None,
         (request.path[len(integration.strip) :] or "/") if isinstance(integration, HttpIntegration) else "",
-        _source(next(iter(provenance.of(route.id, "integration")), None)) if http else None,
+        _source(next(iter(provenance.of(route.id, "integration")), None))
+        if http or isinstance(integration, StaticIntegration)
+        else None,
     )
 
 
@@ -232,13 +241,18 @@ def _unmatched(found: NotFound | MethodNotAllowed, request: Request, router: Rou
         nearest = tuple(route for route in snapshot.routes if route.id in routes)
         return Explanation(snapshot.stage, request, "method_not_allowed", 405, allow=found.allow, nearest=nearest)
     return Explanation(
-        snapshot.stage, request, "not_found", 404, hosts=_hosts(snapshot), nearest=_nearest(request, router, snapshot)
+        snapshot.stage,
+        request,
+        "not_found",
+        404,
+        hosts=_hosts(snapshot.apis),
+        nearest=_nearest(request, router, snapshot),
     )
 
 
 def _nearest(request: Request, router: Router, snapshot: Snapshot) -> tuple[Route, ...]:
     """Routes that were probably meant: the same path at another host, else paths that resemble it."""
-    for host in _hosts(snapshot):
+    for host in _hosts(snapshot.apis):
         match = router.match(host.replace("*", "any", 1), request.method, request.path)
         if isinstance(match, Match):
             return (match.route,)

@@ -13,7 +13,7 @@ import msgspec
 from apigw_cli.generate import text
 from apigw_cli.generate.target import Options, Rendered
 from apigw_cli.snapshot.compiler import Compiled
-from apigw_cli.snapshot.model import Api, HttpIntegration, Route, Snapshot, Upstream
+from apigw_cli.snapshot.model import Api, HttpIntegration, Route, Snapshot, StaticIntegration, Upstream
 from apigw_cli.snapshot.schemes import Scheme
 
 FORMAT = 1
@@ -75,6 +75,9 @@ def _integration(route: Route) -> dict[str, Any]:
     if isinstance(integration, HttpIntegration):
         strip = {"strip": integration.strip} if integration.strip else {}
         return {"type": "http", "upstream": integration.upstream, **strip}
+    if isinstance(integration, StaticIntegration):
+        told: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(integration))
+        return told
     return {"type": "mock", "document": integration.document, "pointer": list(integration.pointer)}
 
 

@@ -12,7 +12,7 @@ from apigw_cli.generate.run import load
 from apigw_cli.policies.interface import Policy, instance
 from apigw_cli.policies.registry import BY_NAME, POLICIES
 from apigw_cli.snapshot.compiler import Compiled, compile_project
-from apigw_cli.snapshot.model import Api, HttpIntegration, Route
+from apigw_cli.snapshot.model import Api, Route, answerer
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +50,7 @@ def rows(found: Compiled) -> list[tuple[Api, list[Row]]]:
 
 
 def _row(route: Route) -> Row:
-    integration = route.integration
-    answers = integration.upstream if isinstance(integration, HttpIntegration) else "mock"
+    answers = answerer(route.integration)
     return Row(route.method, route.path, route.operation, ", ".join(descriptions(route).values()), answers)
 
 

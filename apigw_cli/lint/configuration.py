@@ -26,6 +26,7 @@ from apigw_cli.openapi.places import Steps
 from apigw_cli.openapi.reading import read_text
 from apigw_cli.policies.auth import key_list, user_list
 from apigw_cli.policies.registry import POLICIES
+from apigw_cli.snapshot import sites
 from apigw_cli.snapshot.compiler import Compiled, compile_project
 from apigw_cli.snapshot.schemes import ApiKeys, Basic
 
@@ -110,7 +111,8 @@ class ConfigurationLint:
             self._note(error)
             return
         for api in compiled.snapshot.apis:
-            self.specs.setdefault(api.spec, None)
+            if not sites.is_made(api.spec):
+                self.specs.setdefault(api.spec, None)
         self._check_keys(project, compiled)
         for rule in self.collector.ruleset.rules.values():
             if rule.on is On.GATEWAY:

@@ -10,6 +10,7 @@ from apigw_cli.errors import Place
 from apigw_cli.openapi.document import Library
 from apigw_cli.openapi.operations import Operation, mapping, operations
 from apigw_cli.openapi.places import Steps
+from apigw_cli.snapshot import sites
 from apigw_cli.snapshot.compiler import Compiled
 from apigw_cli.snapshot.model import Route
 
@@ -68,7 +69,7 @@ class Stage:
         return {
             f"{api.name}:{operation.name}": operation
             for api in self.compiled.snapshot.apis
-            if api.name in apis
+            if api.name in apis and not sites.is_made(api.spec)
             for operation in operations(self.library.read(api.spec), self.library)
         }
 

@@ -26,6 +26,7 @@ import enum
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import msgspec
@@ -165,7 +166,8 @@ class Runtime:
     gives the bytes behind a reference (`file:NAME`, `env:NAME`) and `label` how to name that file in messages.
     `memo` is for work that routes share, such as reading a key list once: it lives as long as the load. `services`
     is for what must live longer: connections to a store, keys that were fetched. `calendar` is the time that `quotas`
-    go by, UTC in whole seconds: like `clock`, and unlike `wall`, a test may move it.
+    go by, UTC in whole seconds: like `clock`, and unlike `wall`, a test may move it. `root` is the folder that names
+    of files are relative to.
     """
 
     snapshot: Snapshot
@@ -180,6 +182,7 @@ class Runtime:
     calendar: Callable[[], int] = lambda: time.time_ns() // 1_000_000_000
     offset: Callable[[], int] = lambda: 0  # nanoseconds that a test moved the time by, for clocks that are not ours
     wall: Callable[[], float] = time.time
+    root: Path = Path()
 
 
 class Reason(NamedTuple):

@@ -22,7 +22,7 @@ from apigw_cli.config import located, template
 from apigw_cli.config.decode import Decoder, PolicyModel, Wrong, raise_problems
 from apigw_cli.config.decode import decode as decode_strictly
 from apigw_cli.config.located import Located
-from apigw_cli.config.model import ApiConfig, Config, Off, Policies, StageFile
+from apigw_cli.config.model import ApiConfig, Config, Off, Policies, SiteConfig, StageFile
 from apigw_cli.config.project import Project, secret_files
 from apigw_cli.errors import InputError, Place
 from apigw_cli.openapi import operations as openapi
@@ -30,7 +30,7 @@ from apigw_cli.openapi.document import Document, Library
 from apigw_cli.openapi.operations import Operation
 from apigw_cli.openapi.references import references
 from apigw_cli.openapi.yaml import Steps
-from apigw_cli.snapshot import model
+from apigw_cli.snapshot import model, sites
 from apigw_cli.snapshot.provenance import SETTINGS, Origin, Provenance
 from apigw_cli.snapshot.release import Release, raw
 from apigw_cli.snapshot.security import Security
@@ -99,6 +99,7 @@ class _Compiler:
         self.security = Security(config, library, self.provenance, self.problems)
         self.variables: Mapping[str, Any] = {}
         self.reported: set[tuple[str, str]] = set()
+        self.made: dict[str, Document] = {}  # specifications that nobody wrote
         self.checked: set[str] = set()  # documents whose references all lead to something, or are reported
 
     def run(self) -> model.Snapshot:
@@ -111,14 +112,17 @@ class _Compiler:
                 self._compile_api(name, api, decoded, apis, routes)
             except InputError as error:
                 self.problems += [error, *error.others]
+        for name, site in decoded.sites.items():
+            self._compile_site(name, site, decoded, apis, routes)
         self._check_conflicts(routes)
         outside = Surroundings(self.config, self.provenance, self.problems)
         upstreams, proxy, listen = outside.upstreams(decoded), outside.proxy(decoded), outside.listen(decoded)
-        auth = self.security.compile(decoded, apis)
+        auth = self.security.compile(decoded, [api for api in apis if api.kind != sites.KIND])
         limits = outside.limits(decoded)
         raise_problems(self.problems)
         self._note_settings(("listen", "limits", "auth", "upstreams", "trusted_proxies", "forwarded", "via"))
-        documents = {name: raw(document.data) for name, document in self.library.documents.items()}
+        written = {**self.library.documents, **self.made}
+        documents = {name: raw(document.data) for name, document in written.items()}
         return model.Snapshot(
             model.FORMAT, self.stage, tuple(apis), tuple(routes), upstreams, auth, documents, proxy, listen, limits
         )
@@ -156,7 +160,7 @@ class _Compiler:
                 place=place(),
                 hint=located.nearest(steps[0], list(Config.__struct_fields__)),
             )
-        if len(steps) > 1 and steps[0] in ("apis", "upstreams"):
+        if len(steps) > 1 and steps[0] in ("apis", "sites", "upstreams"):
             known = openapi.mapping(self.config.data.get(steps[0]))
             if steps[1] not in known:
                 return InputError(
@@ -217,6 +221,32 @@ class _Compiler:
                         hint=located.nearest(key, known) or 'name an operationId or "METHOD /path"',
                     )
                 )
+
+    def _compile_site(
+        self, name: str, site: SiteConfig, config: Config, apis: list[model.Api], routes: list[model.Route]
+    ) -> None:
+        at: Steps = ("sites", name)
+        if name in config.apis:
+            self.problems.append(InputError(f'"{name}" is an API already', place=self.config.place(at, key=True)))
+            return
+        document = sites.specification(name, site)
+        self.made[document.name] = document
+        base = sites.base_path(site)
+        hosts = tuple(self._host(host, (*at, "hosts", i)) for i, host in enumerate(site.hosts))
+        apis.append(model.Api(name, sites.KIND, document.name, hosts, base, name))
+        layers = [
+            self._config_layer("site", site.defaults, (*at, "defaults")),
+            self._config_layer("gateway default", config.defaults, ("defaults",)),
+        ]
+        folder = partial(self.config.place, (*at, "folder"))
+        answers = sites.integration(site)
+        for operation in openapi.operations(document, self.library):
+            owner = f"{name}:{operation.name}"
+            self.provenance.add(owner, "operation", Origin("site", partial(self.config.place, at, key=True)))
+            self.provenance.add(owner, "integration", Origin("site", folder, f"files of {answers.folder}"))
+            policies = self._policies(owner, layers)
+            path = base + operation.path
+            routes.append(model.Route(name, operation.name, operation.method, path, hosts, answers, policies))
 
     def _check_references(self) -> None:
         """Every reference leads to a value: one that does not would fail a request, long after the load."""

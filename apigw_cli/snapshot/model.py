@@ -39,6 +39,22 @@ class MockIntegration(Integration, frozen=True, tag="mock"):
     pointer: tuple[str | int, ...]
 
 
+class StaticIntegration(Integration, frozen=True, omit_defaults=True, tag="static"):
+    """Answer with the files of a folder, relative to apigw.yaml. What is in them is no part of the Snapshot.
+
+    `strip` is left out of the path's front. `index`: the file that stands for a folder. `fallback`: the one that
+    answers navigation to paths that name no file, `not_found` the one that is shown with 404; '' for none.
+    `cache_control`: pairs of a pattern for the file's path and a value; the first that fits counts.
+    """
+
+    folder: str
+    strip: str = ""
+    index: str = "index.html"
+    fallback: str = ""
+    not_found: str = ""
+    cache_control: tuple[tuple[str, str], ...] = ()
+
+
 class Route(msgspec.Struct, frozen=True, omit_defaults=True):
     """One method and path template of one API, with all that happens to its requests.
 
@@ -54,7 +70,7 @@ class Route(msgspec.Struct, frozen=True, omit_defaults=True):
     method: str
     path: str
     hosts: tuple[str, ...]
-    integration: HttpIntegration | MockIntegration
+    integration: HttpIntegration | MockIntegration | StaticIntegration
     policies: dict[str, Any]
     trailing_slash: str = "strict"
 
@@ -62,6 +78,13 @@ class Route(msgspec.Struct, frozen=True, omit_defaults=True):
     def id(self) -> str:
         """Names the route in logs, metrics and messages: unique within a Snapshot."""
         return f"{self.api}:{self.operation}"
+
+
+def answerer(integration: Integration) -> str:
+    """What answers, in a word or two: an upstream's name, `mock`, `files of site`."""
+    if isinstance(integration, StaticIntegration):
+        return f"files of {integration.folder}"
+    return integration.upstream if isinstance(integration, HttpIntegration) else "mock"
 
 
 class Api(msgspec.Struct, frozen=True):

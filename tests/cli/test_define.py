@@ -28,7 +28,7 @@ def sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured) ->
 
 
 ROUTES = """\
-6 routes in 1 API, stage qa
+8 routes in 1 API and 1 site, stage qa
 
 petstore  Pet shop  petstore.yaml  api.petshop.localhost, localhost, 127.0.0.1  /v1
   METHOD  PATH              OPERATION   POLICIES                                                                     ANSWERED BY
@@ -37,7 +37,12 @@ petstore  Pet shop  petstore.yaml  api.petshop.localhost, localhost, 127.0.0.1  
   GET     /v1/pets/mine     listMyPets  ApiKeyAuth, 50/s burst 20 per api_key, requests validated                    → pets
   GET     /v1/pets/{petId}  getPet      ApiKeyAuth, 50/s burst 20 per api_key, requests validated                    → pets
   DELETE  /v1/pets/{petId}  deletePet   ApiKeyAuth, 50/s burst 20 per api_key, requests validated                    → pets
-  GET     /v1/shop/hours    shopHours   20/s burst 20 per ip, requests validated                                     → pets
+  GET     /v1/shop/hours    shopHours   20/s burst 20 per ip, requests validated, 60s by path+query                  → pets
+
+shop  site  www.petshop.localhost  /
+  METHOD  PATH      OPERATION  POLICIES  ANSWERED BY
+  GET     /         home                 → files of site
+  GET     /{file+}  file                 → files of site
 
 → pets  http://127.0.0.1:9001  least_outstanding, timeout 30 s
 """  # noqa: E501
@@ -52,7 +57,7 @@ def test_the_route_table_fits_a_narrow_terminal(capsys: Captured, monkeypatch: p
     monkeypatch.setenv("COLUMNS", "80")
     assert run(["routes"]) == Exit.OK
     table = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  ")]
-    assert len(table) == 7
+    assert len(table) == 10
     assert all(len(line) <= 80 for line in table)
     assert table[2] == "  POST    /v1/pets          createPet   ApiKeyAuth, 5/s burst 5 pe…  → pets"
 
@@ -84,7 +89,7 @@ EXPLAINED = """\
 POST /v1/pets → createPet (petstore, petstore.yaml:41)
   POST /v1/pets; host api.petshop.localhost, stage qa
   1  auth             ApiKeyAuth, header X-Api-Key  petstore.yaml:12   ✓ key "alice"
-      ApiKeyAuth: keys of file:keys.yaml (apigw.yaml:29)
+      ApiKeyAuth: keys of file:keys.yaml (apigw.yaml:37)
   2  rate_limit       5/s burst 5 per api_key       apigw.yaml:16
       over API default 50/s burst 20 per api_key (apigw.yaml:12)
   3  validate         requests validated            apigw.yaml:13
@@ -121,7 +126,7 @@ def test_what_no_route_takes_exits_4(arguments: list[str], said: str, capsys: Ca
     assert said in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("target", ["/v1/pets", "/nowhere"])
+@pytest.mark.parametrize("target", ["/v1/pets", "/v1/nowhere"])
 def test_explain_as_json_holds_no_key(target: str, capsys: Captured) -> None:
     code = run(["explain", "GET", f"{target}?key=demo-alice", "-H", "X-Api-Key: demo-alice", "--format", "json"])
     shown = capsys.readouterr().out
@@ -138,14 +143,14 @@ def test_generate_warns_on_stderr_with_the_place(capsys: Captured) -> None:
     captured = capsys.readouterr()
     assert captured.out.startswith("# Made by apigw")
     assert "petstore.yaml:12:3  warn  auth of listPets and 4 more: nginx cannot hash keys" in captured.err
-    assert captured.err.count("warn") == 5
+    assert captured.err.count("warn") == 7
 
 
 def test_generate_writes_a_file(sample: Path, capsys: Captured) -> None:
     assert run(["generate", "nginx", "-o", "nginx.conf", "--listen", "127.0.0.1:8088"]) == Exit.OK
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert captured.err.endswith("✓ wrote nginx.conf (5 warnings)\n")
+    assert captured.err.endswith("✓ wrote nginx.conf (7 warnings)\n")
     assert "listen 127.0.0.1:8088;" in (sample / "nginx.conf").read_text()
     assert run(["generate", "schema", "-o", "-"]) == Exit.OK
     assert json.loads(capsys.readouterr().out)["title"] == "apigw.yaml"
@@ -154,8 +159,8 @@ def test_generate_writes_a_file(sample: Path, capsys: Captured) -> None:
 def test_strict_writes_nothing_and_exits_4(sample: Path, capsys: Captured) -> None:
     assert run(["generate", "nginx", "-o", "nginx.conf", "--strict"]) == Exit.BLOCKED
     captured = capsys.readouterr()
-    assert "nginx does 5 things differently (--strict)" in captured.err
-    assert captured.err.count("  warn  ") == 5
+    assert "nginx does 7 things differently (--strict)" in captured.err
+    assert captured.err.count("  warn  ") == 7
     assert not (sample / "nginx.conf").exists()
     assert run(["generate", "routes", "--strict"]) == Exit.OK
 

@@ -159,7 +159,7 @@ def test_an_unknown_path_names_the_nearest_routes(sample: Compiled) -> None:
 
 def test_an_unknown_host_names_those_there_are(sample: Compiled) -> None:
     found = ask(sample, "GET", "/v1/pets/7", host="elsewhere.test")
-    assert found.hosts == ("api.petshop.localhost", "localhost", "127.0.0.1")
+    assert found.hosts == ("api.petshop.localhost", "localhost", "127.0.0.1", "www.petshop.localhost")
     assert [route.operation for route in found.nearest] == ["getPet"]
 
 

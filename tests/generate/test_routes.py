@@ -98,7 +98,7 @@ def test_the_stage_decides(build: Build) -> None:
 
 
 def test_rows_for_people() -> None:
-    ((api, rows),) = table.rows(table.compiled(table.Options(SPECS)))
+    (api, rows), (site, files) = table.rows(table.compiled(table.Options(SPECS)))
     assert api.name == "petstore"
     assert rows[1] == table.Row(
         "POST",
@@ -107,6 +107,8 @@ def test_rows_for_people() -> None:
         "ApiKeyAuth, 5/s burst 5 per api_key, requests validated, + X-Gateway: apigw",
         "pets",
     )
+    assert (site.name, site.kind) == ("shop", "site")
+    assert files[0] == table.Row("GET", "/", "home", "", "files of site")
 
 
 def test_a_bare_specification_is_mocked() -> None:

@@ -56,7 +56,9 @@ BAD = [
     changed("upstreams", "a b", to={"targets": ["http://x"]}),
     changed("version", to=2),
     changed("apis", "petstore", "spec", to=7),
-    {"version": 1},
+    {"apis": {}},
+    {"version": 1, "sites": {"www": {}}},
+    {"version": 1, "sites": {"www": {"folder": "web", "base_path": "web"}}},
 ]
 
 

@@ -45,6 +45,7 @@ UPSTREAM: dict[str, Any] = {
 CONFIG: dict[str, Any] = {
     "version": 1,
     "apis": {"shop": {"spec": "shop.yaml", "hosts": ["localhost"], "upstream": "pets"}},
+    "sites": {"www": {"folder": "web", "hosts": ["www.localhost"]}},
     "upstreams": {"pets": UPSTREAM, "other": UPSTREAM | {"targets": ["https://other.example"]}},
     "auth": {
         "Key": {"keys": {"file": "a.yaml"}},
@@ -103,6 +104,14 @@ CASES = [
     loosens("apis.shop.security", "spec", "off"),
     loosens("apis.shop.defaults", {"rate_limit": {"rate": "1/s"}}, {"rate_limit": {"rate": "2/s"}}, {}),
     ambiguous("apis.shop.routes", *({"key": one} for one in ({}, {"upstream": "other"}, {"mock": True}))),
+    Case("sites.www.hosts", "contract", (["www.localhost"], ["www.localhost", "shop.example"])),
+    Case("sites.www.base_path", "contract", ("/www", "/shop")),
+    ambiguous("sites.www.folder", "web", "other"),
+    neutral("sites.www.index", "index.html", "index.htm"),
+    neutral("sites.www.fallback", ABSENT, "index.html", "app.html"),
+    neutral("sites.www.not_found", ABSENT, "404.html"),
+    neutral("sites.www.cache_control", {}, {"/*": "no-store"}, {"/*": "max-age=60"}),
+    loosens("sites.www.defaults", {"ip": {"allow": ["10.0.0.1"]}}, {"ip": {"allow": ["10.0.0.0/8"]}}, {}),
     loosens("defaults", {"ip": {"allow": ["10.0.0.1"]}}, {"ip": {"allow": ["10.0.0.0/8"]}}, {}),
     loosens("listen.tls", {"certificates": [{"cert": CHAIN, "key": {"file": "a.key"}}]}, ABSENT),
     ambiguous("listen.tls.certificates.0.cert", {"file": "a.pem"}, {"file": "b.pem"}, {"env": "CHAIN"}),

@@ -83,7 +83,7 @@ def test_a_value_against_itself(gateways: Gateways) -> None:
 
 
 def test_every_key_of_the_configuration_has_a_case() -> None:
-    cases = {re.sub(r"^(apis|upstreams|auth)\.[^.]+", r"\1.*", case.path).replace(".0.", ".*.") for case in CASES}
+    cases = {re.sub(r"^(apis|sites|upstreams|auth)\.[^.]+", r"\1.*", case.path).replace(".0.", ".*.") for case in CASES}
     keys = set(_keys(Config, ""))
     missing = keys - cases - WAIVED.keys()
     assert not missing, (

@@ -18,7 +18,7 @@ from apigw_cli.policies.limit_layer import titles
 from apigw_cli.policies.rate_limit import as_layers
 from apigw_cli.policies.registry import BY_NAME
 from apigw_cli.snapshot.compiler import Compiled
-from apigw_cli.snapshot.model import HttpIntegration, Listen, Proxy, Route
+from apigw_cli.snapshot.model import HttpIntegration, Listen, MockIntegration, Proxy, Route
 
 _EXPRESSED = ("ip", "auth", "rate_limit", "request_headers")
 # Ways of nginx that no value in the configuration is about: no warnings, but whoever runs it should know.
@@ -233,8 +233,10 @@ class Configuration:
     def _answer(self, route: Route, edits: Any) -> list[str]:
         if not isinstance(route.integration, HttpIntegration):
             place = self._compiled.provenance.place(route.id, "integration")
-            message = "nginx cannot answer from the specification: it says 501"
-            self._gaps.append(Gap("mock", message, (route.operation,), place))
+            is_mock = isinstance(route.integration, MockIntegration)
+            what = "answer from the specification" if is_mock else "be told of the site's files (write root yourself)"
+            name = "mock" if is_mock else "site"
+            self._gaps.append(Gap(name, f"nginx cannot {what}: it says 501", (route.operation,), place))
             return ["return 501;"]
         headers: list[str] = []
         if edits is not None:

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from apigw_cli.policies.interface import Change, Explaining, Policy, instance
-from apigw_cli.snapshot.model import HttpIntegration, MockIntegration, Route, Snapshot
+from apigw_cli.policies.judging import differences
+from apigw_cli.snapshot.model import HttpIntegration, MockIntegration, Route, Snapshot, StaticIntegration
 from apigw_cli.stages.finding import Axis, Finding, Level, Side
 from apigw_cli.stages.protection.sides import LEVELS, WORDS, Sides
+from apigw_cli.stages.protection.tables import TABLES
 
 _WHY = {
     Change.WEAKEN: "callers may do more than before, or it cannot be told",
@@ -87,6 +89,9 @@ def shown(policy: Policy, value: Any) -> str:
 
 
 def _integration(sides: Sides, before: Route, after: Route) -> Iterator[Finding]:
+    if isinstance(before.integration, StaticIntegration) and isinstance(after.integration, StaticIntegration):
+        yield from _site(sides, before, after, before.integration, after.integration)
+        return
     old, new = answerer(before, sides.old), answerer(after, sides.new)
     if before.integration == after.integration or old == new:
         return
@@ -96,11 +101,25 @@ def _integration(sides: Sides, before: Route, after: Route) -> Iterator[Finding]
     yield sides.of_route("integration-changed", Level.WEAKEN, after, "integration", text, (old, new), spots, why)
 
 
+def _site(
+    sides: Sides, before: Route, after: Route, old: StaticIntegration, new: StaticIntegration
+) -> Iterator[Finding]:
+    spots = sides.both(before.id, after.id, "integration")
+    for found in differences(TABLES, old, new):
+        if found.path != "base_path":  # that is the API's
+            level = Level.WEAKEN if found.change is Change.WEAKEN else Level.NEUTRAL
+            rule = "integration-changed" if level is Level.WEAKEN else "route-changed"
+            text = f"site: {found.path} {found.words[0]} → {found.words[1]}"
+            yield sides.of_route(rule, level, after, "integration", text, (found.old, found.new), spots, found.why)
+
+
 def answerer(route: Route, snapshot: Snapshot) -> str:
     """What answers a route, in words that differ only where it matters to the request."""
     integration = route.integration
     if isinstance(integration, MockIntegration):
         return "mock"
+    if isinstance(integration, StaticIntegration):
+        return f"files of {integration.folder}"
     assert isinstance(integration, HttpIntegration)
     upstream = snapshot.upstreams[integration.upstream]
     stripped = f" without {integration.strip}" if integration.strip else ""

@@ -210,7 +210,18 @@ RETRIES: Table = {
     ),
 }
 
+_FILES = "which of the folder's files is shown, and to everybody: no protection of a route"
+SITE: Table = {
+    "folder": Setting("folder", ambiguous, "other files are shown: a person has to say that this is meant"),
+    "strip": Setting("base_path", neutral, "the contract says where the site begins"),
+    "index": Setting("index", neutral, _FILES),
+    "fallback": Setting("fallback", neutral, _FILES),
+    "not_found": Setting("not_found", neutral, _FILES),
+    "cache_control": Setting("cache_control", neutral, "how long clients keep files that anybody may have"),
+}
+
 TABLES: dict[type, Table] = {
+    model.StaticIntegration: SITE,
     model.Listen: LISTEN,
     model.ListenTls: LISTEN_TLS,
     model.Queue: QUEUE,
