@@ -117,7 +117,7 @@ class Worker:
         canary = order.canary
         if canary is not None:
             beside = model.decode(canary.snapshot)
-            runtime = self._limiting.runtime(beside, secret, label, services)
+            runtime = self._limiting.runtime(beside, secret, label, services, Path(order.root))
             other = Table(beside, self.site, runtime, canary.cells, canary.targets, table.upstreams)
             table.share_with(other, canary)
         return table, listening

@@ -267,6 +267,11 @@ class Snapshot(msgspec.Struct, frozen=True):
     listen: Listen = msgspec.field(default_factory=Listen)
     limits: Limits | msgspec.UnsetType = msgspec.UNSET  # left out where nothing is said: digests stay what they were
 
+    @property
+    def has_several_apis(self) -> bool:
+        """Whether operations need the name of their API beside them; those of a site have its name."""
+        return sum(api.kind != "site" for api in self.apis) > 1
+
     def encode(self) -> bytes:
         """The canonical bytes: the same Snapshot gives the same bytes on every machine."""
         return msgspec.json.encode(self, order="deterministic")

@@ -13,11 +13,11 @@ _PREFIX = "site:"
 
 
 def specification(name: str, site: SiteConfig) -> Document:
-    """Two or three paths: of the site, below it, and without its last slash."""
+    """Two or three paths: of the site, below it, and without its last slash. Operations are called after the site."""
 
     def path(operation: str, about: str) -> dict[str, Any]:
         answers = {"200": {"description": "The file."}, "404": {"description": "There is no such file."}}
-        return {"get": {"operationId": operation, "summary": about, "responses": answers}}
+        return {"get": {"operationId": f"{name}_{operation}", "summary": about, "responses": answers}}
 
     paths = {"/": path("home", "The site's first page"), "/{file+}": path("file", "A file of the site")}
     if base_path(site):

@@ -125,7 +125,7 @@ def _only(deployment: Deployment) -> str:
 
 def _all_new(revision: Deployment) -> Iterator[Finding]:
     bases = {api.name: api.base_path for api in revision.compiled.snapshot.apis}
-    several = len(bases) > 1
+    several = revision.compiled.snapshot.has_several_apis
     for route in revision.compiled.snapshot.routes:
         spot = revision.spot(Side.REVISION, route.id, "operation")
         name = f"{route.method} {route.path.removeprefix(bases[route.api])}"
@@ -151,7 +151,7 @@ def _apis(
     terms: Terms,
 ) -> Iterator[Finding]:
     old, new = base.compiled.snapshot, revision.compiled.snapshot
-    several = len(old.apis) > 1 or len(new.apis) > 1
+    several = old.has_several_apis or new.has_several_apis
     for before, after in pairs:
         api = after.name if several else ""
         yield from _hosts(before, after)

@@ -41,8 +41,8 @@ petstore  Pet shop  petstore.yaml  api.petshop.localhost, localhost, 127.0.0.1  
 
 shop  site  www.petshop.localhost  /
   METHOD  PATH      OPERATION  POLICIES  ANSWERED BY
-  GET     /         home                 → files of site
-  GET     /{file+}  file                 → files of site
+  GET     /         shop_home            → files of site
+  GET     /{file+}  shop_file            → files of site
 
 → pets  http://127.0.0.1:9001  least_outstanding, timeout 30 s
 """  # noqa: E501

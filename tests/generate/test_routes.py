@@ -108,7 +108,7 @@ def test_rows_for_people() -> None:
         "pets",
     )
     assert (site.name, site.kind) == ("shop", "site")
-    assert files[0] == table.Row("GET", "/", "home", "", "files of site")
+    assert files[0] == table.Row("GET", "/", "shop_home", "", "files of site")
 
 
 def test_a_bare_specification_is_mocked() -> None:

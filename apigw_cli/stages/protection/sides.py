@@ -53,7 +53,7 @@ class Sides:
     @cached_property
     def several(self) -> bool:
         """Whether operations need the name of their API beside them."""
-        return len(self.old.apis) > 1 or len(self.new.apis) > 1
+        return self.old.has_several_apis or self.new.has_several_apis
 
     @cached_property
     def base_paths(self) -> dict[str, str]:
