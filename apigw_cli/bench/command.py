@@ -150,8 +150,12 @@ def _proved(plan: Plan, aim: _Aim, talk: Talk) -> tuple[Collected, list[Proof]]:
     if limited.quotas and not collected.interrupted:
         talk.note("proving quotas, on a clock that is moved …")
         wait = limit.longest_wait(limited.layers) if limited.layers else 0.0
-        with proving.client(plan, plan.request) as client:
-            proofs += quota_proof.proved(limited.quotas, client, limited.admin, wait, () if proofs else limited.checks)
+        more = () if proofs else limited.checks
+        try:
+            with proving.client(plan, plan.request) as client:
+                proofs += quota_proof.proved(limited.quotas, client, limited.admin, wait, more)
+        except KeyboardInterrupt:
+            collected = replace(collected, interrupted=True)
     return collected, proofs
 
 

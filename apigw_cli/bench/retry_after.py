@@ -41,6 +41,7 @@ class Tried:
     insufficient: list[float] = field(default_factory=list)  # seconds that were promised and not enough
     tight: int = 0
     too_long: list[float] = field(default_factory=list)  # seconds that were promised where at least one less did
+    unclear: int = 0  # tries that came later than they were meant to
     left: str = ""
     rested: int | None = None
     too_slow: bool = False
@@ -143,6 +144,8 @@ class _Trying:
             if early.status != LIMITED:
                 if early.received - refusal.sent < (told - 1) * SECOND:
                     self._found.too_long.append(told)
+                else:
+                    self._found.unclear += 1
                 return True
             self._found.tight += 1
             refusal, told = early, self._affordable(early)

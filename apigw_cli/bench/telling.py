@@ -44,6 +44,8 @@ def _tried(legal: str, tried: Tried) -> Check:
     if tried.too_long:
         words = f"too long: {tried.too_long[0]:g} s were asked for, {tried.too_long[0] - 1:g} s did"
         return Check(RETRY_AFTER, FAIL, words)
+    if not tried.sufficient and tried.unclear:
+        return Check(RETRY_AFTER, INCONCLUSIVE, f"{legal}; the client was too slow to try it a second early")
     if not tried.sufficient:
         return Check(RETRY_AFTER, PASS, f"{legal}; not tried: {tried.left}")
     tight = f", a second less refused {tried.tight} of {tried.tight} times" if tried.tight else ""
