@@ -60,7 +60,10 @@ class ApigwError(Exception):
 
 
 class InputError(ApigwError):
-    """What was written cannot be used. `others` holds further errors found in the same pass."""
+    """What was written cannot be used. `others` holds further errors found in the same pass.
+
+    `private`: the line at `place` holds a secret, and is not to be quoted.
+    """
 
     def __init__(
         self,
@@ -69,9 +72,11 @@ class InputError(ApigwError):
         place: Place | None = None,
         hint: str | None = None,
         others: tuple[InputError, ...] = (),
+        private: bool = False,
     ) -> None:
         super().__init__(message, place=place, hint=hint)
         self.others = others
+        self.private = private
 
 
 class EnvironmentFailure(ApigwError):

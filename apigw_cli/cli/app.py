@@ -86,15 +86,17 @@ def program(only: str = "") -> typer.Typer:
     for group, commands in COMMANDS.items():
         for name, example in commands.items():
             if every or name == only:
-                app.command(name, rich_help_panel=group, epilog=f"Example: {example}")(_found(name))
+                style = {"cls": _found(name, "COMMAND"), "rich_help_panel": group, "epilog": f"Example: {example}"}
+                app.command(name, **style)(_found(name))
     for name, group in FAMILIES.items():
         if every or name == only:
             app.add_typer(_found(name), rich_help_panel=group)
     return app
 
 
-def _found(name: str) -> Any:
-    return getattr(import_module(f"apigw_cli.cli.{name}"), name)
+def _found(name: str, what: str = "") -> Any:
+    """A command's function, or something else of its module (`COMMAND`: how its words are read); None: it has none."""
+    return getattr(import_module(f"apigw_cli.cli.{name}"), what or name, None)
 
 
 def main() -> None:

@@ -60,10 +60,10 @@ def _findings(comparison: Comparison, verbose: bool) -> Iterator[str]:
         shown += [(row, 0) for row in rows[:limit]]
         if len(rows) > limit:
             shown[-1] = (rows[limit - 1], len(rows) - limit)
-    yield from _table(shown, verbose)
+    yield from _table(shown, comparison, verbose)
 
 
-def _table(shown: list[tuple[Row, int]], verbose: bool) -> Iterator[str]:
+def _table(shown: list[tuple[Row, int]], comparison: Comparison, verbose: bool) -> Iterator[str]:
     from apigw_cli.stages.finding import locate_all
 
     locate_all(row.first for row, _ in shown)
@@ -75,20 +75,28 @@ def _table(shown: list[tuple[Row, int]], verbose: bool) -> Iterator[str]:
         line = f"  {terminal.symbol(row.symbol)} {word:<{first}}  {subject:<{second}}  {text:<{third}}  {place}"
         yield line.rstrip() + (terminal.style(f"  {row.group.fingerprint}", "dim") if row.first.blocks else "")
         if verbose:
-            yield from _more(row)
+            yield from _more(row, comparison)
 
 
 def _cells(row: Row, more: int) -> tuple[str, str, str, str]:
     rest = f"  … and {more:,} more: -v" if more else ""
     place = str(row.group.place) if row.group.place else ""
-    return row.word, row.group.subject, row.first.message + rest, place
+    secret = f" (secrets here: {row.first.secret})" if row.first.secret else ""
+    return row.word, row.group.subject, row.first.message + secret + rest, place
 
 
-def _more(row: Row) -> Iterator[str]:
+def _more(row: Row, comparison: Comparison) -> Iterator[str]:
     """With -v: why it matters, where it was, and every operation that it reaches."""
+    from apigw_cli.stages import report
+
     base = [location for location in row.first.locations if location != row.group.place]
     before = f"  (before: {base[0]})" if base else ""
     yield terminal.style(f"      {row.first.id}: {row.first.why}{before}", "dim")
+    if row.first.reaches:
+        more = f" and {len(row.first.reaches) - _MOST:,} more" if len(row.first.reaches) > _MOST else ""
+        yield terminal.style(f"      holds for {', '.join(row.first.reaches[:_MOST])}{more}", "dim")
+    if row.first.blocks:
+        yield terminal.style(f"      to do: {report.fix(row.first, comparison)}", "dim")
     for finding in row.group.findings[1:]:
         yield terminal.style(f"      also {_also(finding)}", "dim")
 

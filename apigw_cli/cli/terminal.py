@@ -78,7 +78,7 @@ def report(error: ApigwError) -> None:
     for one in errors[:20]:
         place = f"{one.place}  " if one.place else ""
         note(f"{place}{style('error', 'bad', sys.stderr)}  {one.message}")
-        if one.place:
+        if one.place and not getattr(one, "private", False):
             frame(one.place.file, one.place.line, one.place.column)
         if one.hint:
             note(f"  {style('try', 'bold', sys.stderr)}  {one.hint}")
@@ -87,13 +87,15 @@ def report(error: ApigwError) -> None:
 
 
 def frame(file: str, line: int, column: int) -> None:
-    """Print the offending line of a file with a mark under the column; nothing where it cannot be read."""
+    """Print the offending line of a file with a mark under the column; nothing where it cannot be read or is secret."""
+    from apigw_cli.config import secrecy
+
     try:
         with open(file, encoding="utf-8", errors="replace") as stream:  # noqa: PTH123
             text = next((t for n, t in enumerate(stream, 1) if n == line), None)
     except OSError:
         return
-    if text is None or len(text) > 400:
+    if text is None or len(text) > 400 or secrecy.in_line(text):
         return
     text = text.rstrip("\r\n").replace("\t", " ")
     note(f"{line:>6} | {text}")

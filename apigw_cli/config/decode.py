@@ -13,9 +13,10 @@ from typing import Annotated, Any, Literal, Protocol, Union, get_args, get_origi
 
 import msgspec
 
-from apigw_cli.config import template
+from apigw_cli.config import secrecy, template
 from apigw_cli.config.located import nearest
 from apigw_cli.config.model import OFF, Policies
+from apigw_cli.config.reference import SecretReference
 from apigw_cli.config.values import Duration, Percent, parse_duration, parse_percent
 from apigw_cli.errors import InputError, Place
 from apigw_cli.openapi.yaml import Steps
@@ -85,11 +86,20 @@ class Decoder:
                 raise self._fail(steps, wrong[0], hint=nearest(value.name, template.all_names(words)) or wrong[1])
         return made
 
-    def _fail(self, steps: Steps, message: str, *, key: bool = False, hint: str | None = None) -> Wrong:
-        self.problems.append(InputError(message, place=self.place(steps, key=key), hint=hint))
+    def _fail(
+        self, steps: Steps, message: str, *, key: bool = False, hint: str | None = None, private: bool = False
+    ) -> Wrong:
+        self.problems.append(InputError(message, place=self.place(steps, key=key), hint=hint, private=private))
         return Wrong()
 
+    def _no_secret(self, steps: Steps) -> Wrong:
+        """Where a reference belongs stands something else, which may be the secret: it is not repeated."""
+        hint = "write where the secret is, {file: NAME} or {env: NAME}; one that stood in a file is best replaced"
+        return self._fail(steps, "expected a reference to a secret, got something else", hint=hint, private=True)
+
     def _struct(self, data: Any, kind: type[msgspec.Struct], steps: Steps) -> Any:
+        if kind is SecretReference and not isinstance(data, dict):
+            raise self._no_secret(steps)
         if not isinstance(data, dict):
             raise self._fail(steps, f"expected a mapping, got {describe(data)}")
         fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
@@ -110,7 +120,8 @@ class Decoder:
                     policies[key] = self._policy(value, self.policies[key], at)
                 else:
                     hint = nearest(key, known) or f"known here: {', '.join(known)}"
-                    raise self._fail(at, f'unknown key "{key}"', key=True, hint=hint)
+                    private = kind is SecretReference
+                    raise self._fail(at, f'unknown key "{key}"', key=True, hint=hint, private=private)
             except Wrong:
                 bad = True
         for field in fields.values():
@@ -156,6 +167,8 @@ class Decoder:
                 return self._struct(data, kind, steps)
             if isinstance(data, list) and get_origin(kind) is list:
                 return self._list(data, get_args(kind)[0], steps)
+        if SecretReference in rest:
+            raise self._no_secret(steps)
         names = " or ".join(_named(kind) for kind in rest)
         raise self._fail(steps, f"expected {names}, got {describe(data)}")
 
@@ -245,7 +258,13 @@ def describe(data: Any) -> str:
         return "a list"
     if data is None:
         return "nothing"
-    text = repr(data) if isinstance(data, str) else str(data).lower() if isinstance(data, bool) else str(data)
+    text = (
+        repr(secrecy.without_credentials(data))
+        if isinstance(data, str)
+        else str(data).lower()
+        if isinstance(data, bool)
+        else str(data)
+    )
     return text if len(text) <= 60 else text[:57] + "…"
 
 
@@ -254,7 +273,7 @@ def raise_problems(problems: typing.Sequence[InputError]) -> None:
     if problems:
         ordered = sorted(problems, key=lambda problem: problem.place or Place(""))
         first, *rest = ordered
-        raise InputError(first.message, place=first.place, hint=first.hint, others=tuple(rest))
+        raise InputError(first.message, place=first.place, hint=first.hint, others=tuple(rest), private=first.private)
 
 
 def decode(data: Any, kind: type[msgspec.Struct], place: PlaceOf, registry: tuple[PolicyModel, ...] = ()) -> Any:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta, Struct
 
@@ -203,6 +203,17 @@ class _Policy:
     order = 70
     model: type[Struct] = Cache
     derived = False
+    refuses = False
+    neutral: ClassVar = {
+        "ttl": "how old an answer may be: nobody gets one that was not meant for them",
+        "max_object": "how large a kept answer may be: the memory for all of them is bounded",
+        "heuristic": "how old an answer may be: nobody gets one that was not meant for them",
+        "stale_while_revalidate": "how old an answer may be: nobody gets one that was not meant for them",
+        "stale_if_error": "how old an answer may be: nobody gets one that was not meant for them",
+        "collapse": "how long requests wait for one another: the answers are the same",
+        "client_directives": "whether a client's word has an answer fetched anew, as it would be without a cache",
+        "otherwise": "what others are told, who may not have an answer fetched anew",
+    }
 
     def compile(self, value: Cache, route: Route, runtime: Runtime) -> Step | None:
         """A step only where the permission to invalidate has something to refuse or to say."""
@@ -221,12 +232,9 @@ class _Policy:
 
     def compare(self, old: Cache | None, new: Cache | None) -> Change:
         """Less apart, kept against what the answers say, or more who may invalidate: weaker."""
-        if old == new:
-            return Change.NEUTRAL
-        was, now = _openness(old), _openness(new)
-        if any(b > a for a, b in zip(was, now, strict=True)) or _chooses_less(old, new):
+        if _is_weaker(old, new):
             return Change.WEAKEN
-        return Change.STRENGTHEN if any(b < a for a, b in zip(was, now, strict=True)) else Change.NEUTRAL
+        return Change.STRENGTHEN if _is_weaker(new, old) else Change.NEUTRAL
 
     def describe(self, value: Cache) -> str:
         made = rules(value)
@@ -248,13 +256,30 @@ def _allowed(value: Cache) -> str:
     return allow if isinstance(allow, str) else ", ".join(allow)
 
 
-def _openness(value: Cache | None) -> tuple[int, int, int]:
-    """Whose answers meet, whose word counts, who may invalidate: greater is weaker."""
+def _is_weaker(old: Cache | None, new: Cache | None) -> bool:
+    """Whether anything lets more meet in one answer, or lets somebody new invalidate."""
+    more = any(b > a for a, b in zip(_openness(old), _openness(new), strict=True))
+    return more or _chooses_less(old, new) or _lets_more_invalidate(old, new)
+
+
+def _openness(value: Cache | None) -> tuple[int, int]:
+    """Whose answers meet, whose word counts: greater is weaker."""
     if value is None:
-        return (0, 0, 0)
-    allow = value.invalidation.allow if value.invalidation is not None else "nobody"
-    who = {"nobody": 0, "anyone": 1 << 30}.get(allow, 0) if isinstance(allow, str) else len(allow)
-    return (0 if value.per_caller or value.mode == "http" else 1, int(value.mode == "ttl"), who)
+        return (0, 0)
+    return (0 if value.per_caller or value.mode == "http" else 1, int(value.mode == "ttl"))
+
+
+def _lets_more_invalidate(old: Cache | None, new: Cache | None) -> bool:
+    before, after = _invalidators(old), _invalidators(new)
+    return before is not None and (after is None or not after <= before)
+
+
+def _invalidators(value: Cache | None) -> frozenset[str] | None:
+    """Who may have an answer fetched anew; None: anyone."""
+    allow = value.invalidation.allow if value is not None and value.invalidation is not None else "nobody"
+    if isinstance(allow, str):
+        return None if allow == "anyone" else frozenset()
+    return frozenset(allow)
 
 
 def _chooses_less(old: Cache | None, new: Cache | None) -> bool:

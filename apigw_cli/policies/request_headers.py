@@ -12,7 +12,7 @@ from typing import Annotated, ClassVar
 
 from msgspec import Meta, Struct
 
-from apigw_cli.policies import secrecy
+from apigw_cli.config import secrecy
 from apigw_cli.policies.interface import Change, Exchange, Reason, Runtime, Step
 from apigw_cli.policies.judging import judged
 from apigw_cli.snapshot.model import Route

@@ -18,6 +18,7 @@ from apigw_cli.stages.contract import texts
 from apigw_cli.stages.contract.terms import Terms, of_stage, read_levels
 from apigw_cli.stages.deployments import Deployment
 from apigw_cli.stages.releases import short
+from apigw_cli.stages.stage_files import StageDifference
 from apigw_cli.stages.targets import Target
 from apigw_cli.stages.workspace import Workspace
 
@@ -144,7 +145,13 @@ def compare(
     file = workspace.stage_file(target)
     pointer = workspace.pointer(source)
     own = pointer.stage_file if pointer else workspace.stage_data(source)
-    differences = stage_files.differences(own, workspace.stage_data(target), file) if source != target else []
+    differences: list[StageDifference] = []
+    if source != target:
+        data, root = workspace.stage_data(target), workspace.project.root
+        differences = stage_files.differences(own, data, file, revision.release.config, root)
+        stale = stage_files.unmet(differences, file)
+        if stale:
+            notes = [*notes, f"{target} expects differences that there are none of: {', '.join(stale)}"]
     declared = target in workspace.promotions.get(source, ())
     next_command = f"apigw promote {source} {target}" if declared and findings else ""
     return comparison.make(

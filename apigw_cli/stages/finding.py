@@ -6,11 +6,13 @@ import enum
 import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from apigw_cli.errors import Place
 from apigw_cli.openapi.document import Document, Node, pointer
 from apigw_cli.openapi.yaml import Steps
+
+SecretState = Literal["changed", "same", "missing"]  # what can be told of two secrets without showing one
 
 
 class Axis(enum.StrEnum):
@@ -117,7 +119,7 @@ class Finding:
     api: str = ""
     why: str = ""
     reaches: tuple[str, ...] = ()
-    secret: str | None = None
+    secret: SecretState | None = None
 
     @property
     def breaks(self) -> bool:

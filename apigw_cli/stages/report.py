@@ -1,15 +1,17 @@
-"""What a comparison says, in words and as data; how it looks on a terminal is the command line's business."""
+"""What a comparison says in words; how it looks on a terminal is the command line's business."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from apigw_cli.stages import people
 from apigw_cli.stages.comparison import Comparison, Counts, Subject, Verdict
-from apigw_cli.stages.finding import Finding, Level, Location, locate_all
+from apigw_cli.stages.finding import Finding, Level
 from apigw_cli.stages.grouping import Group, groups
 from apigw_cli.stages.releases import short
 from apigw_cli.stages.stage_files import StageDifference
@@ -113,117 +115,34 @@ def _flow(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-# --- as data
+def fix(found: Finding, comparison: Comparison) -> str:
+    """What to do about a finding that stops a promotion: mend it, or say that it is meant; '' for any other."""
+    if not found.blocks:
+        return ""
+    mend = _FIXES.get(found.id) or _FIX[found.level].format(path=found.path or "it")
+    if not comparison.next.startswith("apigw promote"):
+        return mend
+    return f'{mend}; or accept it: {comparison.next} --accept {found.fingerprint} --reason "…"'
+
+
+_FIX = {
+    Level.WEAKEN: "set {path} back to what it was",
+    Level.ERR: "keep what clients rely on beside the new, or give the new a version of its own",
+}
+_FIXES = {
+    "route-added-open": "give the operation `security`, as the other routes of its API have it",
+    "route-takes-over": "give it the policies of the route whose requests it takes, or another path",
+    "auth-weakened": "ask for the same schemes and scopes again",
+    "hosts-weakened": "name the hosts that the API is for",
+    "integration-changed": "let the same upstream answer",
+    "upstream-host-changed": "name the same targets",
+    "upstream-tls-removed": "write the targets with https://",
+}
 
 
 def as_json(comparison: Comparison) -> dict[str, Any]:
     """The comparison as `--format json` prints it (docs/stages.md)."""
-    locate_all(comparison.findings)
-    return {
-        "version": 1,
-        "base": _subject(comparison.base),
-        "revision": _subject(comparison.revision),
-        "verdict": comparison.verdict.value,
-        "counts": {name: getattr(comparison.counts, name) for name in Counts.__slots__},
-        "findings": [finding(found, group) for group in groups(comparison.findings) for found in group.findings],
-        "stage_differences": [_difference(found) for found in comparison.differences],
-        "notes": list(comparison.notes),
-        "next": comparison.next or None,
-    }
+    from apigw_cli.stages.reports.document import document  # which needs the words here
 
-
-def _subject(subject: Subject) -> dict[str, Any]:
-    return {"title": subject.title, "release": subject.digest, "routes": subject.routes, "time": subject.time}
-
-
-def finding(found: Finding, group: Group) -> dict[str, Any]:
-    """One finding; `group` is the fingerprint that it shares with the same change of other operations."""
-    return {
-        "id": found.id,
-        "axis": found.axis.value,
-        "level": found.level.value,
-        "api": found.api or None,
-        "operation": found.operation or None,
-        "path": found.path,
-        "message": found.message,
-        "why": found.why,
-        "old": found.old,
-        "new": found.new,
-        "locations": [_location(location) for location in found.locations],
-        "fingerprint": found.fingerprint,
-        "group": group.fingerprint,
-    }
-
-
-def _location(location: Location) -> dict[str, Any]:
-    plain = {
-        "side": location.side.value,
-        "file": location.file,
-        "line": location.line,
-        "column": location.column,
-        "pointer": location.pointer,
-    }
-    return {key: value for key, value in plain.items() if value is not None}
-
-
-def _difference(found: StageDifference) -> dict[str, Any]:
-    place = str(found.place) if found.place else None
-    return {"path": found.path, "old": found.old, "new": found.new, "expected": found.expected, "place": place}
-
-
-# --- for a pull request
-
-_SIGNS = {"bad": "❌", "warn": "⚠️", "ok": "✅", "dot": "·"}
-
-
-def markdown(comparison: Comparison) -> str:
-    """The comparison as a comment for a pull request."""
-    locate_all(comparison.findings)
-    lines = [f"### {_SIGNS[SYMBOLS[comparison.verdict]]} {verdict(comparison)}", "", sides(comparison), ""]
-    important = [f for f in comparison.findings if f.level in (Level.WEAKEN, Level.ERR, Level.WARN)]
-    rest = [f for f in comparison.findings if f not in important]
-    lines += _table(rows(important))
-    if rest:
-        lines += [
-            "<details>",
-            f"<summary>{len(rest)} that hurt nobody</summary>",
-            "",
-            *_table(rows(rest)),
-            "</details>",
-            "",
-        ]
-    lines += _differences(comparison.differences)
-    lines += [f"> {note}" for note in comparison.notes]
-    return "\n".join(lines).rstrip() + "\n"
-
-
-def _table(listed: Sequence[Row]) -> Iterator[str]:
-    if not listed:
-        return
-    yield "| | Operation | Change | Where | Fingerprint |"
-    yield "|---|---|---|---|---|"
-    for row in listed:
-        cells = (
-            f"{_SIGNS[row.symbol]} {row.word}",
-            f"`{row.group.subject}`",
-            row.first.message,
-            f"`{row.group.place}`" if row.group.place else "",
-            f"`{row.group.fingerprint}`",
-        )
-        yield "| " + " | ".join(_cell(cell) for cell in cells) + " |"
-    yield ""
-
-
-def _cell(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
-
-
-def _differences(differences: Sequence[StageDifference]) -> Iterator[str]:
-    if not differences:
-        return
-    yield "Between the two stage files:"
-    yield ""
-    for found in differences:
-        word = "expected" if found.expected else "**not expected**"
-        yield f"- {word}: `{difference(found)}`"
-    yield ""
+    plain: dict[str, Any] = msgspec.to_builtins(document(comparison))
+    return plain

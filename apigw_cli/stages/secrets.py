@@ -12,14 +12,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from apigw_cli.config import secrecy
 from apigw_cli.errors import InputError
-from apigw_cli.policies import secrecy
 from apigw_cli.snapshot import secrets
+from apigw_cli.stages.finding import SecretState
 
 _KEY = os.urandom(32)
 
 
-def state(root: Path, old: Any, new: Any) -> str | None:
+def state(root: Path, old: Any, new: Any) -> SecretState | None:
     """`changed`, `same` or `missing` (what a reference leads to cannot be read here) for two values of a setting.
 
     None where neither holds a secret. `old` and `new` are plain data: references as text, `file:NAME`, or literals

@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
+from apigw_cli.config import secrecy
 from apigw_cli.config.decode import decode
 from apigw_cli.config.located import Located
 from apigw_cli.config.model import GatesConfig, StageFile
 from apigw_cli.errors import Place
 from apigw_cli.openapi.operations import mapping
+from apigw_cli.stages import secrets
+from apigw_cli.stages.finding import SecretState
 
 _ABSENT = object()
 
 
 @dataclass(frozen=True, slots=True)
 class StageDifference:
-    """One variable or override that two stage files set differently; `expected` where the target says so."""
+    """One variable or override that two stage files set differently; `expected` where the target says so.
+
+    `secret` says whether secrets among the values differ (`changed`, `same`, `missing`); they are masked.
+    """
 
     path: str
     old: Any
     new: Any
     expected: bool
     place: Place | None = None
+    secret: SecretState | None = None
 
 
 def effective(data: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -57,19 +66,54 @@ class _Recorded(msgspec.Struct, frozen=True):
     bench: Any = None
 
 
-def differences(source: Mapping[str, Any], target: Mapping[str, Any], file: Located) -> list[StageDifference]:
-    """From the source stage's file to the target's. `file` is the target's, for places and expectations."""
-    listed = mapping(file.data).get("expect_different")
-    expected = [str(path) for path in listed] if isinstance(listed, list) else []
+def differences(
+    source: Mapping[str, Any], target: Mapping[str, Any], file: Located, config: Any, root: Path
+) -> list[StageDifference]:
+    """From the source stage's file to the target's. `file` is the target's, for places and expectations.
+
+    `config` is the configuration with its variables open: a variable that ends under a telling name is a secret.
+    """
+    expected, hidden = expectations(file), set(_secret_variables(config))
     old, new = _flat(source), _flat(target)
     found = []
     for path in sorted(old.keys() | new.keys()):
         before, after = old.get(path, _ABSENT), new.get(path, _ABSENT)
         if before != after:
-            meant = any(path == wanted or path.startswith(wanted + ".") for wanted in expected)
+            meant = any(_covers(wanted, path) for wanted in expected)
             place = _place(file, path) if after is not _ABSENT else None
-            found.append(StageDifference(path, _shown(before), _shown(after), meant, place))
+            name = "secret" if path.removeprefix("variables.") in hidden else path.rpartition(".")[2]
+            was, now = (secrecy.masked(_shown(value), name) for value in (before, after))
+            state = secrets.state(root, *({name: _shown(value)} for value in (before, after)))
+            found.append(StageDifference(path, was, now, meant, place, state))
     return found
+
+
+def unmet(found: list[StageDifference], file: Located) -> list[str]:
+    """Expectations of the target's file that no difference meets: written once, and stale since."""
+    return [wanted for wanted in expectations(file) if not any(_covers(wanted, one.path) for one in found)]
+
+
+def expectations(file: Located) -> list[str]:
+    listed = mapping(file.data).get("expect_different")
+    return [str(path) for path in listed] if isinstance(listed, list) else []
+
+
+def _covers(wanted: str, path: str) -> bool:
+    """`*` stands for any one step: `upstreams.*.targets`."""
+    want, have = wanted.split("."), path.split(".")
+    return len(want) <= len(have) and all(step in ("*", other) for step, other in zip(want, have, strict=False))
+
+
+def _secret_variables(data: Any, name: str = "") -> Iterator[str]:
+    """The variables in values under telling names."""
+    if isinstance(data, dict):
+        for key, child in data.items():
+            yield from _secret_variables(child, str(key))
+    elif isinstance(data, list):
+        for child in data:
+            yield from _secret_variables(child, name)
+    elif isinstance(data, str) and secrecy.is_secret(name):
+        yield from re.findall(r"\$\{([^}]*)\}", data)
 
 
 def _flat(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -81,7 +81,7 @@ class TestFiles:
         (finding,) = report["findings"]
         assert set(finding) == {
             *("id", "axis", "level", "api", "operation", "path", "message", "why", "old", "new", "locations"),
-            *("fingerprint", "group"),
+            *("fingerprint", "group", "fix", "presence", "reaches", "secret"),
         }
         assert finding["id"] == "request-parameter-max-decreased"
         assert [location["side"] for location in finding["locations"]] == ["base", "revision"]

@@ -34,6 +34,7 @@ TEXTS = (
     *("a", "b", "X-A", "X-B", "10.0.0.0/8", "192.0.2.7", "api_key", "ip", "route", "header:X-A", "claim:sub", "UTC"),
     *("5/s", "9/m", "1000/h", "0s", "5s", "1m", "2h", "/a", "/b/*", "text/html", "application/json", "GET", "POST"),
     *("reject", "skip", "https://a.example", "https://*.a.example", "*", "a.html", "Europe/Berlin", "", "200", "20%"),
+    *("query:a", "cookie:a", "1000", "1MiB"),
 )
 
 

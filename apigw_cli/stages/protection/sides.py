@@ -9,13 +9,13 @@ from typing import Any
 
 import msgspec
 
-from apigw_cli.policies import secrecy
+from apigw_cli.config import secrecy
 from apigw_cli.policies.interface import Change, Policy
 from apigw_cli.policies.judging import Difference
 from apigw_cli.snapshot.model import Route, Snapshot
 from apigw_cli.stages import secrets
 from apigw_cli.stages.deployments import Deployment
-from apigw_cli.stages.finding import Axis, Finding, Level, Side, Spot
+from apigw_cli.stages.finding import Axis, Finding, Level, SecretState, Side, Spot
 from apigw_cli.stages.protection.matching import Matched, match
 
 LEVELS = {Change.WEAKEN: Level.WEAKEN, Change.NEUTRAL: Level.NEUTRAL, Change.STRENGTHEN: Level.STRENGTHEN}
@@ -100,7 +100,7 @@ class Sides:
         secret = self.secret(*values)
         return Finding(rule, axis, level, route.operation, path, message, old, new, spots, api, why, secret=secret)
 
-    def secret(self, old: Any, new: Any) -> str | None:
+    def secret(self, old: Any, new: Any) -> SecretState | None:
         """Whether secrets among two values differ, as far as can be told here."""
         return secrets.state(self.revision.workspace.project.root, old, new)
 

@@ -16,10 +16,27 @@ _TELLING = re.compile(
 )
 _REFERENCE = ("file:", "env:")
 
+# In a line of a file: a telling name, and a value that is no mapping or list.
+_WRITTEN = re.compile(
+    r"""(authorization|cookie|token|secret|passw\w*|passphrase|(api|private|access)[-_]?key|credentials?|signature)["']?"""
+    r"""\s*:\s*(?![{\[\s]|file:|env:)\S""",
+    re.IGNORECASE,
+)
+
 
 def is_secret(name: str) -> bool:
     """Whether what stands under this name is a credential."""
     return _TELLING.search(name) is not None
+
+
+def in_line(text: str) -> bool:
+    """Whether a line of a file seems to hold one, so that no message quotes it."""
+    return _WRITTEN.search(text) is not None or without_credentials(text) != text
+
+
+def without_credentials(text: str) -> str:
+    """A URL without what stands before its `@`; any other text as it is."""
+    return re.sub(r"(://)[^/@\s]*@", r"\1…@", text)
 
 
 def shown(name: str, value: str) -> str:

@@ -1,0 +1,1 @@
+"""A comparison in every form that `apigw diff --format` knows beside the terminal's."""
