@@ -171,12 +171,12 @@ def verified_as_json(found: Verified) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """What gc would do: `unwanted` are digests. Made from the store as it was at `generations`."""
+    """What gc would do: `unwanted` are releases. Made from the store as it was at `generation`."""
 
     store: Store
     unwanted: tuple[Kept, ...]
     left: int
-    generations: dict[str, int]
+    generation: int
 
     @property
     def size(self) -> int:
@@ -195,8 +195,7 @@ def sweep(options: CatalogueOptions) -> Sweep:
     needed = {digest for stage in _stages(state, log.entries) for digest in _needed(state, log.entries, stage, options)}
     found = [_kept(store, state, digest) for digest in store.releases.all()]
     unwanted = tuple(one for one in found if one.digest not in needed)
-    generations = {name: pointer.generation for name, pointer in state.stages.items()}
-    return Sweep(store, unwanted, len(found) - len(unwanted), generations)
+    return Sweep(store, unwanted, len(found) - len(unwanted), state.generation)
 
 
 def _stages(state: State, entries: Sequence[Entry]) -> set[str]:
@@ -217,4 +216,4 @@ def collect(found: Sweep) -> None:
     """Remove it. Raises StaleError where a stage moved since, or somebody else is at it."""
     digests = tuple(one.digest for one in found.unwanted)
     done = entry(action="gc", stage="", source="", before=None, to="", verdict="applied", removed=digests)
-    found.store.commit(Change("gc", (done,), expected=found.generations, unwanted=digests))
+    found.store.commit(Change("gc", (done,), unwanted=digests, at=found.generation))

@@ -47,7 +47,8 @@ class Move:
 class Change:
     """What one transaction does. `expected` are the generations that the plan was made for, by stage (0: none).
 
-    `evidence`: files to keep, named by their SHA-256. `unwanted`: releases (digests) to take away.
+    `evidence`: files to keep, named by their SHA-256. `unwanted`: releases (digests) to take away; `at`: the generation
+    of the whole state that this was decided at.
     """
 
     doing: str
@@ -57,6 +58,7 @@ class Change:
     expected: dict[str, int] = field(default_factory=dict)
     evidence: tuple[bytes, ...] = ()
     unwanted: tuple[str, ...] = ()
+    at: int | None = None
 
 
 class Store:
@@ -169,7 +171,7 @@ class Store:
             durable.sweep(self.evidence.folder)
             self._recover()
             state = self._read_state()
-            self._check(state, change.expected)
+            self._check(state, change)
             for release, origin in change.releases:
                 self.releases.put(release, origin)
             for data in change.evidence:
@@ -186,8 +188,10 @@ class Store:
             if not path.is_file():
                 durable.replace(path, text.encode())
 
-    def _check(self, state: State, expected: dict[str, int]) -> None:
-        for stage, generation in expected.items():
+    def _check(self, state: State, change: Change) -> None:
+        if change.at is not None and change.at != state.generation:
+            raise StaleError("a stage was moved meanwhile; nothing was changed", hint="run the command again")
+        for stage, generation in change.expected.items():
             pointer = state.stages.get(stage)
             if (pointer.generation if pointer else 0) != generation:
                 who = f" by {pointer.who}, {people.age(pointer.time)}" if pointer else ""

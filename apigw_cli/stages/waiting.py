@@ -47,6 +47,7 @@ class _Wanted:
 
     generation: int
     settle: float
+    out: frozenset[tuple[str, str]]  # gateways and upstreams that were out before: not this release's doing
 
 
 def promote(plan: Plan, seconds: float, say: Say) -> None:
@@ -60,11 +61,12 @@ def promote(plan: Plan, seconds: float, say: Say) -> None:
             f"no gateway runs what is deployed to {plan.target}, so there is nothing to wait for; nothing was changed",
             hint=f"apigw serve --stage {plan.target} --released, or leave out --wait",
         )
+    out = frozenset((gateway.admin, name) for gateway in found for name in _out(gateway))
     promotion.apply(plan)
     pointer = plan.workspace.pointer(plan.target)
     assert pointer is not None
     say(f"waiting for {', '.join(gateway.admin for gateway in found)} …")
-    wanted = _Wanted(pointer.generation, settling(plan.revision.compiled.snapshot))
+    wanted = _Wanted(pointer.generation, settling(plan.revision.compiled.snapshot), out)
     why = _follow(found, wanted, time.monotonic() + seconds)
     if why:
         _take_back(plan, pointer.generation, why)
@@ -104,6 +106,7 @@ def _state(gateway: Running, wanted: _Wanted) -> tuple[str, str]:
     name = gateway.admin
     try:
         served, health = gateway.ask("/snapshot"), gateway.ask("/health")
+        out = _out(gateway)
     except EnvironmentFailure as error:
         return "bad", str(error)
     deployment = served.get("deployment") or {}
@@ -115,18 +118,15 @@ def _state(gateway: Running, wanted: _Wanted) -> tuple[str, str]:
         return "bad", f"{name} serves something newer: {short(str(deployment.get('release')))}"
     if health["serving"] < health["workers"]:
         return "waits", f"{name}: {health['serving']} of {health['workers']} workers serve"
-    return _upstreams(gateway)
+    new = (why for upstream, why in out.items() if (name, upstream) not in wanted.out)
+    return next((("bad", f"{name}: every target of upstream {why}") for why in new), ("good", ""))
 
 
-def _upstreams(gateway: Running) -> tuple[str, str]:
-    try:
-        targets: dict[str, list[dict[str, Any]]] = gateway.ask("/upstreams")
-    except EnvironmentFailure as error:
-        return "bad", str(error)
-    for name, found in targets.items():
-        if found and all(target["why"] for target in found):
-            return "bad", f"{gateway.admin}: every target of upstream {name} is out ({found[0]['why']})"
-    return "good", ""
+def _out(gateway: Running) -> dict[str, str]:
+    """The upstreams that have no target left, with the reason. Raises EnvironmentFailure."""
+    targets: dict[str, list[dict[str, Any]]] = gateway.ask("/upstreams")
+    out = {name: found for name, found in targets.items() if found and all(target["why"] for target in found)}
+    return {name: f"{name} is out ({found[0]['why']})" for name, found in out.items()}
 
 
 def _take_back(plan: Plan, generation: int, why: str) -> None:

@@ -7,6 +7,7 @@ Run as a program of its own: it forks, which a process with threads must not. Pr
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from apigw_cli.snapshot.release import Release
-from apigw_cli.stages.records import Origin
+from apigw_cli.stages.records import Canary, Evidence, Origin
 from apigw_cli.stages.store import Change, Move, Store, entry
 
 CALLS = ("open", "write", "fsync", "ftruncate", "replace", "unlink", "mkdir")
@@ -42,8 +43,13 @@ class Left:
 
 
 def change(release: Release) -> Change:
-    """Two stages move together, as a first promotion moves them: two pointers and two lines."""
+    """Two stages move together, as a first promotion moves them: two pointers and two lines.
+
+    With all that a change can carry: a canary in prod, evidence, and the old release taken away by the new one.
+    """
     digest = release.digest
+    measured = b'{"measured": "%b"}' % digest.encode()
+    attached = Evidence(hashlib.sha256(measured).hexdigest(), digest, True)
     entries = tuple(
         entry(
             action="promote",
@@ -53,11 +59,15 @@ def change(release: Release) -> Change:
             to=digest,
             verdict="applied",
             stage_file={"variables": {"v": digest}},
+            evidence=attached,
         )
         for s in ("qa", "prod")
     )
-    moves = tuple(Move(stage, digest, {"variables": {"v": digest}}) for stage in ("qa", "prod"))
-    return Change("test", entries, moves, ((release, Origin("me", "now", "0")),))
+    file = {"variables": {"v": digest}}
+    moves = (Move("qa", digest, file), Move("prod", digest, file, Canary(digest, file, 10, "random", "qa")))
+    unwanted = (OLD.digest,) if release == NEW else ()
+    made = ((release, Origin("me", "now", "0")),)
+    return Change("test", entries, moves, made, evidence=(measured,), unwanted=unwanted)
 
 
 def killed_at(number: int, work: Callable[[], None], torn: bool) -> tuple[str, bool]:
@@ -108,7 +118,10 @@ def look(root: Path, call: str, finished: bool) -> Left:
     store.recover()
     state, log = store.state(), store.log()
     settled = {name: pointer.release for name, pointer in state.stages.items()}
+    beside = [pointer.canary.release for pointer in state.stages.values() if pointer.canary is not None]
+    assert beside == [digest for stage, digest in settled.items() if stage == "prod"]
     verified = all(store.releases.get(digest) for digest in settled.values())
+    verified = verified and all(store.evidence.get(one.evidence.sha256) for one in log.entries if one.evidence)
     on_disk = json.loads(store.pointers.read_text())["stages"] if store.pointers.exists() else {}
     assert {name: pointer["release"] for name, pointer in on_disk.items()} == settled
     leftovers = [path.name for path in store.folder.glob("intent.json")]

@@ -5,6 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
+from apigw_cli.errors import StaleError
+from apigw_cli.stages import catalogue
 from tests.stages.conftest import Apigw, Shop
 
 
@@ -115,6 +119,14 @@ class TestGc:
         apigw("rollback", "qa", "--yes")
         apigw("gc", "--keep", "1")
         assert file_of(shop, canary).exists() and file_of(shop, second).exists()
+
+    def test_what_moved_meanwhile_is_not_removed(self, shop: Shop, apigw: Apigw) -> None:
+        deployed(shop, apigw, 5, 4, 3)
+        planned = catalogue.sweep(catalogue.CatalogueOptions(keep=1))
+        apigw("rollback", "qa", "--yes")
+        with pytest.raises(StaleError):
+            catalogue.collect(planned)
+        assert apigw("verify").code == 0 and "removed" not in shop.audit[-1]
 
     def test_a_broken_log_removes_nothing(self, shop: Shop, apigw: Apigw) -> None:
         deployed(shop, apigw, 5, 4, 3)
