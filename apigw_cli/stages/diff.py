@@ -50,6 +50,8 @@ def diff(options: DiffOptions) -> Comparison:
     workspace = _workspace(options)
     stages = workspace.project.stage_names if workspace else None
     a, b = targets.read(options.a, stages), targets.read(options.b, stages)
+    if a.text == b.text == "-":
+        raise UsageError("stdin (-) can be one side only", hint="name the other one's file")
     kinds = {a.kind, b.kind}
     if kinds <= {"file", "git"}:
         return _files(a, b, options)

@@ -22,6 +22,8 @@ def show(revision: str, path: str, folder: Path | None = None) -> bytes:
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip().splitlines()
         hint = "the path is from the repository's root; ./PATH is relative to here"
+        if said and "invalid object name" in said[-1]:
+            hint = f'there is no revision "{revision}"; those that have names: git branch -a, git tag'
         raise InputError(f"git has no {revision}:{path}: {said[-1] if said else 'no reason given'}", hint=hint)
     return done.stdout
 

@@ -75,7 +75,8 @@ def test_the_wire_fields_of_a_scheme_are_reported_once(scheme: Any, rule: str | 
 def test_the_token_url_of_a_scheme() -> None:
     moved = {"type": "oauth2", "flows": {"clientCredentials": {"tokenUrl": "https://b/t", "scopes": {"r": ""}}}}
     assert found(secured(R, schemes={"oauth": OAUTH}), secured(R, schemes={"oauth": moved})) == {
-        "api-security-component-oauth-url-changed security.oauth"
+        "api-security-component-oauth-token-url-changed security.oauth",
+        "api-security-component-oauth-scope-removed security.oauth",
     }
 
 
@@ -84,3 +85,40 @@ def test_security_of_the_document_reaches_every_operation() -> None:
     parts = {"components": {"securitySchemes": {"key": KEY}}}
     findings = compare(spec(paths, security=[K], **parts), spec(paths, **parts))
     assert [(f.id, f.operation) for f in findings if f.axis is Axis.PROTECTION] == [("auth-weakened", "GET /a")]
+
+
+def scheme(**parts: Any) -> dict[str, Any]:
+    return secured(R, schemes={"oauth": {**OAUTH, **parts}})
+
+
+def flows(**by_name: Any) -> dict[str, Any]:
+    return {"flows": by_name}
+
+
+CODE = {"authorizationUrl": "https://a/o", "tokenUrl": "https://a/t", "scopes": {"r": ""}}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "rule"),
+    [
+        (flows(authorizationCode=CODE), flows(authorizationCode={**CODE, "authorizationUrl": "https://b"}),
+         "oauth-url-changed"),
+        (flows(authorizationCode=CODE), flows(authorizationCode={**CODE, "scopes": {"r": "", "w": ""}}),
+         "oauth-scope-added"),
+        (flows(authorizationCode=CODE, implicit=CODE), flows(authorizationCode=CODE), "oauth-flow-removed"),
+        (flows(authorizationCode=CODE), flows(authorizationCode=CODE, implicit=CODE), "oauth-flow-added"),
+        (
+            {"type": "openIdConnect", "openIdConnectUrl": "https://a"},
+            {"type": "openIdConnect", "openIdConnectUrl": "https://b"},
+            "open-id-connect-url-changed",
+        ),
+    ],
+)  # fmt: skip
+def test_where_tokens_come_from(old: Any, new: Any, rule: str) -> None:
+    assert found(scheme(**old), scheme(**new)) == {f"api-security-component-{rule} security.oauth"}
+
+
+def test_schemes_come_and_go() -> None:
+    one, two = secured(K, schemes={"key": KEY}), secured(K, schemes={"key": KEY, "o": {**KEY, "name": "X-O"}})
+    assert found(one, two) == {"api-security-component-added security.o"}
+    assert found(two, one) == {"api-security-component-removed security.o"}

@@ -321,6 +321,10 @@ class TestInputs:
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
         assert apigw("diff", "shop.yaml", "-", "--exit-code").code == 0
 
+    def test_stdin_on_both_sides(self, apigw: Apigw) -> None:
+        failed = apigw("diff", "-", "-")
+        assert (failed.code, "one side only" in failed.err) == (2, True)
+
     def test_texts_are_told_apart(self, shop: Shop, apigw: Apigw) -> None:
         text = (shop.root / "shop.yaml").read_text()
         (shop.root / "other.yaml").write_text(text.replace("description: ok", "description: fine"))

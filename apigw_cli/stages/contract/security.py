@@ -44,26 +44,57 @@ class Security:
     # --- schemes
 
     def schemes(self) -> Iterator[Finding]:
-        """Findings about the schemes that both documents declare."""
+        """Findings about the schemes that the documents declare."""
         for name, old in self._old.items():
             new = self._new.get(name)
             if new is not None:
                 yield from self._scheme(name, mapping(old.data), mapping(new.data), old, new)
+            elif name not in self._renamed:
+                yield self._about(name, "removed", "removed", old, None, name, None)
+        for name, new in self._new.items():
+            if name not in self._old and name not in self._renamed.values():
+                yield self._about(name, "added", "added", None, new, None, name)
+
+    def _about(
+        self, name: str, what: str, message: str, base: Node | None, revision: Node | None, old: Any, new: Any
+    ) -> Finding:
+        rule, text = f"api-security-component-{what}", f"security scheme {name}: {message}"
+        return finding(rule, "", f"security.{name}", text, base, revision, old, new, self.api)
 
     def _scheme(
         self, name: str, old: dict[str, Any], new: dict[str, Any], base: Node, revision: Node
     ) -> Iterator[Finding]:
-        kinds = _kind(old), _kind(new)
-        rule, message = "", ""
-        if kinds[0] != kinds[1]:
-            rule, message = "api-security-component-type-changed", f"type {kinds[0]} → {kinds[1]}"
-        elif _wire(old) != _wire(new):
-            rule, message = "api-security-component-wire-changed", f"{_wire(old)} → {_wire(new)}"
-        elif _urls(old) != _urls(new):
-            rule, message = "api-security-component-oauth-url-changed", "its URLs changed"
-        if rule:
-            text = f"security scheme {name}: {message}"
-            yield finding(rule, "", f"security.{name}", text, base, revision, _wire(old), _wire(new), self.api)
+        nodes, values = (base, revision), (_wire(old), _wire(new))
+        if _kind(old) != _kind(new):
+            yield self._about(name, "type-changed", f"type {_kind(old)} → {_kind(new)}", *nodes, *values)
+            return
+        if values[0] != values[1]:
+            yield self._about(name, "wire-changed", f"{values[0]} → {values[1]}", *nodes, *values)
+        urls = old.get("openIdConnectUrl"), new.get("openIdConnectUrl")
+        if urls[0] != urls[1]:
+            yield self._about(name, "open-id-connect-url-changed", f"{urls[0]} → {urls[1]}", *nodes, *urls)
+        flows, others = _flows(old), _flows(new)
+        for flow in sorted(flows.keys() | others.keys()):
+            if flow in flows and flow in others:
+                yield from self._flow(name, flow, flows[flow], others[flow], base, revision)
+            else:
+                action = "removed" if flow in flows else "added"
+                yield self._about(name, f"oauth-flow-{action}", f"flow {flow} {action}", *nodes, None, None)
+
+    def _flow(
+        self, name: str, flow: str, old: dict[str, Any], new: dict[str, Any], base: Node, revision: Node
+    ) -> Iterator[Finding]:
+        for key, what in (("authorizationUrl", "oauth-url"), ("tokenUrl", "oauth-token-url")):
+            urls = old.get(key), new.get(key)
+            if urls[0] != urls[1]:
+                text = f"{flow} {key} {urls[0]} → {urls[1]}"
+                yield self._about(name, f"{what}-changed", text, base, revision, *urls)
+        scopes, others = mapping(old.get("scopes")), mapping(new.get("scopes"))
+        for scope in sorted(scopes.keys() ^ others.keys()):
+            action = "removed" if scope in scopes else "added"
+            yield self._about(
+                name, f"oauth-scope-{action}", f"{flow} scope {scope} {action}", base, revision, None, None
+            )
 
     # --- operations
 
@@ -171,10 +202,19 @@ def _wire(data: dict[str, Any]) -> str:
     return _kind(data)
 
 
+_OLD_FLOWS = {"accessCode": "authorizationCode", "application": "clientCredentials"}  # Swagger 2's names
+
+
+def _flows(data: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    if "flows" in data:
+        return {name: mapping(flow) for name, flow in mapping(data["flows"]).items()}
+    flow = data.get("flow")
+    return {_OLD_FLOWS.get(flow, flow): data} if isinstance(flow, str) else {}
+
+
 def _urls(data: dict[str, Any]) -> Any:
-    flows = mapping(data.get("flows")).values() if "flows" in data else [data]
-    names = ("authorizationUrl", "tokenUrl", "refreshUrl")
-    return [data.get("openIdConnectUrl"), sorted(str(mapping(flow).get(n)) for flow in flows for n in names)]
+    flows = {name: (flow.get("authorizationUrl"), flow.get("tokenUrl")) for name, flow in _flows(data).items()}
+    return data.get("openIdConnectUrl"), flows
 
 
 def _renames(old: dict[str, Node], new: dict[str, Node]) -> dict[str, str]:
