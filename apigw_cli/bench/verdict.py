@@ -5,13 +5,12 @@
     rate-bound    open model, and every request left when it was meant to
     server-bound  otherwise: the server, or the waiting for it
 
-Whatever the model, figures are not to be trusted when the client ran out of files or local ports, when its event loop
-was late, when more than 5 % of the requests got no answer (percentiles would be those of the lucky ones), or when a
+Whatever the model, figures are not to be trusted when the client ran out of files or local ports, when more than 5 % of the requests got no answer (percentiles would be those of the lucky ones), or when a
 server that was asked to keep connections closed them: then what connecting took is missing in the latencies.
 
-A closed run that is client-bound stands, with a warning: it shows what this client achieved, which is a lower bound
+A closed run that is client-bound, or whose event loop was late, stands, with a warning: it shows what this client achieved, which is a lower bound
 of what the server can do. An open run is not trustworthy when the rate was not reached, or when requests left
-late because the client was saturated: its response latencies would then be the client's own.
+late because the client was saturated, or its event loop stood still: its response latencies would then be the client's own.
 """
 
 from __future__ import annotations
@@ -59,7 +58,9 @@ def judge(plan: Plan, tallies: list[Tally], mean_in_flight: float) -> Verdict:
     limited = sum(tally.statuses.get(429, 0) for tally in tallies)
     busy = any(cpu_share(t) + starved_share(t) >= BUSY for t in tallies)
     rate = _open_reasons(tallies, busy) if plan.model == "open" else []
-    reasons = [*rate, *_shortages(tallies), *_silence(tallies), *_closing(plan, tallies), *_lateness(tallies)]
+    late = _lateness(tallies)
+    reasons = [*rate, *_shortages(tallies), *_silence(tallies), *_closing(plan, tallies)]
+    reasons += late if plan.model == "open" else []
     if busy and (rate or plan.model == "closed"):
         bound = CLIENT_BOUND
     elif rate:
@@ -68,7 +69,8 @@ def judge(plan: Plan, tallies: list[Tally], mean_in_flight: float) -> Verdict:
         bound = "limit-bound"
     else:
         bound = "rate-bound" if plan.model == "open" else "server-bound"
-    return Verdict(bound, not reasons, reasons, _warnings(plan, tallies, bound, mean_in_flight))
+    warnings = _warnings(plan, tallies, bound, mean_in_flight) + (late if plan.model == "closed" else [])
+    return Verdict(bound, not reasons, reasons, warnings)
 
 
 def _shortages(tallies: list[Tally]) -> list[str]:

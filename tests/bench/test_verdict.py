@@ -51,8 +51,8 @@ def tally(statuses: dict[int, int], cpu: float = 0.5, starved: float | None = 0.
         (None, tally({200: 1000}, errors={"ports": 1}), "server-bound", False),
         (None, tally({200: 1000}, opened=1000), "server-bound", False),
         (None, tally({200: 1000}, opened=400), "server-bound", True),
-        (None, tally({200: 1000}, lag=[(index_of(200_000_000), 2), (1, 98)]), "server-bound", False),
-        (None, tally({200: 1000}, lag=[(index_of(200_000_000), 2)]), "server-bound", True),
+        (100.0, tally({200: 1000}, lag=[(1, 98), (index_of(200_000_000), 2)]), "rate-bound", False),
+        (100.0, tally({200: 1000}, lag=[(index_of(200_000_000), 2)]), "rate-bound", True),
     ],
 )
 def test_verdicts(rate: float | None, one: Tally, bound: str, trustworthy: bool) -> None:
@@ -73,3 +73,5 @@ def test_warnings() -> None:
     assert judge(plan(), [tally({200: 10}, opened=5)], 5.0).warnings == ["only 5 of 8 connections could be opened"]
     assert judge(plan(), [tally({200: 10})], 4.0).warnings == ["on average 4 of 8 were in flight"]
     assert judge(plan(), [tally({200: 10})], 7.9).warnings == []
+    late = judge(plan(), [tally({200: 10}, lag=[(1, 98), (index_of(200_000_000), 2)])], 7.9)
+    assert late.trustworthy and "event loop was 200 ms late" in late.warnings[0]
