@@ -5,12 +5,14 @@
     rate-bound    open model, and every request left when it was meant to
     server-bound  otherwise: the server, or the waiting for it
 
-Whatever the model, figures are not to be trusted when the client ran out of files or local ports, when more than 5 % of the requests got no answer (percentiles would be those of the lucky ones), or when a
-server that was asked to keep connections closed them: then what connecting took is missing in the latencies.
+Whatever the model, figures are not to be trusted when the client ran out of files or local ports, when more than 5 %
+of the requests got no answer (percentiles would be those of the lucky ones), or when a server that was asked to keep
+connections closed them: then what connecting took is missing in the latencies.
 
-A closed run that is client-bound, or whose event loop was late, stands, with a warning: it shows what this client achieved, which is a lower bound
-of what the server can do. An open run is not trustworthy when the rate was not reached, or when requests left
-late because the client was saturated, or its event loop stood still: its response latencies would then be the client's own.
+A closed run that is client-bound, or whose event loop was late, stands, with a warning: it shows what this client
+achieved, which is a lower bound of what the server can do. An open run is not trustworthy when the rate was not
+reached, or when requests left late because the client was saturated, or its event loop stood still: its response
+latencies would then be the client's own.
 """
 
 from __future__ import annotations
