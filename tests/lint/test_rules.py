@@ -328,3 +328,12 @@ def test_a_url_in_an_example_is_never_fetched(monkeypatch: pytest.MonkeyPatch) -
     assert found.message == "Item at index 1 must be object"
     assert findings(data, "oas3-valid-media-example") == []
     assert asked == []
+
+
+@pytest.mark.parametrize("name", ["a.b", "rest+"])
+def test_variables_that_spectral_does_not_see(name: str) -> None:
+    listed = [{"name": name.removesuffix("+"), "in": "path", "required": True, "schema": {"type": "string"}}]
+    data = {"openapi": "3.1.0", "info": {}, "paths": {f"/x/{{{name}}}": {"get": {"parameters": listed}}}}
+    assert findings(data, "path-params") == []
+    (found,) = findings(data, "path-params", corrected=False)
+    assert "must be used in path" in found.message

@@ -11,7 +11,8 @@ from apigw_cli.lint.subject import Subject, Visit
 from apigw_cli.openapi.document import Node
 from apigw_cli.openapi.operations import Operation, mapping
 
-_VARIABLE = re.compile(r"\{;?\??([a-zA-Z0-9_-]+)\*?\}")
+_SPECTRAL = re.compile(r"\{;?\??([a-zA-Z0-9_-]+)\*?\}")  # sees neither {a.b} nor {rest+}
+_VARIABLE = re.compile(r"\{;?\??([^{}/]+?)[*+]?\}")
 _DUPLICATE = 'A parameter in this operation already exposes the same combination of "name" and "in" values.'
 
 
@@ -72,18 +73,18 @@ def _parameter(subject: Subject, node: Node) -> dict[str, Any]:
 )
 def path_params(subject: Subject) -> Iterator[Hit]:
     shapes: dict[str, str] = {}
+    variable = _VARIABLE if subject.corrected else _SPECTRAL
     for path, item in subject.items:
-        shape = _VARIABLE.sub("%", path)
+        shape = variable.sub("%", path)
         other = shapes.setdefault(shape, path)
         if other != path:
             message = f'Paths "{other}" and "{path}" must not be equivalent.'
             related = ((subject.document, ("paths", other), "the other path"),)
             yield Hit(subject.document, ("paths", path), message, related=related)
-        yield from _of_path(subject, path, item)
+        yield from _of_path(subject, path, variable.findall(path), item)
 
 
-def _of_path(subject: Subject, path: str, item: Node) -> Iterator[Hit]:
-    names = _VARIABLE.findall(path)
+def _of_path(subject: Subject, path: str, names: list[str], item: Node) -> Iterator[Hit]:
     for index, name in enumerate(names):
         if name in names[:index]:
             message = f'Path "{path}" must not use parameter "{{{name}}}" multiple times.'
