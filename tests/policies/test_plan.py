@@ -50,8 +50,8 @@ def test_a_route_without_policies_costs_nothing() -> None:
 
 
 def test_what_cannot_be_loaded() -> None:
-    with pytest.raises(InputError, match='petstore:getPet has a policy "cache"'):
-        steps(route({"cache": {}}), runtime())
+    with pytest.raises(InputError, match='petstore:getPet has a policy "teleport"'):
+        steps(route({"teleport": {}}), runtime())
     with pytest.raises(InputError, match=r"policy rate_limit: .*rate"):
         steps(route({"rate_limit": {}}), runtime())
 
