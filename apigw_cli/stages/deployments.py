@@ -78,11 +78,15 @@ class Deployment:
 
     def spot(self, side: Side, owner: str, item: str) -> Spot:
         """The same, to be looked up when it is shown: many places of one document are found in one pass."""
-        origins = self.compiled.provenance.of(owner, item)
+        known = self.compiled.provenance.of
+        origins = known(owner, item) or known(owner, "operation")  # where there is none: the route that lacks it
         find = origins[0].find if origins else None
         document = getattr(find.func, "__self__", None) if isinstance(find, partial) else None
         if isinstance(find, partial) and isinstance(document, Document) and document.text is not None:
             return Spot(side, document, find.args[0], bool(find.keywords.get("key")))
+        if isinstance(find, partial) and isinstance(document, Document) and document.name in self.library.documents:
+            # Of a release: its text is at hand where the working file still says the same.
+            return Spot(side, self.library.documents[document.name], find.args[0], bool(find.keywords.get("key")))
         return Spot(side, find=partial(self.place, owner, item))
 
     def setting_spot(self, side: Side, path: str) -> Spot:

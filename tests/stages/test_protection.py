@@ -206,6 +206,15 @@ def test_words_and_places(deployed: Shop, apigw: Apigw) -> None:
     assert str(base).startswith("apigw.yaml (") and (base.line, base.column) == (11, 21)
 
 
+def test_the_places_of_what_went(deployed: Shop, apigw: Apigw) -> None:
+    """Authentication that is gone stands nowhere: the operation does. In the release it has a name, and no line."""
+    deployed.edit(SPEC, "operationId: listPets", "operationId: listPets\n      security: []")
+    found = next(finding for finding in changes(apigw) if finding.id == "auth-weakened")
+    base, revision = map(str, found.locations)
+    assert base.startswith("shop.yaml (") and base.endswith(")#/security")
+    assert revision == str(found.place) == "shop.yaml:7:5"
+
+
 def test_an_override_of_the_target_decides_for_the_target(deployed: Shop, apigw: Apigw) -> None:
     deployed.edit(
         "stages/prod.yaml", "variables:", "overrides: {apis.shop.defaults.rate_limit: {rate: 9/s}}\nvariables:"
