@@ -16,7 +16,6 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterable, Sequence
-from itertools import product
 from operator import mul
 
 import msgspec
@@ -190,26 +189,38 @@ def _chances(logs: Sequence[Sequence[float]]) -> list[float | None]:
     if pairs < LEAST_PAIRS:
         return [None] * len(logs)
     scaled = [[log / (math.hypot(*one) or 1.0) for log in one] for one in logs]
-    seen = [abs(sum(one)) * (1 - 1e-12) for one in scaled]
+    seen = [abs(sum(one)) * (1 - 1e-9) for one in scaled]
     extreme = [0] * len(logs)
     total = 0
-    for signs in _all_signs(pairs) if pairs <= _EXACT else _some_signs(pairs):
+    for largest in _all_swaps(scaled) if pairs <= _EXACT else _some_swaps(scaled):
         total += 1
-        largest = max(abs(sum(map(mul, signs, one))) for one in scaled)
         for number, value in enumerate(seen):
             extreme[number] += largest >= value
     return [count / total for count in extreme]
 
 
-def _all_signs(count: int) -> Iterable[tuple[int, ...]]:
-    return product((1, -1), repeat=count)
+def _all_swaps(scaled: Sequence[Sequence[float]]) -> Iterable[float]:
+    """The largest of the sums for every way to swap; one swap at a time, in the order of Gray's code.
+
+    The first pair stays: to swap all pairs only turns the signs around.
+    """
+    signs = [1] * len(scaled[0])
+    sums = [sum(one) for one in scaled]
+    yield max(map(abs, sums))
+    for number in range(1, 1 << (len(signs) - 1)):
+        at = (number & -number).bit_length()
+        signs[at] = -signs[at]
+        for which, one in enumerate(scaled):
+            sums[which] += 2 * signs[at] * one[at]
+        yield max(map(abs, sums))
 
 
-def _some_signs(count: int) -> Iterable[tuple[int, ...]]:
+def _some_swaps(scaled: Sequence[Sequence[float]]) -> Iterable[float]:
     draw = random.Random(1)
-    yield (1,) * count  # what was seen is one of the ways
+    yield max(abs(sum(one)) for one in scaled)  # what was seen is one of the ways
     for _ in range(_DRAWS):
-        yield tuple(draw.choices((1, -1), k=count))
+        signs = draw.choices((1, -1), k=len(scaled[0]))
+        yield max(abs(sum(map(mul, signs, one))) for one in scaled)
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from apigw_cli.bench import comparison
 from apigw_cli.bench.comparison import Comparison, Figures, compare
 from apigw_cli.errors import Exit
 from tests.bench.server import OK, serving
 from tests.bench.test_program import run
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_draws() -> Iterator[None]:
+    """The bootstrap's interval is not what these tests are about: a rough one will do."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(comparison, "_DRAWS", 400)
+        yield
 
 
 def figures(scale: float, trustworthy: bool = True) -> Figures:
