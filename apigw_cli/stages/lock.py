@@ -37,11 +37,14 @@ def hold(path: Path, doing: str) -> Iterator[None]:
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
-        raise EnvironmentFailure(f"cannot lock {path}: {error.strerror}", hint="nothing was changed") from None
+        raise _failure(path, error) from None
     try:
         if not _acquire(descriptor):
             raise StaleError(f"another change is under way: {_owner(path)}", hint=_HINT)
-        _sign(descriptor, Owner(people.who(), os.getpid(), people.now(), doing))
+        try:
+            _sign(descriptor, Owner(people.who(), os.getpid(), people.now(), doing))
+        except OSError as error:  # a full disk
+            raise _failure(path, error) from None
         try:
             yield
         finally:
@@ -49,6 +52,10 @@ def hold(path: Path, doing: str) -> Iterator[None]:
     finally:
         with contextlib.suppress(OSError):
             os.close(descriptor)
+
+
+def _failure(path: Path, error: OSError) -> EnvironmentFailure:
+    return EnvironmentFailure(f"cannot lock {path}: {error.strerror}", hint="nothing was changed")
 
 
 def _sign(descriptor: int, owner: Owner) -> None:

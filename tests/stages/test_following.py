@@ -201,7 +201,7 @@ def test_a_key_keeps_a_caller_on_one_side(tagged: Gateway) -> None:
     assert chosen < more, "whom it had it keeps"
 
 
-def test_no_request_is_lost_when_a_canary_comes_and_goes(tagged: Gateway) -> None:
+def test_no_request_is_lost_when_a_canary_comes_and_goes_and_a_release_after_it(tagged: Gateway) -> None:
     seen: Counter[str] = Counter()
     stop, failures = threading.Event(), list[BaseException]()
 
@@ -220,6 +220,7 @@ def test_no_request_is_lost_when_a_canary_comes_and_goes(tagged: Gateway) -> Non
         tagged.until(lambda: seen["canary"] > 50 or bool(failures))
         assert run("canary", "prod", "abort") == 0
         tagged.until(lambda: tagged.shows_canary(None))
+        assert run("promote", "qa", "prod", "--yes", "--wait") == 0
     finally:
         stop.set()
         for thread in threads:

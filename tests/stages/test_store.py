@@ -110,6 +110,20 @@ class TestLock:
         assert store.pointers.read_bytes() == before
         store.commit(move("qa", release(2)))
 
+    def test_a_disk_that_is_full_says_so(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        store.commit(move("qa", release(1)))
+        before = store.pointers.read_bytes()
+
+        def full(*_: object) -> int:
+            raise OSError(28, "No space left on device")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "write", full)
+            with pytest.raises(EnvironmentFailure, match=r"cannot lock .*: No space left"):
+                store.commit(move("qa", release(2)))
+        assert store.pointers.read_bytes() == before
+        store.commit(move("qa", release(2)))
+
     def test_it_goes_with_its_holder(self, store: Store) -> None:
         store.folder.mkdir()
         path = store.folder / "lock"
