@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+import signal
 import sys
 import tempfile
 import time
@@ -162,7 +163,8 @@ def main() -> int:
     names = [name for name in CASES if options.only in name]
     seen: dict[str, Counter[str]] = {name: Counter() for name in names}
     began = time.monotonic()
-    with multiprocessing.get_context("fork").Pool(options.jobs, maxtasksperchild=20) as pool:
+    ignoring = (signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for this process, which prints what there was
+    with multiprocessing.get_context("fork").Pool(options.jobs, signal.signal, ignoring, 20) as pool:
         try:
             for name, kind, words in pool.imap_unordered(outcome, names * options.runs):
                 seen[name][kind] += 1
