@@ -138,6 +138,7 @@ class Load:
         """End at once: what is under way is not waited for."""
         if not self._over:
             self._end_measuring()
+        if not self._over:  # with nothing under way, the end of the measurement is the end
             self._finish()
 
     def _exhausted(self) -> bool:

@@ -66,6 +66,28 @@ def test_stopping_counts_what_is_under_way_as_unfinished() -> None:
     assert (tally.answers, tally.unfinished, tally.errors) == (0, 2, {})
 
 
+@pytest.mark.parametrize("options", [{"rate": 0.01}, {}])
+def test_stopping_while_nothing_is_under_way_ends_once(options: dict[str, Any]) -> None:
+    """Twice would close somebody else's file descriptor."""
+
+    async def run(url: str) -> int:
+        load = models.load_for(share_of(url, duration=60.0, **options))
+        ends: list[None] = []
+        finish = load._finish
+        load._finish = lambda: ends.append(finish())  # type: ignore[method-assign]
+        if options:
+            await load.connect()
+        load.start(time.monotonic_ns())
+        while load._in_flight:
+            await asyncio.sleep(0.01)
+        load.stop()
+        load.stop()
+        return len(ends)
+
+    with serving(lambda asked: OK) as server:
+        assert asyncio.run(run(server.url)) == 1
+
+
 def test_the_throughput_is_what_was_answered_within_the_measured_time_whenever_it_was_sent() -> None:
     """Otherwise a slow server would seem slower still: what is answered after the end is not in it."""
 
