@@ -21,6 +21,7 @@ from apigw_cli.routing.path import normalise
 if TYPE_CHECKING:
     from apigw_cli.gateway.request import Request
     from apigw_cli.policies.cache import Chosen
+    from apigw_cli.policies.interface import Rewrite
 
 # Where clients say who they are, beside what authentication here found.
 CREDENTIALS = frozenset(
@@ -37,6 +38,8 @@ def reader(namespace: bytes, chosen: Chosen, per_caller: bool) -> KeyOf:
         forwarded = request.forwarded
         told = _told_by(forwarded) if forwarded else _told(request.connection.scheme, request.authority)
         own = _caller(request) if per_caller else b""
+        if request.rewrite is not None:
+            own = _rewritten(request.rewrite) + own
         path, more = request.path.encode("ascii"), chosen(request)
         # Each with its length: no part can pass for two.
         return b"%b%b%d:%b%d:%b%b" % (namespace, told, len(path), path, len(more), more, own)
@@ -49,6 +52,13 @@ def _told(scheme: bytes, authority: bytes) -> bytes:
     """What an upstream is told of how it was asked, with its length."""
     told = scheme + b"://" + authority.lower()
     return b"%d:%b" % (len(told), told)
+
+
+def _rewritten(rewrite: Rewrite) -> bytes:
+    """What the upstream is asked in place of what the client asked."""
+    path = (rewrite.path or "").encode("ascii")
+    parts = (rewrite.method or b"", path, rewrite.query or b"", rewrite.told)
+    return b"".join([b"%d:%b" % (len(part), part) for part in parts])
 
 
 def _told_by(forwarded: bytes) -> bytes:

@@ -124,8 +124,9 @@ class ClientConnection(Answering):
         if request.answered:
             self._throw_away(len(data))
             return
-        if request.bytes_in > self.site.table.limits.max_body and request is self.active:
-            self._refuse_body(request, self.site.table.limits.max_body)
+        maximum = min(self.site.table.limits.max_body, request.body_maximum)
+        if request.bytes_in > maximum and request is self.active:
+            self._refuse_body(request, maximum)
             return
         request.waiting += len(data)
         sink = request.sink

@@ -137,6 +137,7 @@ class Fetch:
             principal=client.principal,
             extra=[*client.extra, *self.route.capability, self.mine],
             remove=set(client.remove),
+            rewrite=client.rewrite,
             plan=client.plan,
             forwarded=client.forwarded,
         )

@@ -13,6 +13,7 @@ from apigw_cli.gateway.framing import HOLD_MAXIMUM, IDEMPOTENT, UNFIT_TRAILERS
 
 if TYPE_CHECKING:
     from apigw_cli.gateway.request import Header, Request
+    from apigw_cli.policies.interface import Rewrite
 
 CRLF = b"\r\n"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -50,14 +51,16 @@ def request_head(request: Request, authority: bytes, strip: int) -> bytes:
     lines, remove = request.passed, request.remove
     if lines is None or (remove and not remove.isdisjoint(request.fields)):
         lines = passed_on(request.headers, remove)
-    path = request.path
+    method, path, query = request.method, request.path, request.query
     if strip:
         path = path[strip:] or "/"
+    if request.rewrite is not None:
+        method, path, query = rewritten(request, request.rewrite, path)
     target = path.encode("ascii")
-    if request.query:
-        target = b"%b?%b" % (target, request.query)
+    if query:
+        target = b"%b?%b" % (target, query)
     return b"%b %b HTTP/1.1\r\nHost: %b\r\n%b%bX-Request-Id: %b\r\n%b%b\r\n" % (
-        request.method,
+        method,
         target,
         authority,
         lines,
@@ -68,6 +71,23 @@ def request_head(request: Request, authority: bytes, strip: int) -> bytes:
         if request.length or request.websocket or b"content-length" in request.fields
         else b"",
     )
+
+
+def rewritten(request: Request, rewrite: Rewrite, path: str) -> tuple[bytes, str, bytes]:
+    """The method, path and query that an upstream is asked with, where a policy says others; `path`: the client's."""
+    method = request.method if rewrite.method is None or request.websocket else rewrite.method
+    return (
+        method,
+        path if rewrite.path is None else rewrite.path,
+        request.query if rewrite.query is None else rewrite.query,
+    )
+
+
+def is_idempotent(request: Request) -> bool:
+    """Whether the upstream may be asked twice what it is asked (RFC 9110, section 9.2.2)."""
+    rewrite = request.rewrite
+    method = request.method if rewrite is None or rewrite.method is None else rewrite.method
+    return method in IDEMPOTENT
 
 
 def passed_on(headers: list[Header], remove: Collection[bytes] = ()) -> bytes:
@@ -97,7 +117,7 @@ def _request_framing(request: Request) -> bytes:
 
 def can_be_sent_again(request: Request) -> bool:
     """Whether nothing of it was sent, or all of it is still here and sending it twice is as good as once."""
-    return not request.sent or (request.method in IDEMPOTENT and request.waiting <= HOLD_MAXIMUM)
+    return not request.sent or (is_idempotent(request) and request.waiting <= HOLD_MAXIMUM)
 
 
 def chunk(data: bytes) -> bytes:

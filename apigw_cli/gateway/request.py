@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from apigw_cli.policies.interface import Refusal
+
 if TYPE_CHECKING:
     import asyncio
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from apigw_cli.gateway.table import Plan
     from apigw_cli.gateway.tracing import Trace
     from apigw_cli.integrations.balance import Target
-    from apigw_cli.policies.interface import ClientCertificate
+    from apigw_cli.policies.interface import ClientCertificate, Rewrite
 
 Header = tuple[bytes, bytes]
 
@@ -53,6 +55,7 @@ class Request(msgspec.Struct, eq=False):
     extra: list[bytes] = []
     remove: set[bytes] = set()
     answer_extra: list[bytes] = []
+    rewrite: Rewrite | None = None
 
     plan: Plan | None = None
     trace: Trace | None = None
@@ -73,6 +76,7 @@ class Request(msgspec.Struct, eq=False):
     websocket: bool = False  # the client opens a WebSocket
     body: list[bytes] = []  # its parts: the first ones, for sending (again)
     waiting: int = 0  # bytes that have come so far
+    body_maximum: int = 1 << 62  # bytes that its route lets it have
     trailers: list[Header] | None = None
     # How it is answered.
     sink: Any = None  # the upstream exchange that takes the body's parts
@@ -102,6 +106,21 @@ class Request(msgspec.Struct, eq=False):
     def content(self) -> bytes:
         """The body, which is all here: a step has asked for it."""
         return self.body[0] if len(self.body) == 1 else b"".join(self.body)
+
+    def replace_content(self, data: bytes) -> None:
+        """Another body for the upstream, framed by its length."""
+        self.body = [data] if data else []
+        self.waiting = self.length = len(data)
+        self.has_body = bool(data)
+        self.chunked, self.trailers = False, None
+
+    def limit_content(self, maximum: int) -> Refusal | None:
+        """Bound what still comes; refuse what is too much already."""
+        self.body_maximum = min(maximum, self.body_maximum)
+        if max(self.length, self.bytes_in) <= self.body_maximum:
+            return None
+        self.keep_alive = False
+        return Refusal(413, f"the request's body is larger than {maximum} bytes", (), "too_large")
 
     def notice(self, what: str, detail: str) -> None:
         """Count and log that."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from apigw_cli.errors import InputError
-from apigw_cli.gateway.framing import IDEMPOTENT
+from apigw_cli.gateway.forward import is_idempotent
 from apigw_cli.gateway.names import Name, is_name
 from apigw_cli.gateway.queueing import Queued
 from apigw_cli.gateway.upstream_connection import UpstreamConnection
@@ -104,7 +104,7 @@ class Pool:
             upstream = idle.pop()
             if upstream.transport.is_closing():
                 continue
-            if request.method not in IDEMPOTENT and upstream.is_stale():  # it could not be sent again
+            if not is_idempotent(request) and upstream.is_stale():  # it could not be sent again
                 upstream.transport.abort()
                 continue
             upstream.begin(request)
@@ -132,7 +132,7 @@ class Pool:
         """A connection that is not kept: who has waited longest goes on with it, or it ends."""
         fit = reusable and not upstream.leaving and not upstream.transport.is_closing()
         first = self._slots.first() if fit else None
-        if first is not None and (first.method in IDEMPOTENT or not upstream.is_stale()):
+        if first is not None and (is_idempotent(first) or not upstream.is_stale()):
             request = self._slots.hand_over()
             if request is not None:
                 upstream.kept = True

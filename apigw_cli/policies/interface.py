@@ -5,7 +5,8 @@
     compare   old value, new value -> strengthen, neutral or weaken (None stands for "not there")
     describe  one line for people: `apigw explain`, plans, findings
 
-Three more that a policy may have: `reasons` (see `Explaining`); `neutral`, a mapping of the model's fields that no
+Four more that a policy may have: `reasons` (see `Explaining`); `problems` (see `Checking`); `neutral`, a mapping of
+the model's fields that no
 `compare` needs to look at, each with the reason why (a test finds a field that is neither); and `refuses = False`
 where a stricter value refuses no call, so that clients need not hear of it.
 
@@ -53,6 +54,20 @@ class ClientCertificate:
     der: bytes
 
 
+@dataclass(slots=True)
+class Rewrite:
+    """What the upstream is asked in place of what the client asked; None: the same. The client's own stays as it is.
+
+    `path` is complete: a base path is not left out of it. `told`: what else a step told the upstream of this request
+    (header lines), which a cache must tell requests apart by.
+    """
+
+    method: bytes | None = None
+    path: str | None = None
+    query: bytes | None = None
+    told: bytes = b""
+
+
 class Kept(Protocol):
     """One place for what a step has found out from a request's header lines and nothing else.
 
@@ -75,11 +90,13 @@ class Exchange(Protocol):
     `principal` is the caller's name, `claims` what a token says of the caller, `usage_plan` the plan that a credential
     belongs to; all None where nobody has proved who they are. `client_certificate` is None where the client has shown
     none. What is there has been verified: a certificate of other authorities ends the handshake. `kept` is None where
-    the request's header lines are new. `complete`: the request has been read to its end; where it `has_body`, that is
-    all here only after a step has asked for it (`Whole`).
+    the request's header lines are new. `rewrite` is a step's that asks the upstream for something else. `complete`: the
+    request has been read to its end; where it `has_body`, that is all here once a step has asked for it (`Whole`).
     """
 
+    id: bytes
     method: bytes
+    host: str
     path: str
     query: bytes
     headers: list[tuple[bytes, bytes]]
@@ -90,11 +107,18 @@ class Exchange(Protocol):
     extra: list[bytes]
     remove: set[bytes]
     answer_extra: list[bytes]
+    rewrite: Rewrite | None
     has_body: bool
     complete: bool
 
     def content(self) -> bytes:
         """The body, once the exchange is `complete`; empty where there is none."""
+
+    def replace_content(self, data: bytes) -> None:
+        """Another body for the upstream, its length said with it. Where there was one the exchange is `complete`."""
+
+    def limit_content(self, maximum: int) -> Refusal | None:
+        """The body may have so many bytes, as sent. A refusal where more have come or are announced."""
 
     def notice(self, what: str, detail: str) -> None:
         """Count and log `what` is remarkable, whether the request is refused or not. No value of the client's."""
@@ -183,6 +207,21 @@ class Runtime:
     offset: Callable[[], int] = lambda: 0  # nanoseconds that a test moved the time by, for clocks that are not ours
     wall: Callable[[], float] = time.time
     root: Path = Path()
+
+
+class Problem(NamedTuple):
+    """Why a value cannot be used for a route: where in the value, what, and what to do. See `Checking`."""
+
+    at: tuple[str | int, ...]
+    message: str
+    hint: str | None = None
+
+
+@runtime_checkable
+class Checking(Protocol):
+    """A policy whose value may fit its model and yet not a route: the compiler asks, and says it with the place."""
+
+    def problems(self, value: Any, route: Route) -> Iterable[Problem]: ...
 
 
 class Reason(NamedTuple):

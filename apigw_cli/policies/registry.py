@@ -9,6 +9,7 @@ from apigw_cli.policies import (
     ip,
     quota,
     rate_limit,
+    request,
     request_headers,
     usage_plans,
     validation,
@@ -24,6 +25,7 @@ POLICIES: tuple[Policy, ...] = (
     concurrency.POLICY,
     validation.POLICY,
     cache.POLICY,
+    request.POLICY,
     request_headers.POLICY,
 )
 

@@ -44,25 +44,27 @@ class RequestHeaders(Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         for name in (*self.set, *self.add, *self.remove):
-            _check_name(name)
+            check_name(name)
         for name, value in (*self.set.items(), *self.add.items()):
             if not re.fullmatch(VALUE.removesuffix("$"), value):
                 raise ValueError(f"the value of header {name} is not printable ASCII in one line")
         # Names differ by more than case, or which one wins would be left to chance.
         for names in (self.set, self.add, [*self.set, *self.remove]):
-            twice = _repeated(names)
+            twice = repeated(names)
             if twice:
                 raise ValueError(f"header {twice} is named twice")
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
+    """Raises ValueError for what is no header's name, or one that is not a policy's to change."""
     if not re.fullmatch(NAME.removesuffix("$"), name):
         raise ValueError(f"{name!r} is not a header name")
     if name.lower() in _OURS:
         raise ValueError(f"header {name} is the gateway's own: it belongs to the connection or frames the message")
 
 
-def _repeated(names: Iterable[str]) -> str | None:
+def repeated(names: Iterable[str]) -> str | None:
+    """The first name that is there twice, whatever its case."""
     seen: set[str] = set()
     for name in names:
         if name.lower() in seen:

@@ -83,7 +83,7 @@ class _Layer:
 
     note: str
     policies: Policies
-    place: Callable[[str], Place]  # of one of its keys
+    place: Callable[..., Place]  # of one of its keys, or of what is below that
 
 
 class _Compiler:
@@ -309,7 +309,7 @@ class _Compiler:
             self._security(owner, api_name, document, operation, config, policies)
         integration = self._integration(owner, api_name, api, config, operation, layers, base)
         self._check_path(operation)
-        return model.Route(
+        route = model.Route(
             api_name,
             operation.name,
             operation.method,
@@ -319,6 +319,19 @@ class _Compiler:
             policies,
             api.trailing_slash,
         )
+        self._check_policies(route, layers)
+        return route
+
+    def _check_policies(self, route: model.Route, layers: list[_Layer]) -> None:
+        """What a policy says of its value for this route (`policies.interface.Checking`)."""
+        for name in route.policies:
+            problems = getattr(self.by_name.get(name), "problems", None)
+            layer = next((layer for layer in layers if name in layer.policies.policies), None)
+            if problems is None or layer is None:
+                continue
+            for at, message, hint in problems(layer.policies.policies[name], route):
+                place = layer.place(name, *at)
+                self._report_once(name, f"{place}{message}", InputError(message, place=place, hint=hint))
 
     def _check_path(self, operation: Operation) -> None:
         wrong = _path_problem(operation.path)
@@ -347,7 +360,7 @@ class _Compiler:
         yield self._config_layer("gateway default", config.defaults, ("defaults",))
 
     def _config_layer(self, note: str, policies: Policies, at: Steps) -> _Layer:
-        return _Layer(note, policies, lambda key: self.config.place((*at, key)))
+        return _Layer(note, policies, lambda *steps: self.config.place((*at, *steps)))
 
     def _extension(self, note: str, document: Document, steps: Steps) -> Iterator[_Layer]:
         try:
@@ -369,7 +382,7 @@ class _Compiler:
             for problem in decoder.problems:
                 self._report_once("x-apigw", f"{problem.place}{problem.message}", problem)
             return
-        yield _Layer(note, policies, lambda key: place((key,)))
+        yield _Layer(note, policies, lambda *steps: place(steps))
 
     def _policies(self, owner: str, layers: list[_Layer]) -> dict[str, Any]:
         resolved: dict[str, Any] = {}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from apigw_cli.limits.store import MemoryStore
-from apigw_cli.policies.interface import ClientCertificate, Kept, Runtime, Step, instance
+from apigw_cli.policies.interface import ClientCertificate, Kept, Refusal, Rewrite, Runtime, Step, instance
 from apigw_cli.policies.plan import steps
 from apigw_cli.policies.registry import BY_NAME
 from apigw_cli.snapshot.model import MockIntegration, Route, Snapshot
@@ -27,6 +27,9 @@ class Exchange:
     usage_plan: str | None = None
     method: bytes = b"GET"
     path: str = "/"
+    host: str = "localhost"
+    id: bytes = b"1"
+    rewrite: Rewrite | None = None
     extra: list[bytes] = field(default_factory=list)
     remove: set[bytes] = field(default_factory=set)
     answer_extra: list[bytes] = field(default_factory=list)
@@ -43,6 +46,13 @@ class Exchange:
     def content(self) -> bytes:
         assert self.complete
         return self.body
+
+    def replace_content(self, data: bytes) -> None:
+        assert self.complete or not self.body
+        self.body = data
+
+    def limit_content(self, maximum: int) -> Refusal | None:
+        return Refusal(413, "too large", (), "too_large") if len(self.body) > maximum else None
 
     def notice(self, what: str, detail: str) -> None:
         self.noticed.append((what, detail))

@@ -1,0 +1,191 @@
+"""Requests that are changed on their way, on the wire: what the upstream gets, byte for byte."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from collections.abc import Iterator
+
+import pytest
+
+from tests.gateway.program import Gateway
+from tests.gateway.recorder import Received, Recorder
+from tests.gateway.wire import Answer, Wire
+
+SPEC = """\
+openapi: 3.1.0
+info: {title: Pets, version: 1.0.0}
+paths:
+  /pets/{id}/echo:
+    get: {operationId: readPet, responses: {"200": {description: ok}}}
+    post: {operationId: writePet, responses: {"200": {description: ok}}}
+  /asked/echo:
+    get:
+      operationId: askPet
+      responses: {"200": {description: ok}}
+      x-apigw:
+        request:
+          method: POST
+          path: /search/echo
+          body: {json: {text: "${request.query.q:-all}", for: "${shop}", page: "${request.query.page}"}}
+  /cached/echo:
+    get: {operationId: cachedPet, responses: {"200": {description: ok}}}
+"""
+
+CONFIG = """\
+version: 1
+apis:
+  pets:
+    spec: spec.yaml
+    upstream: recorder
+    routes:
+      readPet:
+        request:
+          path: /v2/${request.path.id}/echo
+          headers:
+            set: {X-Shop: "${shop} ${request.header.X-From:-nobody}", X-Id: "${request.id}"}
+            rename: {X-Old: X-New}
+          query: {set: {shop: "${shop}"}, remove: [debug]}
+          cookies: {remove: [session]}
+      writePet:
+        request:
+          max_body: 1000
+          headers: {set: {X-Name: "${request.body/name:-none}"}}
+          body: {set: {/shop: "${shop}"}, remove: [/admin]}
+      cachedPet:
+        cache: {mode: ttl, ttl: 1m, key_parameters: []}
+        request: {headers: {set: {X-From: "${request.header.X-From}"}}}
+upstreams:
+  recorder: {targets: ["http://127.0.0.1:PORT"]}
+"""
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory, recorder: Recorder) -> Iterator[Gateway]:
+    folder = tmp_path_factory.mktemp("transformation")
+    (folder / "stages").mkdir()
+    (folder / "stages" / "qa.yaml").write_text("variables: {shop: Rex & Co}")
+    (folder / "spec.yaml").write_text(SPEC)
+    (folder / "apigw.yaml").write_text(CONFIG.replace("PORT", str(recorder.port)))
+    one = Gateway(folder, "--workers", "1")
+    yield one.ready()
+    one.stop()
+    assert not [line for line in one.lines if "Traceback" in line], "\n".join(one.lines)
+
+
+def send(gateway: Gateway, line: str, *headers: str, body: bytes = b"") -> Answer:
+    length = (f"Content-Length: {len(body)}",) if body else ()
+    head = "\r\n".join((f"{line} HTTP/1.1", "Host: localhost", *headers, *length, "", ""))
+    with Wire(gateway.port) as wire:
+        return wire.send(head.encode("latin-1") + body).answer()
+
+
+def write(gateway: Gateway, recorder: Recorder, body: bytes, *headers: str, kind: str = "application/json") -> Received:
+    answer = send(gateway, "POST /pets/1/echo", f"Content-Type: {kind}", *headers, body=body)
+    assert answer.status == 200, answer.body
+    return recorder.received[-1]
+
+
+def test_line_and_headers(gateway: Gateway, recorder: Recorder) -> None:
+    answer = send(
+        gateway,
+        "GET /pets/a%2Fb/echo?debug=1&x=%20&shop=forged",
+        *("X-From: caf\xe9", "X-Old: 1", "X-New: forged", "X_New: forged", "X-Shop: forged"),
+        *("Cookie: a=1; session=secret", "Cookie: b=2", "X-Request-Id: mine"),
+    )
+    assert answer.status == 200
+    received = recorder.received[-1]
+    assert received.url == "/v2/a%2Fb/echo?x=%20&shop=Rex%20%26%20Co"
+    assert received.all("X-Shop") == ["Rex & Co caf%EF%BF%BD"]
+    assert received.all("X-New") == ["1"]
+    assert received.all("X_New") == received.all("X-Old") == []
+    assert received.all("Cookie") == ["a=1; b=2"]
+    assert received.all("X-Id") == ["mine"]
+    assert gateway.log_line(path="/pets/a%2Fb/echo")["route"] == "readPet"
+
+
+def test_the_same_connection_again(gateway: Gateway, recorder: Recorder) -> None:
+    """Header lines that repeat are not read again: what is made of them is."""
+    with Wire(gateway.port) as wire:
+        for number in range(4):
+            head = f"GET /pets/{number}/echo HTTP/1.1\r\nHost: localhost\r\nX-From: me\r\nCookie: session=1\r\n\r\n"
+            assert wire.send(head.encode()).answer().status == 200
+            received = recorder.received[-1]
+            assert received.url == f"/v2/{number}/echo?shop=Rex%20%26%20Co"
+            assert (received.all("X-Shop"), received.all("Cookie")) == (["Rex & Co me"], [])
+
+
+@pytest.mark.parametrize("path", ["/pets/%2e%2e%2fx/echo", "/pets/..%5Cx/echo", "/pets/..;x/echo"])
+def test_no_dots_reach_the_upstream(gateway: Gateway, recorder: Recorder, path: str) -> None:
+    before = len(recorder.received)
+    assert send(gateway, f"GET {path}").status in (400, 404)
+    assert len(recorder.received) == before
+
+
+class TestBodies:
+    def test_members(self, gateway: Gateway, recorder: Recorder) -> None:
+        received = write(gateway, recorder, b'{"name": "r\\u0065x\\r\\n", "admin": true, "n": 1.10}', "Digest: x")
+        assert received.body == b'{"name":"rex\\r\\n","n":1.10,"shop":"Rex & Co"}'
+        assert received.header("content-length") == str(len(received.body))
+        assert received.header("x-name") == "rex%0D%0A"
+        assert received.header("digest") is None
+        assert received.header("content-type") == "application/json"
+
+    def test_chunks_become_a_length(self, gateway: Gateway, recorder: Recorder) -> None:
+        with Wire(gateway.port) as wire:
+            head = "POST /pets/1/echo HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            wire.send(head.encode() + b"Transfer-Encoding: chunked\r\nTrailer: X-T\r\n\r\n")
+            for part in (b'{"name":', b'"rex"', b"}"):
+                wire.send(b"%x\r\n%b\r\n" % (len(part), part))
+            assert wire.send(b"0\r\nX-T: 1\r\n\r\n").answer().status == 200
+            received = recorder.received[-1]
+            assert received.body == b'{"name":"rex","shop":"Rex & Co"}'
+            assert received.all("transfer-encoding") == received.all("trailer") == []
+            assert wire.send(b"GET /pets/7/echo HTTP/1.1\r\nHost: localhost\r\n\r\n").answer().status == 200
+
+    @pytest.mark.parametrize("coding", ["gzip", "deflate"])
+    def test_what_is_compressed(self, gateway: Gateway, recorder: Recorder, coding: str) -> None:
+        packed = (gzip.compress if coding == "gzip" else zlib.compress)(b'{"name":"rex"}')
+        received = write(gateway, recorder, packed, f"Content-Encoding: {coding}")
+        assert received.body == b'{"name":"rex","shop":"Rex & Co"}'
+        assert received.header("content-encoding") is None
+
+    @pytest.mark.parametrize(
+        ("body", "kind", "coding", "status"),
+        [
+            (b'{"a":1', "application/json", None, 400),
+            (b'{"a":1,"a":2}', "application/json", None, 400),
+            (b"[" * 501 + b"]" * 501, "application/json", None, 413),
+            (b"[" * 300 + b"]" * 300, "application/json", None, 400),
+            ("{}".encode("utf-16"), "application/json", None, 400),
+            (b"a=1", "application/x-www-form-urlencoded", None, 415),
+            (gzip.compress(b'"' + b"x" * 100_000 + b'"'), "application/json", "gzip", 413),
+            (b'{"x":"%b"}' % (b"x" * 1000), "application/json", None, 413),
+            (b"{}", "application/json", "br", 415),
+        ],
+    )
+    def test_hostile_ones(
+        self, gateway: Gateway, recorder: Recorder, body: bytes, kind: str, coding: str | None, status: int
+    ) -> None:
+        before = len(recorder.received)
+        coded = (f"Content-Encoding: {coding}",) if coding else ()
+        answer = send(gateway, "POST /pets/1/echo", f"Content-Type: {kind}", *coded, body=body)
+        assert answer.status == status
+        assert json.loads(answer.body)["message"]
+        assert len(recorder.received) == before
+
+    def test_one_that_is_made_here(self, gateway: Gateway, recorder: Recorder) -> None:
+        """In place of a query, in a specification, with a variable of the stage."""
+        assert send(gateway, "GET /asked/echo?q=a%22b%0A").status == 200
+        received = recorder.received[-1]
+        assert (received.method, received.url) == ("POST", "/search/echo?q=a%22b%0A")
+        assert json.loads(received.body) == {"text": 'a"b\n', "for": "Rex & Co"}
+        assert received.header("content-type") == "application/json"
+
+
+def test_a_cache_tells_apart_what_the_upstream_was_told(gateway: Gateway, recorder: Recorder) -> None:
+    before = len(recorder.received)
+    for who in ("ann", "bob", "ann", "bob"):
+        assert send(gateway, "GET /cached/echo", f"X-From: {who}").status == 200
+    assert [one.header("X-From") for one in recorder.received[before:]] == ["ann", "bob"]
