@@ -9,12 +9,13 @@ import pytest
 
 from apigw_cli.gateway import cache_keys
 from apigw_cli.policies import cache
+from apigw_cli.policies.interface import Rewrite
 
 
 def request(**fields: Any) -> Any:
     connection = SimpleNamespace(scheme=b"http", certificate=None, **fields.pop("connection", {}))
     given = {"authority": b"h", "path": "/a", "query": b"", "headers": [], "fields": {}, "principal": None}
-    return SimpleNamespace(connection=connection, **{**given, "forwarded": b"", **fields})
+    return SimpleNamespace(connection=connection, **{**given, "forwarded": b"", "rewrite": None, **fields})
 
 
 KEY = cache_keys.reader(b"route", cache.chosen(cache.Cache()), False)
@@ -37,6 +38,10 @@ TOLD = b"X-Forwarded-For: 1.2.3.4\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Hos
         ),
         ({"forwarded": b"Forwarded: for=1;host=a\r\n"}, {"forwarded": b'Forwarded: for=1;host="evil.test"\r\n'}, False),
         ({"path": "/a", "query": b"\0x"}, {"path": "/a\0", "query": b"x"}, False),
+        ({"rewrite": Rewrite(path="/b")}, {"rewrite": Rewrite(path="/c")}, False),
+        ({"rewrite": Rewrite(told=b"X: 1\r\n")}, {"rewrite": Rewrite(told=b"X: 2\r\n")}, False),
+        ({"rewrite": Rewrite(path="/b")}, {"rewrite": Rewrite(query=b"/b")}, False),
+        ({"rewrite": Rewrite(method=b"POST")}, {"rewrite": Rewrite(method=b"POST")}, True),
     ],
 )
 def test_which_requests_meet(one: dict[str, Any], other: dict[str, Any], same: bool) -> None:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from msgspec import Struct, to_builtins
 
-from apigw_cli.policies import secrecy
+from apigw_cli.config import secrecy
 from apigw_cli.policies.interface import Change as Verdict
 from apigw_cli.policies.interface import Exchange, Problem, Reason, Refusal, Runtime, Step, Whole
 from apigw_cli.policies.judging import judged
