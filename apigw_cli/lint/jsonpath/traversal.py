@@ -1,9 +1,10 @@
 """All paths of a ruleset in one walk over a document.
 
 The paths make an automaton: a state is (path, how many of its steps are matched), and at each value the walk is in a
-set of states. Sets are made once and remember where each key leads, so names cost one look-up however many paths
-there are; filters are asked only where a path has come to them. Each pair of value and set is visited once: values that
-are met on several ways (a resolved document shares them) cost no more than their number, and circles end.
+set of states. Sets, and where each key leads from them, are made when the walk first needs them and remembered, so
+names cost one look-up however many paths there are; filters are asked only where a path has come. Each pair of value
+and set is visited once: values that are met on several ways (a resolved document shares them) cost no more than their
+number, and circles end.
 """
 
 from __future__ import annotations
@@ -18,12 +19,16 @@ Emit = Callable[[int, Frame], None]  # the path's number and the frame that it l
 
 
 class _States:
-    """A set of states with what follows from it by key; `other` for the keys that no path names."""
+    """A set of states with what follows from it by key; `other` for the keys that no path names.
 
-    __slots__ = ("after", "items", "other")
+    `names` are the keys that some path names, each as it is written there: an index of a list is a number here.
+    """
 
-    def __init__(self, items: frozenset[Item]) -> None:
+    __slots__ = ("after", "items", "names", "other")
+
+    def __init__(self, items: frozenset[Item], names: dict[Any, str]) -> None:
         self.items = items
+        self.names = names
         self.after: dict[Any, _Move] = {}
         self.other: _Move | None = None
 
@@ -70,10 +75,11 @@ class Program:
 
     def _expand(self, frame: Frame, states: _States, stack: list[tuple[Frame, _States]], emit: Emit) -> None:
         value = frame[0]
-        after, other = states.after, states.other or self._other(states)
-        named = states.after
+        after, other, names = states.after, states.other or self._other(states), states.names
         for key, child in value.items() if type(value) is dict else enumerate(value):
-            move = after.get(key, other) if key in named else other
+            move = other
+            if key in names:
+                move = after.get(key) or self._named(states, key)
             is_container = type(child) is dict or type(child) is list
             if not is_container and not move.emits and not move.filters:
                 continue
@@ -117,12 +123,17 @@ class Program:
     def _set(self, items: frozenset[Item]) -> _States:
         found = self._sets.get(items)
         if found is None:
-            found = self._sets[items] = _States(items)
-            names = {name for path, at in items for name in self.paths[path].steps[at].names}
-            for name in names:
-                found.after[name] = self._move(found, name)
-                if name.isascii() and name.isdigit() and str(int(name[:18])) == name:
-                    found.after[int(name)] = found.after[name]
+            names: dict[Any, str] = {}
+            for path, at in items:
+                for name in self.paths[path].steps[at].names:
+                    names[name] = name
+                    if name.isascii() and name.isdigit() and str(int(name[:18])) == name:
+                        names[int(name)] = name
+            found = self._sets[items] = _States(items, names)
+        return found
+
+    def _named(self, states: _States, key: Any) -> _Move:
+        found = states.after[key] = self._move(states, states.names[key])
         return found
 
     def _other(self, states: _States) -> _Move:
