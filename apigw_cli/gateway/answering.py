@@ -13,13 +13,16 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from apigw_cli.gateway import answers, sockets
+from apigw_cli.gateway.filtering import Filtering
 from apigw_cli.gateway.framing import HOLD_MAXIMUM, Malformed
 from apigw_cli.gateway.reader import Reader
 from apigw_cli.gateway.request import Request
+from apigw_cli.policies.answer_filter import Head, Unfit, has_body
 
 if TYPE_CHECKING:
     from apigw_cli.caching.answer import Answer
     from apigw_cli.gateway.site import Site
+    from apigw_cli.policies.answer_filter import AnswerFilter
 
 SECOND = 10**9
 LINGER_TIMEOUT = 2 * SECOND  # how long input is thrown away so that a last answer is not lost to a reset
@@ -73,10 +76,18 @@ class Answering(Reader):
     ) -> None:
         """The gateway's own answer, `headers` being whole header lines."""
         request.reason = reason
-        self.respond(request, status, (answers.JSON, *headers), answers.message_body(message))
+        self.respond(request, status, (answers.JSON, *headers), answers.message_body(message), own=True)
 
-    def respond(self, request: Request, status: int, headers: tuple[bytes, ...], body: bytes) -> None:
-        """A whole answer at once."""
+    def respond(
+        self, request: Request, status: int, headers: tuple[bytes, ...], body: bytes, own: bool = False
+    ) -> None:
+        """A whole answer at once. `own`: a refusal or an error, which the gateway says itself."""
+        filters = request.plan.filters if request.plan is not None else request.filters
+        if filters:
+            said = b"".join((self.site.date, *headers)).splitlines(keepends=True)
+            length = None if status in (204, 304) else len(body)
+            self._respond_through(request, filters, Head(status, answers.reason(status), said, length, own), body)
+            return
         request.status = status
         lines = b"".join((self.site.date, *headers, b"X-Request-Id: %b\r\n" % request.id, *request.answer_extra))
         head_only = request.method == b"HEAD"
@@ -86,6 +97,12 @@ class Answering(Reader):
 
     def respond_stored(self, request: Request, answer: Answer, more: bytes) -> None:
         """A stored answer. `more`: further header lines."""
+        if request.plan is not None and request.plan.filters:
+            first, *lines = b"".join((answer.head, more)).splitlines(keepends=True)
+            length = len(answer.body) if answer.has_body else None
+            head = Head(answer.status, first[13:].rstrip(), lines, length)
+            self._respond_through(request, request.plan.filters, head, answer.body)
+            return
         request.status = answer.status
         body = answer.body if answer.has_body and request.method != b"HEAD" else b""
         request.bytes_out = len(body)
@@ -101,6 +118,21 @@ class Answering(Reader):
                 body,
             )
         )
+        self.finish(request)
+
+    def _respond_through(self, request: Request, filters: tuple[AnswerFilter, ...], head: Head, body: bytes) -> None:
+        """A whole answer at once, through its route's filters. Nothing of it is written before all of it has passed."""
+        request.bytes_out = 0
+        taker = Filtering(request, filters)
+        try:
+            taker.head(head)
+            if body and has_body(request.method, head):
+                taker.part(body)
+            taker.end(None, True)
+        except Unfit as unfit:
+            request.bytes_out = 0
+            self.answer(request, 502, f"the answer may not pass: {unfit}", (), "answer_unfit")
+            return
         self.finish(request)
 
     def fail(self, request: Request, status: int, message: str, reason: str) -> None:

@@ -11,8 +11,12 @@ REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 JSON = b"Content-Type: application/json\r\n"
 
 
+def reason(status: int) -> bytes:
+    return REASONS.get(status, b"Unknown")
+
+
 def status_line(status: int) -> bytes:
-    return b"HTTP/1.1 %d %b\r\n" % (status, REASONS.get(status, b"Unknown"))
+    return b"HTTP/1.1 %d %b\r\n" % (status, reason(status))
 
 
 def message_body(message: str) -> bytes:

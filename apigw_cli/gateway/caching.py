@@ -10,6 +10,7 @@ start ─▶ not for the cache ─▶ the upstream, as without one; what changes
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from apigw_cli.caching import answer, conditions, fields, lookup, status, storing, targeted
@@ -19,14 +20,15 @@ from apigw_cli.caching.lookup import Outcome
 from apigw_cli.caching.storing import Asked, Came
 from apigw_cli.gateway import cache_keys
 from apigw_cli.gateway.fetch import Fetch, Reason
-from apigw_cli.gateway.passing import Head, Writer
+from apigw_cli.gateway.filtering import taker
 from apigw_cli.gateway.worker_cache import BACKGROUND
 from apigw_cli.policies import cache as policy
 
 if TYPE_CHECKING:
     from apigw_cli.gateway.handlers import Handler
-    from apigw_cli.gateway.request import Request
+    from apigw_cli.gateway.request import Header, Request
     from apigw_cli.gateway.site import Site
+    from apigw_cli.policies.answer_filter import Head
 
 _LOOKED_UP = frozenset((b"GET", b"HEAD"))
 # RFC 9110, section 9.2.1, and those that are defined as safe elsewhere.
@@ -258,23 +260,33 @@ class CachedRoute:
         return True
 
 
-class Invalidating(Writer):
+class Invalidating:
     """Passes on the answer to an unsafe method, and what was stored for what it names is used no more.
 
     RFC 9111, section 4.4: after an answer that is no error, the request's own URI, and those in Location and
     Content-Location where they are of the same origin.
     """
 
-    __slots__ = ()
+    __slots__ = ("_request", "_taker", "end", "flush", "interim", "part")
 
-    def head(self, head: Head, more: bytes = b"") -> None:
+    interim: Callable[[bytes], None]
+    part: Callable[[bytes], None]
+    end: Callable[[list[Header] | None, bool], None]
+    flush: Callable[[], None]
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        inner = self._taker = taker(request)
+        self.interim, self.part, self.end, self.flush = inner.interim, inner.part, inner.end, inner.flush
+
+    def head(self, head: Head) -> None:
         if 200 <= head.status < 400:
-            request = self.request
+            request = self._request
             purge = request.connection.site.cache.purges.purge
             purge(cache_keys.mark(request.authority, request.path))
             for mark in cache_keys.named(request, fields.of_lines(head.lines)):
                 purge(mark)
-        super().head(head, more)
+        self._taker.head(head)
 
 
 class InvalidatingRoute:

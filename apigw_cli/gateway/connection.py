@@ -211,7 +211,7 @@ class ClientConnection(Answering):
             table = table.canary(request)
         plan = table.known.get((request.host, request.method, request.path))
         if plan is None:
-            found = table.find(request.host, request.method, request.path)
+            found = table.find(request) if request.method != b"OPTIONS" else table.options(request)
             if not isinstance(found, Plan):
                 self._answer_unrouted(request, found)
                 return
@@ -284,6 +284,7 @@ class ClientConnection(Answering):
             self._lose(request, error)
 
     def overloaded(self, request: Request) -> None:
+        self._belongs_to(request)
         message = "the gateway has all the requests in flight that it may"
         self.answer(request, 503, message, _OVERLOADED, "overloaded")
 
@@ -292,7 +293,7 @@ class ClientConnection(Answering):
             self.answer(request, refusal.status, refusal.message, refusal.headers, refusal.reason)
         else:
             request.reason = refusal.reason
-            self.respond(request, refusal.status, refusal.headers, refusal.body)
+            self.respond(request, refusal.status, refusal.headers, refusal.body, own=True)
 
     def _lose(self, request: Request, error: Exception) -> None:
         self.site.report(error)
@@ -337,7 +338,13 @@ class ClientConnection(Answering):
         request.complete, request.keep_alive = True, False
         self.answer(request, 503, "the gateway has all the connections that it may", _OVERLOADED, "overloaded")
 
+    def _belongs_to(self, request: Request) -> None:
+        """A request is refused before it was routed: the answer passes through its route's filters all the same."""
+        if request.plan is None and request.path:
+            request.filters = self.site.table.filters(request)
+
     def _refuse_body(self, request: Request, maximum: int) -> None:
+        self._belongs_to(request)
         request.keep_alive = False
         self._drop_sink(request)
         message = f"the request's body is larger than {maximum} bytes"
@@ -345,6 +352,7 @@ class ClientConnection(Answering):
 
     def _answer_unrouted(self, request: Request, found: object) -> None:
         if isinstance(found, MethodNotAllowed):
+            request.filters = self.site.table.filters(request)
             message = f"{METHODS[request.method]} is not among the methods of this path"
             allow = b"Allow: %b\r\n" % found.allow_value
             self.answer(request, 405, message, (allow,), "method_not_allowed")

@@ -24,10 +24,11 @@ from apigw_cli.caching import conditions, fields, status, storing
 from apigw_cli.caching.entry import Entry
 from apigw_cli.caching.storing import Asked, Came
 from apigw_cli.gateway import answers
-from apigw_cli.gateway.passing import Head, Writer
+from apigw_cli.gateway.filtering import taker
 from apigw_cli.gateway.queueing import Queued
 from apigw_cli.gateway.request import Request
 from apigw_cli.integrations.trouble import Failure, failure
+from apigw_cli.policies.answer_filter import Head
 
 if TYPE_CHECKING:
     from apigw_cli.gateway.caching import CachedRoute
@@ -54,7 +55,7 @@ class Guest:
     def __init__(self, fetch: Fetch, request: Request, leads: bool) -> None:
         self.fetch = fetch
         self.request = request
-        self.writer = Writer(request) if leads else None
+        self.writer = taker(request) if leads else None
         request.sink = self
         request.connection.deadline = _FOREVER  # the fetch has its own
 
@@ -317,7 +318,7 @@ class Fetch:
             else:
                 client.connection.answer(client, code, message, headers, reason)
 
-    def respond(self, request: Request, code: int, headers: tuple[bytes, ...], body: bytes) -> None:
+    def respond(self, request: Request, code: int, headers: tuple[bytes, ...], body: bytes, own: bool = False) -> None:
         """A whole answer of the gateway's own making (a mock)."""
         lines = b"".join((self.site.date, *headers)).splitlines(keepends=True)
         self.head(Head(code, answers.REASONS.get(code, b""), lines, len(body)))

@@ -12,6 +12,7 @@ import msgspec
 import orjson
 
 from apigw_cli.gateway.caching import CachedRoute, InvalidatingRoute
+from apigw_cli.gateway.filtering import FilteredRoute
 from apigw_cli.gateway.forward import can_be_sent_again
 from apigw_cli.gateway.static_files import StaticHandler
 from apigw_cli.gateway.upstream_pool import Bounds, pool_key
@@ -60,8 +61,12 @@ class Handlers:
         for name, live in self._live.items():
             yield from ((pool_key(name, target, live.secure), live.bounds) for target in live.config.targets)
 
-    def of(self, route: Route) -> Handler:
-        """What answers a route: its integration, with the cache around it where it has one."""
+    def of(self, route: Route, filtered: bool = False) -> Handler:
+        """What answers a route: its integration, with the cache and its answer filters around it where it has them."""
+        handler = self._cached_or_not(route)
+        return FilteredRoute(handler) if filtered else handler
+
+    def _cached_or_not(self, route: Route) -> Handler:
         handler = self._integration(route)
         value = route.policies.get(cache.POLICY.name)
         if value is not None and not isinstance(route.integration, StaticIntegration):  # files are at hand anyway

@@ -4,28 +4,18 @@
       └────────┴─▶ (the connection's `fail`: nothing more comes)
 
 `Request.taker` is one, or None: then the upstream's connection writes to the client itself, which is fastest. `Writer`
-is the taker that just passes all on.
+is the taker that just passes all on, `filtering.Filtering` the one that takes it through its route's filters.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from apigw_cli.gateway import forward
 
 if TYPE_CHECKING:
     from apigw_cli.gateway.request import Header, Request
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """An answer's head, without framing and what belongs to one hop. `length`: of the body, None where not said."""
-
-    status: int
-    reason: bytes
-    lines: list[bytes]
-    length: int | None
+    from apigw_cli.policies.answer_filter import Head
 
 
 class Taker(Protocol):
@@ -60,6 +50,10 @@ class Writer:
 
     def head(self, head: Head, more: bytes = b"") -> None:
         """`more`: further header lines."""
+        self.begin(head, b"".join((*head.lines, more, *self.request.answer_extra)))
+
+    def begin(self, head: Head, lines: bytes) -> None:
+        """With these header lines, and no others but for framing and the request's id."""
         request = self.request
         request.status = head.status
         has_body = head.status not in (204, 304) and request.method != b"HEAD"
@@ -70,14 +64,12 @@ class Writer:
         if head.length is not None and head.status != 204:
             framing = b"Content-Length: %d\r\n" % head.length
         self._out.append(
-            b"HTTP/1.1 %d %b\r\n%b%bX-Request-Id: %b\r\n%b%b%b\r\n"
+            b"HTTP/1.1 %d %b\r\n%bX-Request-Id: %b\r\n%b%b\r\n"
             % (
                 head.status,
                 head.reason,
-                b"".join(head.lines),
-                more,
+                lines,
                 request.id,
-                b"".join(request.answer_extra),
                 framing,
                 request.connection.persistence(request),
             )

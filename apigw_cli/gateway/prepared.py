@@ -16,7 +16,7 @@ from apigw_cli.gateway.watch import Signature, signature
 from apigw_cli.integrations.folder import Folder
 from apigw_cli.limits.store import NoStore
 from apigw_cli.policies.interface import Runtime
-from apigw_cli.policies.plan import steps
+from apigw_cli.policies.plan import filters, steps
 from apigw_cli.routing.router import Router
 from apigw_cli.snapshot.model import Snapshot, StaticIntegration
 
@@ -111,6 +111,7 @@ def _check(snapshot: Snapshot, secrets: dict[str, bytes], labels: dict[str, str]
         steps(route, runtime)
         if isinstance(route.integration, StaticIntegration):
             Folder(route.api, route.integration, root)
+        filters(route, runtime)
     tls.of_listener(snapshot.listen, runtime.secret, runtime.label)
     for upstream in snapshot.upstreams.values():
         tls.of_upstream(upstream, runtime.secret, runtime.label)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from apigw_cli.gateway.table import Plan
     from apigw_cli.gateway.tracing import Trace
     from apigw_cli.integrations.balance import Target
+    from apigw_cli.policies.answer_filter import AnswerFilter
     from apigw_cli.policies.interface import ClientCertificate, Rewrite
 
 Header = tuple[bytes, bytes]
@@ -58,6 +59,7 @@ class Request(msgspec.Struct, eq=False):
     rewrite: Rewrite | None = None
 
     plan: Plan | None = None
+    filters: tuple[AnswerFilter, ...] = ()  # of answers that are given without a plan
     trace: Trace | None = None
     deciding: asyncio.Task[None] | None = None  # a step that waits, and those after it
     after: list[Callable[[], None]] | None = None  # to be called when the exchange is over

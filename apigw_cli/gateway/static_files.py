@@ -12,13 +12,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from apigw_cli.gateway import answers
+from apigw_cli.gateway.filtering import Filtering
 from apigw_cli.gateway.slashes import REDIRECT
 from apigw_cli.integrations import preconditions
 from apigw_cli.integrations.folder import Folder, IsFolder, NotThere, Opened
 from apigw_cli.integrations.preconditions import Unsatisfiable, Verdict
+from apigw_cli.policies.answer_filter import Head, Unfit
 
 if TYPE_CHECKING:
     from apigw_cli.gateway.request import Request
+    from apigw_cli.policies.answer_filter import AnswerFilter
     from apigw_cli.snapshot.model import StaticIntegration
 
 _PART = 128 * 1024  # bytes that are read at once
@@ -109,7 +112,7 @@ def _send(request: Request, status: int, opened: Opened, part: tuple[int, int] |
 class Sending:
     """Stands where the exchange with an upstream would be (`request.sink`) while a file is sent."""
 
-    __slots__ = ("_at", "_end", "_opened", "_paused", "_request")
+    __slots__ = ("_at", "_end", "_opened", "_paused", "_request", "_taker")
 
     def __init__(self, request: Request, opened: Opened, first: int, end: int) -> None:
         self._request = request
@@ -117,11 +120,15 @@ class Sending:
         self._at = first
         self._end = end
         self._paused = False
+        self._taker: Filtering | None = None  # where the route has answer filters
 
     def begin(self, status: int, lines: bytes) -> None:
         request = self._request
         request.status = status
         connection = request.connection
+        if request.plan is not None and request.plan.filters:
+            self._begin_through(request.plan.filters, status, lines)
+            return
         head = b"%b%b%bX-Request-Id: %b\r\n%bContent-Length: %d\r\n%b\r\n" % (
             answers.status_line(status),
             connection.site.date,
@@ -135,6 +142,24 @@ class Sending:
             self._end = self._at
         request.sink = self
         self._go_on(head)
+
+    def _begin_through(self, filters: tuple[AnswerFilter, ...], status: int, lines: bytes) -> None:
+        request = self._request
+        said = (request.connection.site.date + lines).splitlines(keepends=True)
+        self._taker = Filtering(request, filters)
+        request.sink = self
+        try:
+            self._taker.head(Head(status, answers.reason(status), said, self._end - self._at))
+        except Unfit as unfit:
+            self._unfit(unfit)
+            return
+        if request.method == b"HEAD":
+            self._end = self._at
+        self._go_on()
+
+    def _unfit(self, unfit: Unfit) -> None:
+        self.cancel()
+        self._request.connection.fail(self._request, 502, f"the file may not pass: {unfit}", "answer_unfit")
 
     def _go_on(self, head: bytes = b"") -> None:
         """Send the next part, the head before it, and then the next as soon as the client has room for it."""
@@ -150,15 +175,32 @@ class Sending:
             connection.fail(request, 500, "the file cannot be read", "file_unreadable")
             return
         self._at += len(data)
-        request.bytes_out += len(data)
-        request.head_sent = True
         connection.deadline = connection.site.now + _TIMEOUT
-        connection.transport.write(head + data)
+        if self._taker is None:
+            request.bytes_out += len(data)
+            request.head_sent = True
+            connection.transport.write(head + data)
+        elif not self._write_through(self._taker, data):
+            return
         if self._at >= self._end:
             self.cancel()
             connection.finish(request)
         elif not self._paused:
             connection.site.loop.call_soon(self._next)
+
+    def _write_through(self, taker: Filtering, data: bytes) -> bool:
+        """Says whether the filters let it pass."""
+        try:
+            if data:
+                taker.part(data)
+            if self._at < self._end:
+                taker.flush()
+            else:
+                taker.end(None, True)
+        except Unfit as unfit:
+            self._unfit(unfit)
+            return False
+        return True
 
     def _next(self) -> None:
         if self._request.sink is self and not self._paused:

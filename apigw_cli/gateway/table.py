@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from apigw_cli.gateway import live_upstream, tls
@@ -12,16 +12,20 @@ from apigw_cli.gateway.client_limits import ClientLimits
 from apigw_cli.gateway.forwarding import Forwarding
 from apigw_cli.gateway.framing import METHODS
 from apigw_cli.gateway.handlers import Handler, Handlers
+from apigw_cli.gateway.preflights import PreflightHandler
 from apigw_cli.gateway.slashes import REDIRECT
+from apigw_cli.policies import cors
 from apigw_cli.policies.interface import Runtime, Step
-from apigw_cli.policies.plan import steps
+from apigw_cli.policies.plan import filters, steps
 from apigw_cli.routing.router import Match, MethodNotAllowed, NotFound, Router
 from apigw_cli.snapshot.model import Route, Snapshot
 
 if TYPE_CHECKING:
     from apigw_cli.gateway.control import CanaryOrder
     from apigw_cli.gateway.live_upstream import LiveUpstream
+    from apigw_cli.gateway.request import Request
     from apigw_cli.gateway.site import Site
+    from apigw_cli.policies.answer_filter import AnswerFilter
 
 _KNOWN_MAXIMUM = 4096
 _KNOWN_PATH = 256  # characters; longer paths are not worth remembering
@@ -32,13 +36,26 @@ Cells = tuple[int, int]  # where the route's histogram and its counts begin
 class Plan:
     """All that happens to the requests of one route, decided when the Snapshot was loaded."""
 
-    __slots__ = ("cells", "integration", "log_fields", "steps")
+    __slots__ = ("cells", "filters", "integration", "log_fields", "steps")
 
-    def __init__(self, route: Route, steps: tuple[Step, ...], integration: Handler, cells: Cells) -> None:
+    def __init__(
+        self,
+        route: Route,
+        steps: tuple[Step, ...],
+        integration: Handler,
+        cells: Cells,
+        filters: tuple[AnswerFilter, ...] = (),
+    ) -> None:
         self.steps = steps
+        self.filters = filters
         self.integration = integration
         self.cells = cells
         self.log_fields = route_fields(route.operation, route.api)
+
+
+def _plan(route: Route, runtime: Runtime, handlers: Handlers, place: Cells) -> Plan:
+    through = filters(route, runtime)
+    return Plan(route, steps(route, runtime), handlers.of(route, bool(through)), place, through)
 
 
 class Table:
@@ -48,7 +65,18 @@ class Table:
     empties it when it is `full`.
     """
 
-    __slots__ = ("_elsewhere", "_match", "canary", "forwarding", "known", "limits", "plans", "pools", "upstreams")
+    __slots__ = (
+        "_elsewhere",
+        "_match",
+        "_preflights",
+        "canary",
+        "forwarding",
+        "known",
+        "limits",
+        "plans",
+        "pools",
+        "upstreams",
+    )
 
     def __init__(
         self,
@@ -74,14 +102,18 @@ class Table:
         self.limits = ClientLimits.of(snapshot.listen)
         self._match = Router(snapshot.routes).match
         self.plans = tuple(
-            Plan(route, steps(route, runtime), handlers.of(route), place)
-            for route, place in zip(snapshot.routes, cells, strict=True)
+            _plan(route, runtime, handlers, place) for route, place in zip(snapshot.routes, cells, strict=True)
         )
         self.pools = dict(handlers.pools())
         self._elsewhere = {
-            index: Plan(route, (), REDIRECT, place)
+            index: Plan(route, (), REDIRECT, place, self.plans[index].filters)
             for index, (route, place) in enumerate(zip(snapshot.routes, cells, strict=True))
             if route.trailing_slash == "redirect"
+        }
+        self._preflights = {
+            index: Plan(route, steps(route, runtime, before=cors.ORDER), PreflightHandler(route), place)
+            for index, (route, place) in enumerate(zip(snapshot.routes, cells, strict=True))
+            if cors.POLICY.name in route.policies
         }
         self.known: dict[tuple[str, bytes, str], Plan] = {}
 
@@ -95,12 +127,37 @@ class Table:
     def full(self) -> bool:
         return len(self.known) >= _KNOWN_MAXIMUM
 
-    def find(self, host: str, method: bytes, path: str) -> Plan | MethodNotAllowed | NotFound:
+    def options(self, request: Request) -> Plan | MethodNotAllowed | NotFound:
+        """As `find`, for OPTIONS, which may be about another request: a preflight is the affair of that one's route."""
+        if self._preflights and cors.is_preflight(request):
+            asked = request.fields[b"access-control-request-method"]
+            index = self._nearest(request, METHODS.get(asked, ""), self._preflights)
+            if index is not None:
+                return self._preflights[index]
+        return self.find(request)
+
+    def filters(self, request: Request) -> tuple[AnswerFilter, ...]:
+        """Of the refusal of a request that was not routed, or whose method its path does not take."""
+        index = self._nearest(request, METHODS.get(request.method, ""), range(len(self.plans)))
+        return () if index is None else self.plans[index].filters
+
+    def _nearest(self, request: Request, method: str, among: Container[int]) -> int | None:
+        """The route that a method at a request's host and path takes; else one that takes another method there."""
+        found = self._match(request.host, method, request.path)
+        if isinstance(found, MethodNotAllowed):
+            others = (self._match(request.host, one, request.path) for one in found.allow)
+            indices = (other.index for other in others if isinstance(other, Match))
+            return next((index for index in indices if index in among), None)
+        return found.index if isinstance(found, Match) and found.index in among else None
+
+    def find(self, request: Request) -> Plan | MethodNotAllowed | NotFound:
         """The plan of the route for a request, or why there is none."""
+        host, method, path = request.host, request.method, request.path
         found = self._match(host, METHODS[method], path)
         if not isinstance(found, Match):
             return found
         plan = self._elsewhere[found.index] if found.redirects else self.plans[found.index]
-        if len(path) <= _KNOWN_PATH and len(self.known) < _KNOWN_MAXIMUM:
+        # OPTIONS is looked at each time: a preflight goes elsewhere.
+        if len(path) <= _KNOWN_PATH and len(self.known) < _KNOWN_MAXIMUM and method != b"OPTIONS":
             self.known[host, method, path] = plan
         return plan

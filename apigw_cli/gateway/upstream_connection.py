@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, cast
 import httptools
 
 from apigw_cli.gateway import forward, plain_answer
-from apigw_cli.gateway.passing import Head
 from apigw_cli.gateway.repeated import PATIENCE
 from apigw_cli.gateway.tunnel import accept_of
 from apigw_cli.integrations.trouble import Failure, failure
+from apigw_cli.policies.answer_filter import Head, Unfit
 
 if TYPE_CHECKING:
     from apigw_cli.gateway.passing import Taker
@@ -41,6 +41,11 @@ def _readable(descriptor: int) -> bool:
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
     return bool(poll.poll(0))
+
+
+def _has_begun(request: Request) -> bool:
+    """Whether the answer's head has come, sent on already or held by who takes it."""
+    return request.head_sent or (request.taker is not None and request.status > 0)
 
 
 class UpstreamConnection(asyncio.Protocol):
@@ -266,7 +271,7 @@ class UpstreamConnection(asyncio.Protocol):
         elif request.streaming:  # as long as something comes now and then
             site = request.connection.site
             request.connection.deadline = site.now + site.table.limits.websocket
-        elif request.head_sent:
+        elif _has_begun(request):
             handler = self._handler
             idle = handler.idle and not self._paused
             request.connection.deadline = handler.stall_deadline(request) if idle else request.started + handler.total
@@ -494,7 +499,11 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _finish(self, request: Request) -> None:
         if request.taker is not None:
-            request.taker.end(self._trailers, True)
+            try:
+                request.taker.end(self._trailers, True)
+            except Unfit as unfit:
+                self._spoiled(request, unfit)
+                return
         self._release(self._sent and not self._close and not self._dirty)
         request.connection.finish(request)
 
@@ -519,7 +528,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _lost_in_exchange(self, request: Request, error: Exception | None) -> None:
         received = self._received
-        if request.head_sent and self._framing == _UNTIL_CLOSE and error is None and self._is_whole():
+        if _has_begun(request) and self._framing == _UNTIL_CLOSE and error is None and self._is_whole():
             self._end_by_close(request)
             return
         self._release(reusable=False)
@@ -548,7 +557,11 @@ class UpstreamConnection(asyncio.Protocol):
     def _end_by_close(self, request: Request) -> None:
         """Neither length nor chunks: the end of the connection is the end of the body."""
         if request.taker is not None:
-            request.taker.end(None, False)
+            try:
+                request.taker.end(None, False)
+            except Unfit as unfit:
+                self._spoiled(request, unfit)
+                return
         elif self._rechunk:
             request.connection.transport.write(forward.LAST_CHUNK)
         self._release(reusable=False)

@@ -6,6 +6,7 @@ from apigw_cli.policies import (
     auth,
     cache,
     concurrency,
+    cors,
     ip,
     quota,
     rate_limit,
@@ -18,6 +19,7 @@ from apigw_cli.policies.interface import Policy
 
 POLICIES: tuple[Policy, ...] = (
     ip.POLICY,
+    cors.POLICY,
     auth.POLICY,
     rate_limit.POLICY,
     usage_plans.POLICY,

@@ -31,13 +31,13 @@ ROUTES = """\
 8 routes in 1 API and 1 site, stage qa
 
 petstore  Pet shop  petstore.yaml  api.petshop.localhost, localhost, 127.0.0.1  /v1
-  METHOD  PATH              OPERATION   POLICIES                                                                     ANSWERED BY
-  GET     /v1/pets          listPets    ApiKeyAuth, 50/s burst 20 per api_key, requests validated                    → pets
-  POST    /v1/pets          createPet   ApiKeyAuth, 5/s burst 5 per api_key, requests validated, + X-Gateway: apigw  → pets
-  GET     /v1/pets/mine     listMyPets  ApiKeyAuth, 50/s burst 20 per api_key, requests validated                    → pets
-  GET     /v1/pets/{petId}  getPet      ApiKeyAuth, 50/s burst 20 per api_key, requests validated                    → pets
-  DELETE  /v1/pets/{petId}  deletePet   ApiKeyAuth, 50/s burst 20 per api_key, requests validated                    → pets
-  GET     /v1/shop/hours    shopHours   20/s burst 20 per ip, requests validated, 60s by path+query                  → pets
+  METHOD  PATH              OPERATION   POLICIES                                                                                              ANSWERED BY
+  GET     /v1/pets          listPets    ApiKeyAuth, 50/s burst 20 per api_key, requests validated                                             → pets
+  POST    /v1/pets          createPet   ApiKeyAuth, 5/s burst 5 per api_key, requests validated, + X-Gateway: apigw                           → pets
+  GET     /v1/pets/mine     listMyPets  ApiKeyAuth, 50/s burst 20 per api_key, requests validated                                             → pets
+  GET     /v1/pets/{petId}  getPet      ApiKeyAuth, 50/s burst 20 per api_key, requests validated                                             → pets
+  DELETE  /v1/pets/{petId}  deletePet   ApiKeyAuth, 50/s burst 20 per api_key, requests validated                                             → pets
+  GET     /v1/shop/hours    shopHours   scripts of http://*.petshop.localhost:*, 20/s burst 20 per ip, requests validated, 60s by path+query  → pets
 
 shop  site  www.petshop.localhost  /
   METHOD  PATH      OPERATION  POLICIES  ANSWERED BY
@@ -89,7 +89,7 @@ EXPLAINED = """\
 POST /v1/pets → createPet (petstore, petstore.yaml:41)
   POST /v1/pets; host api.petshop.localhost, stage qa
   1  auth             ApiKeyAuth, header X-Api-Key  petstore.yaml:12   ✓ key "alice"
-      ApiKeyAuth: keys of file:keys.yaml (apigw.yaml:37)
+      ApiKeyAuth: keys of file:keys.yaml (apigw.yaml:38)
   2  rate_limit       5/s burst 5 per api_key       apigw.yaml:16
       over API default 50/s burst 20 per api_key (apigw.yaml:12)
   3  validate         requests validated            apigw.yaml:13
@@ -143,14 +143,14 @@ def test_generate_warns_on_stderr_with_the_place(capsys: Captured) -> None:
     captured = capsys.readouterr()
     assert captured.out.startswith("# Made by apigw")
     assert "petstore.yaml:12:3  warn  auth of listPets and 4 more: nginx cannot hash keys" in captured.err
-    assert captured.err.count("warn") == 7
+    assert captured.err.count("warn") == 8
 
 
 def test_generate_writes_a_file(sample: Path, capsys: Captured) -> None:
     assert run(["generate", "nginx", "-o", "nginx.conf", "--listen", "127.0.0.1:8088"]) == Exit.OK
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert captured.err.endswith("✓ wrote nginx.conf (7 warnings)\n")
+    assert captured.err.endswith("✓ wrote nginx.conf (8 warnings)\n")
     assert "listen 127.0.0.1:8088;" in (sample / "nginx.conf").read_text()
     assert run(["generate", "schema", "-o", "-"]) == Exit.OK
     assert json.loads(capsys.readouterr().out)["title"] == "apigw.yaml"
@@ -159,7 +159,7 @@ def test_generate_writes_a_file(sample: Path, capsys: Captured) -> None:
 def test_strict_writes_nothing_and_exits_4(sample: Path, capsys: Captured) -> None:
     assert run(["generate", "nginx", "-o", "nginx.conf", "--strict"]) == Exit.BLOCKED
     captured = capsys.readouterr()
-    assert "nginx does 7 things differently (--strict)" in captured.err
+    assert "nginx does 8 things differently (--strict)" in captured.err
     assert captured.err.count("  warn  ") == 7
     assert not (sample / "nginx.conf").exists()
     assert run(["generate", "routes", "--strict"]) == Exit.OK

@@ -41,6 +41,7 @@ class Recorder:
         self.received: list[Received] = []
         self.aborted = threading.Event()  # a client of /hang or /drip went away
         self.go_on = threading.Event()  # what /drip waits for
+        self.says: list[bytes] = []  # what /say answers, byte for byte, each part as soon as the one before is taken
         self.connections = 0
         self._listener = socket.create_server(("127.0.0.1", port))
         self.port: int = self._listener.getsockname()[1]
@@ -159,6 +160,12 @@ def _echo(_: Recorder, stream: _Stream, request: Received) -> bool:
     head = b"HTTP/1.1 200 OK\r\nX-Upstream: recorder\r\nContent-Length: %d\r\n\r\n" % len(body)
     stream.send(head if request.method == "HEAD" else head + body)  # at once: Nagle would hold the second part
     return True
+
+
+def _say(recorder: Recorder, stream: _Stream, _: Received) -> bool:
+    for part in recorder.says:
+        stream.send(part)
+    return b"\r\nconnection: close\r\n" not in b"".join(recorder.says).lower()
 
 
 def _early(stream: _Stream) -> bool:
@@ -299,6 +306,7 @@ def _ws(_: Recorder, stream: _Stream, request: Received) -> bool:
 
 
 _BEHAVIOURS: dict[str, Behaviour] = {
+    "say": _say,
     "chunked": _chunked,
     "until-close": _until_close,
     "status": _status,
