@@ -5,10 +5,10 @@
     compare   old value, new value -> strengthen, neutral or weaken (None stands for "not there")
     describe  one line for people: `apigw explain`, plans, findings
 
-Four more that a policy may have: `reasons` (see `Explaining`); `problems` (see `Checking`); `neutral`, a mapping of
-the model's fields that no
-`compare` needs to look at, each with the reason why (a test finds a field that is neither); and `refuses = False`
-where a stricter value refuses no call, so that clients need not hear of it.
+Five more that a policy may have: `reasons` (see `Explaining`); `problems` (see `Checking`); `neutral`, a mapping of
+the model's fields that no `compare` needs to look at, each with the reason why (a test finds a field that is neither);
+`refuses = False` where a stricter value refuses no call, so that clients need not hear of it; and `answers = True`
+where its step always ends the request, so that a route with it needs nothing behind.
 
 `Route.policies` holds each value as plain JSON, `msgspec.to_builtins` of the model. Whoever calls `compile`,
 `compare` or `describe` hands over the model's instance, made with `instance(policy, value)`.

@@ -307,7 +307,8 @@ class _Compiler:
         policies = self._policies(owner, layers)
         if api.security == "spec" and "auth" in self.by_name:
             self._security(owner, api_name, document, operation, config, policies)
-        integration = self._integration(owner, api_name, api, config, operation, layers, base)
+        answered = any(getattr(self.by_name[name], "answers", False) for name in policies)
+        integration = self._integration(owner, api_name, api, config, operation, layers, base, answered)
         self._check_path(operation)
         route = model.Route(
             api_name,
@@ -437,6 +438,7 @@ class _Compiler:
         operation: Operation,
         layers: list[_Layer],
         base: str,
+        answered: bool,
     ) -> model.HttpIntegration | model.MockIntegration:
         mock = model.MockIntegration(operation.node.document.name, operation.node.path)
         strip = base if api.strip_base_path else ""
@@ -456,6 +458,8 @@ class _Compiler:
         if api.upstream is not None:
             self._note_upstream(owner, "API", api.upstream, partial(self.config.place, (*at, "upstream")), config)
             return model.HttpIntegration(api.upstream, strip)
+        if answered:  # by a policy: nothing behind it is ever asked
+            return mock
         problem = InputError(
             f'nothing answers the routes of "{api_name}"',
             place=self.config.place(at, key=True),

@@ -29,6 +29,11 @@ paths:
           method: POST
           path: /search/echo
           body: {json: {text: "${request.query.q:-all}", for: "${shop}", page: "${request.query.page}"}}
+  /small/echo:
+    post: {operationId: smallPet, responses: {"200": {description: ok}}}
+  /moved/{id}:
+    get: {operationId: movedPet, responses: {"200": {description: ok}}}
+    post: {operationId: movedPost, responses: {"200": {description: ok}}}
   /cached/echo:
     get: {operationId: cachedPet, responses: {"200": {description: ok}}}
 """
@@ -53,6 +58,9 @@ apis:
           max_body: 1000
           headers: {set: {X-Name: "${request.body/name:-none}"}}
           body: {set: {/shop: "${shop}"}, remove: [/admin]}
+      smallPet: {max_body: 1000}
+      movedPet: {redirect: {to: "/pets/${request.path.id}/echo"}}
+      movedPost: {redirect: {to: "https://${shop_host}/pets", status: 307, keep_query: false}}
       cachedPet:
         cache: {mode: ttl, ttl: 1m, key_parameters: []}
         request: {headers: {set: {X-From: "${request.header.X-From}"}}}
@@ -65,7 +73,7 @@ upstreams:
 def gateway(tmp_path_factory: pytest.TempPathFactory, recorder: Recorder) -> Iterator[Gateway]:
     folder = tmp_path_factory.mktemp("transformation")
     (folder / "stages").mkdir()
-    (folder / "stages" / "qa.yaml").write_text("variables: {shop: Rex & Co}")
+    (folder / "stages" / "qa.yaml").write_text("variables: {shop: Rex & Co, shop_host: shop.example}")
     (folder / "spec.yaml").write_text(SPEC)
     (folder / "apigw.yaml").write_text(CONFIG.replace("PORT", str(recorder.port)))
     one = Gateway(folder, "--workers", "1")
@@ -189,3 +197,44 @@ def test_a_cache_tells_apart_what_the_upstream_was_told(gateway: Gateway, record
     for who in ("ann", "bob", "ann", "bob"):
         assert send(gateway, "GET /cached/echo", f"X-From: {who}").status == 200
     assert [one.header("X-From") for one in recorder.received[before:]] == ["ann", "bob"]
+
+
+class TestSize:
+    def test_a_length_that_is_announced(self, gateway: Gateway, recorder: Recorder) -> None:
+        before = len(recorder.received)
+        assert send(gateway, "POST /small/echo", body=b"x" * 1000).status == 200
+        with Wire(gateway.port) as wire:
+            head = (
+                b"POST /small/echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1001\r\nExpect: 100-continue\r\n\r\n"
+            )
+            answer = wire.send(head).answer()
+        assert (answer.status, answer.header("connection")) == (413, "close")
+        assert "1000 bytes" in json.loads(answer.body)["message"]
+        assert len(recorder.received) == before + 1
+        assert gateway.metric("apigw_refusals_total", route="smallPet", reason="too_large") >= 1
+
+    def test_chunks_while_they_come(self, gateway: Gateway, recorder: Recorder) -> None:
+        before = len(recorder.received)
+        with Wire(gateway.port) as wire:
+            wire.send(b"POST /small/echo HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
+            for _ in range(4):
+                wire.send(b"fa\r\n%b\r\n" % (b"x" * 250))
+            answer = wire.send(b"1\r\nx\r\n").answer()  # and no end
+        assert (answer.status, answer.header("connection")) == (413, "close")
+        assert len(recorder.received) == before  # the upstream saw no whole request
+
+
+class TestRedirects:
+    def test_to_a_path(self, gateway: Gateway, recorder: Recorder) -> None:
+        before = len(recorder.received)
+        answer = send(gateway, "GET /moved/a%2Fb?x=1")
+        assert (answer.status, answer.header("location"), answer.body) == (308, "/pets/a%2Fb/echo?x=1", b"")
+        assert gateway.log_line(path="/moved/a%2Fb")["status"] == 308
+        assert len(recorder.received) == before
+
+    def test_to_another_host_with_a_body_that_nobody_reads(self, gateway: Gateway) -> None:
+        with Wire(gateway.port) as wire:
+            for _ in range(2):
+                wire.send(b"POST /moved/1?x=1 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\nbody")
+                answer = wire.answer()
+                assert (answer.status, answer.header("location")) == (307, "https://shop.example/pets")

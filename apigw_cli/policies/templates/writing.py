@@ -10,7 +10,7 @@ json     by structure, nothing is escaped by hand: `tree`
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -19,7 +19,7 @@ from urllib.parse import quote
 import msgspec
 
 from apigw_cli.config import template
-from apigw_cli.config.template import Value
+from apigw_cli.config.template import Part, Value
 from apigw_cli.policies.templates.reading import Encoded, Reader, Subject, reader
 
 Encode = Callable[[str], str]
@@ -70,7 +70,13 @@ def text(written: str, path: str, encode: Encode, literal: Encode = str) -> Text
 
     `encode` is for values, `literal` for what stands around them.
     """
-    found = [literal(part) if isinstance(part, str) else part for part in template.parts(written)]
+    return of_parts(
+        [literal(part) if isinstance(part, str) else part for part in template.parts(written)], path, encode
+    )
+
+
+def of_parts(found: Sequence[Part], path: str, encode: Encode) -> Text:
+    """The same of a template's parts, whose texts stay as they are."""
     if not any(isinstance(part, Value) for part in found):
         constant = "".join(map(str, found))
         return Text(constant, lambda subject: constant)
