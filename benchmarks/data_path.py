@@ -53,11 +53,13 @@ KEYS = b"bench: {sha256: %b}" % sha256(b"bench-key").hexdigest().encode()
 KEY = {"auth": {"alternatives": [["Key"]]}}
 LIMIT = {"rate_limit": {"rate": "1000000/s", "burst": 1_000_000, "key": "api_key"}}
 HEADERS = {"request_headers": {"set": {"X-Gateway": "apigw"}}}
+TEMPLATES = {"request": {"headers": {"set": {"X-Gateway": "apigw ${request.path.id}"}}}}
 ALL = KEY | LIMIT | HEADERS
 VARIANTS: dict[str, tuple[dict[str, Any], bool, int]] = {  # policies, log, workers that share the limiter
     "bare": ({}, False, 1),
     "key": (KEY, False, 1),
     "headers": (HEADERS, False, 1),
+    "templates": (TEMPLATES, False, 1),
     "cached": ({"cache": {"mode": "ttl", "ttl": "1h", "per_caller": True}}, False, 1),  # all are hits
     "limit": (LIMIT, False, 1),
     "limit2": (LIMIT, False, 2),

@@ -22,15 +22,24 @@ class Unsuitable(Exception):
 
 
 class Change(Subject):
-    """What values are read from, and what becomes of the request. `told`: what a cache must tell requests apart by."""
+    """What values are read from, and what becomes of the request. `told`: what a cache, if there is one,
+    must tell requests apart by.
+    """
 
     __slots__ = ("changed_body", "rewrite", "told")
 
-    def __init__(self, exchange: Exchange, body: Any = None) -> None:
-        super().__init__(exchange, body)
-        self.rewrite = Rewrite()
-        self.told: list[bytes] = []
+    def __init__(self, exchange: Exchange, body: Any, is_cached: bool) -> None:
+        self.exchange = exchange
+        self.body = body
+        self.rewrite: Rewrite | None = None
+        self.told: list[bytes] | None = [] if is_cached else None
         self.changed_body: bytes | None = None
+
+    def rewritten(self) -> Rewrite:
+        """What the upstream is asked, to be changed."""
+        if self.rewrite is None:
+            self.rewrite = Rewrite()
+        return self.rewrite
 
 
 Edit = Callable[[Change], None]

@@ -49,7 +49,8 @@ def of_headers(edits: Headers, path: str) -> Edit:
         if renamed:
             lines = [b"%b: %b\r\n" % (renamed[key], value) for key, value in exchange.headers if key in renamed]
             exchange.extra += lines
-            change.told += lines
+            if change.told is not None:
+                change.told += lines
         for name, one in open_ones:
             _add(change, name, one)
 
@@ -62,7 +63,7 @@ def _add(change: Change, name: bytes, text: Text) -> None:
         return
     line = b"%b: %b\r\n" % (name, _line(value))
     change.exchange.extra.append(line)
-    if text.keyed:
+    if text.keyed and change.told is not None:
         change.told.append(line)
 
 
@@ -89,7 +90,8 @@ def of_cookies(edits: Cookies, path: str) -> Edit:
         if kept:
             line = b"Cookie: %b\r\n" % b"; ".join(kept)
             exchange.extra.append(line)
-            change.told.append(line)
+            if change.told is not None:
+                change.told.append(line)
 
     return edit
 

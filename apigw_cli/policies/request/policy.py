@@ -32,7 +32,7 @@ class _Policy:
         edits = tuple(_edits(value, route.path))
         if not edits:
             return None
-        return _step(value, edits)
+        return _step(value, edits, "cache" in route.policies)
 
     def problems(self, value: Request, route: Route) -> Iterator[Problem]:
         """Values that requests of this route do not have, and what another policy sets too."""
@@ -90,17 +90,18 @@ def _edits(value: Request, path: str) -> Iterator[Edit]:
         yield body.of_members(value.body, path)
 
 
-def _step(value: Request, edits: tuple[Edit, ...]) -> Step:
+def _step(value: Request, edits: tuple[Edit, ...], is_cached: bool) -> Step:
     whole = Whole(value.max_body)
     maximum = value.max_body
     reads = any(name.startswith("request.body") for name in writing.names(to_builtins(value)))
     replaces = value.body is not None and value.body.json is not None
     changes = value.body is not None and not replaces
+    asks = reads or changes or replaces
 
     def step(exchange: Exchange) -> Refusal | Whole | None:
         content = None
         try:
-            if exchange.has_body and (reads or changes or replaces):
+            if asks and exchange.has_body:
                 is_json = (reads or changes) and body.is_declared_json(exchange)
                 if changes and not is_json:
                     raise Unsuitable(415, "the request's body is not declared as JSON")
@@ -108,7 +109,7 @@ def _step(value: Request, edits: tuple[Edit, ...]) -> Step:
                     if not exchange.complete:
                         return whole
                     content = body.read(exchange, maximum) if is_json else None
-            _change(exchange, content, edits)
+            _change(Change(exchange, content, is_cached), edits)
         except Unsuitable as error:
             return Refusal(error.status, error.message, (), "unsuitable_request")
         return None
@@ -116,14 +117,14 @@ def _step(value: Request, edits: tuple[Edit, ...]) -> Step:
     return step
 
 
-def _change(exchange: Exchange, content: Any, edits: tuple[Edit, ...]) -> None:
-    change = Change(exchange, content)
+def _change(change: Change, edits: tuple[Edit, ...]) -> None:
     for edit in edits:
         edit(change)
-    change.rewrite.told = b"".join(change.told)
-    exchange.rewrite = change.rewrite
+    if change.told:
+        change.rewritten().told = b"".join(change.told)
+    change.exchange.rewrite = change.rewrite
     if change.changed_body is not None:
-        exchange.replace_content(change.changed_body)
+        change.exchange.replace_content(change.changed_body)
 
 
 # --- what a change of it does

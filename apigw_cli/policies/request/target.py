@@ -15,7 +15,7 @@ def of_method(method: str) -> Edit:
 
     def edit(change: Change) -> None:
         if change.exchange.method != b"HEAD":  # its answer has no body, another method's has one
-            change.rewrite.method = name
+            change.rewritten().method = name
 
     return edit
 
@@ -31,7 +31,7 @@ def of_path(written: str, path: str) -> Edit:
         # What the router would bring into another form could mean another resource upstream: dots, empty segments.
         if normalise(value.encode("ascii")) != value:
             raise Unsuitable(400, "the upstream's path cannot be made of these values")
-        change.rewrite.path = value
+        change.rewritten().path = value
 
     return edit
 
@@ -43,7 +43,7 @@ def of_prefix(prefix: Prefix) -> Edit:
     def edit(change: Change) -> None:
         path = change.exchange.path
         if path == old or path.startswith(within):
-            change.rewrite.path = new + path[length:] or "/"
+            change.rewritten().path = new + path[length:] or "/"
 
     return edit
 
@@ -64,7 +64,7 @@ def of_query(edits: Query, path: str) -> Edit:
             value = made(text, change)
             if value is not None:
                 kept.append(f"{name}={value}")
-        change.rewrite.query = "&".join(kept).encode("latin-1")
+        change.rewritten().query = "&".join(kept).encode("latin-1")
 
     return edit
 
