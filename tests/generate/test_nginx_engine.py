@@ -278,6 +278,34 @@ def test_header_edits(build: Build, serve: Serve, upstream: Upstream) -> None:
         assert upstream.last("X-Forwarded-For") == ["mine"]
 
 
+def test_a_body_that_is_too_large(build: Build, serve: Serve, upstream: Upstream) -> None:
+    config = shop_config(upstream.url, more=", routes: {open: {max_body: 10}, slow: {max_body: 0}}")
+    compiled = build(config, shop=SHOP)
+    assert next(gap.subject for gap in Configuration(compiled, "127.0.0.1:1").gaps) == "max_body of slow"
+    with serve(compiled) as nginx:
+        assert nginx.ask("GET", "/v1/open", body=b"x" * 10).status == 200
+        answer = nginx.ask("GET", "/v1/open", body=b"x" * 11)
+        assert (answer.status, json.loads(answer.body)) == (413, {"message": "Content Too Large"})
+        assert nginx.ask("GET", "/v1/unlimited", body=b"x" * 1000).status == 200
+
+
+def test_redirects(build: Build, serve: Serve, upstream: Upstream) -> None:
+    routes = (
+        "open: {redirect: {to: '/new$x'}}, slow: {redirect: {to: 'https://a.example/b?c=1', status: 302, "
+        "keep_query: false}}, one: {redirect: {to: '/${request.header.X}'}}"
+    )
+    compiled = build(shop_config(upstream.url, more=f", routes: {{{routes}}}"), shop=SHOP)
+    assert next(gap.subject for gap in Configuration(compiled, "127.0.0.1:1").gaps) == "redirect of one"
+    with serve(compiled) as nginx:
+        answers = [nginx.ask("GET", path) for path in ("/v1/open", "/v1/open?a=1&b", "/v1/slow?a=1", "/v1/one")]
+    assert [(one.status, one.headers.get("location")) for one in answers] == [
+        (308, "/new$x"),
+        (308, "/new$x?a=1&b"),
+        (302, "https://a.example/b?c=1"),
+        (501, None),
+    ]
+
+
 def test_the_base_path_is_left_out_where_it_is_stripped(build: Build, serve: Serve, upstream: Upstream) -> None:
     spec = SHOP.replace("  /slow:", "  '/{all+}': {get: {operationId: all, responses: {}}}\n  /slow:")
     with serve(build(shop_config(upstream.url, more=", strip_base_path: true"), shop=spec)) as nginx:

@@ -9,18 +9,30 @@ from typing import Any
 import msgspec
 
 from apigw_cli import __version__
+from apigw_cli.config import template
 from apigw_cli.generate.nginx import keys, limits, upstreams
 from apigw_cli.generate.nginx.servers import Server, block, servers
-from apigw_cli.generate.nginx.words import DOLLAR, Block, Names, comment, in_quotes, literal_regex, quoted, text
+from apigw_cli.generate.nginx.words import (
+    DOLLAR,
+    Block,
+    Names,
+    comment,
+    in_quotes,
+    literal,
+    literal_regex,
+    quoted,
+    text,
+)
 from apigw_cli.generate.target import Gap, merged, of_route
 from apigw_cli.policies.interface import instance
 from apigw_cli.policies.limit_layer import titles
 from apigw_cli.policies.rate_limit import as_layers
+from apigw_cli.policies.redirect import Redirect
 from apigw_cli.policies.registry import BY_NAME
 from apigw_cli.snapshot.compiler import Compiled
 from apigw_cli.snapshot.model import HttpIntegration, Listen, MockIntegration, Proxy, Route
 
-_EXPRESSED = ("ip", "auth", "rate_limit", "request_headers")
+_EXPRESSED = ("ip", "auth", "rate_limit", "max_body", "redirect", "request_headers")
 # Ways of nginx that no value in the configuration is about: no warnings, but whoever runs it should know.
 _NOTES = (
     "A path with //, dot-segments or a backslash is refused with 400; apigw brings it into one form first.",
@@ -178,7 +190,8 @@ class Configuration:
             *self._addresses(route, values.get("ip")),
             *auth,
             *self._rate_limit(route, values.get("rate_limit"), caller),
-            *self._answer(route, values.get("request_headers")),
+            *self._max_body(route, values.get("max_body")),
+            *self._answer(route, values.get("request_headers"), values.get("redirect")),
         ]
         return Block(f"location = {quoted(self._location_of(route))}", body)
 
@@ -199,6 +212,11 @@ class Configuration:
         denied = [f"deny {names.get(text, text)};" for text in value.deny]
         allowed = [f"allow {names.get(text, text)};" for text in value.allow]
         return [*denied, *allowed, *(["deny all;"] if allowed else [])]
+
+    def _max_body(self, route: Route, value: int | None) -> list[str]:
+        if value == 0:  # for nginx that is no limit
+            self._gaps.append(of_route(self._compiled, route, "max_body", "nginx lets one byte pass"))
+        return [] if value is None else [f"client_max_body_size {max(value, 1)};"]
 
     def _auth(self, route: Route, value: Any) -> tuple[str | None, list[str]]:
         """The variable that names the caller (None: nobody is asked), and the lines that refuse strangers."""
@@ -230,7 +248,23 @@ class Configuration:
         said += [f"set $apigw_api {quoted(route.api)};"] if any(layer.scope == "api" for layer in layers) else []
         return [*said, *dict.fromkeys(line for one in found for line in one.lines)]
 
-    def _answer(self, route: Route, edits: Any) -> list[str]:
+    def _redirect(self, route: Route, value: Redirect) -> list[str]:
+        """A fixed address, with the client's query behind it where that is all of one."""
+        if template.values(value.to) or (value.keep_query and ("?" in value.to or "#" in value.to)):
+            message = "nginx is told of fixed addresses alone: it says 501"
+            self._gaps.append(of_route(self._compiled, route, "redirect", message))
+            return ["return 501;"]
+        address = literal("".join(map(str, template.parts(value.to))))
+        query = "$is_args$args" if value.keep_query else ""
+        return [
+            "absolute_redirect off;",
+            f"set $apigw_address {address};",
+            f"return {value.status} $apigw_address{query};",
+        ]
+
+    def _answer(self, route: Route, edits: Any, redirect: Redirect | None) -> list[str]:
+        if redirect is not None:
+            return self._redirect(route, redirect)
         if not isinstance(route.integration, HttpIntegration):
             place = self._compiled.provenance.place(route.id, "integration")
             is_mock = isinstance(route.integration, MockIntegration)
