@@ -31,6 +31,10 @@ paths:
           body: {json: {text: "${request.query.q:-all}", for: "${shop}", page: "${request.query.page}"}}
   /small/echo:
     post: {operationId: smallPet, responses: {"200": {description: ok}}}
+  /large/{rest+}:
+    post: {operationId: largePet, responses: {"200": {description: ok}}}
+  /sockets/ws:
+    get: {operationId: openPet, responses: {"200": {description: ok}}}
   /moved/{id}:
     get: {operationId: movedPet, responses: {"200": {description: ok}}}
     post: {operationId: movedPost, responses: {"200": {description: ok}}}
@@ -59,6 +63,8 @@ apis:
           headers: {set: {X-Name: "${request.body/name:-none}"}}
           body: {set: {/shop: "${shop}"}, remove: [/admin]}
       smallPet: {max_body: 1000}
+      largePet: {upstream: again, request: {method: PUT, body: {set: {"/last/-": "${request.id}"}, remove: [/admin]}}}
+      openPet: {request: {method: POST, prefix: {from: /sockets, to: /v2}, headers: {set: {X-Shop: "${shop}"}}}}
       movedPet: {redirect: {to: "/pets/${request.path.id}/echo"}}
       movedPost: {redirect: {to: "https://${shop_host}/pets", status: 307, keep_query: false}}
       cachedPet:
@@ -66,6 +72,7 @@ apis:
         request: {headers: {set: {X-From: "${request.header.X-From}"}}}
 upstreams:
   recorder: {targets: ["http://127.0.0.1:PORT"]}
+  again: {targets: ["http://127.0.0.1:PORT", "http://localhost:PORT"], retries: {attempts: 2, on: [503]}}
 """
 
 
@@ -190,6 +197,41 @@ class TestBodies:
         assert (received.method, received.url) == ("POST", "/search/echo?q=a%22b%0A")
         assert json.loads(received.body) == {"text": 'a"b\n', "for": "Rex & Co"}
         assert received.header("content-type") == "application/json"
+
+    def test_a_large_one(self, gateway: Gateway, recorder: Recorder) -> None:
+        body = json.dumps({"admin": 1, "last": [], "text": "x" * 300_000}).encode()
+        answer = send(gateway, "POST /large/echo", "Content-Type: application/json", "X-Request-Id: me", body=body)
+        assert answer.status == 200
+        received = recorder.received[-1]
+        assert received.method == "PUT"
+        assert json.loads(received.body) == {"last": ["me"], "text": "x" * 300_000}
+
+    def test_one_that_is_sent_again(self, gateway: Gateway, recorder: Recorder) -> None:
+        """By the method that the upstream sees: a PUT may be repeated, and is the same."""
+        before = len(recorder.received)
+        body = b'{"admin":1,"last":[]}'
+        answer = send(gateway, "POST /large/status?code=503", "Content-Type: application/json", body=body)
+        assert answer.status == 503
+        assert len(recorder.received) == before + 2
+        assert len({one.body for one in recorder.received[before:]}) == 1
+        assert b"admin" not in recorder.received[-1].body
+
+    def test_several_in_one_write(self, gateway: Gateway, recorder: Recorder) -> None:
+        before = len(recorder.received)
+        with Wire(gateway.port) as wire:
+            wire.send(b"".join(b"GET /asked/echo?q=%d HTTP/1.1\r\nHost: localhost\r\n\r\n" % n for n in range(5)))
+            assert [wire.answer().status for _ in range(5)] == [200] * 5
+        asked = [json.loads(one.body)["text"] for one in recorder.received[before:]]
+        assert asked == ["0", "1", "2", "3", "4"]
+
+
+def test_a_websocket_keeps_its_method(gateway: Gateway, recorder: Recorder) -> None:
+    with Wire(gateway.port) as wire:
+        lines = "Host: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13"
+        key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
+        assert wire.send(f"GET /sockets/ws HTTP/1.1\r\n{lines}\r\n{key}\r\n\r\n".encode()).answer().status == 101
+    received = recorder.received[-1]
+    assert (received.method, received.url, received.header("X-Shop")) == ("GET", "/v2/ws", "Rex & Co")
 
 
 def test_a_cache_tells_apart_what_the_upstream_was_told(gateway: Gateway, recorder: Recorder) -> None:

@@ -282,10 +282,15 @@ def test_what_a_change_does_to_protection() -> None:
     assert verdict({"method": "GET", "max_body": 5}, {"method": "GET", "max_body": 6}) is Change.WEAKEN
 
 
-def test_secrets_are_not_shown() -> None:
-    text = POLICY.describe(model("request", {"headers": {"set": {"Authorization": "Bearer abc", "X": "1"}}}))
+@pytest.mark.parametrize("secret", ["Bearer abc", "Bearer abc${request.id}", "${request.id:-abc}"])
+def test_secrets_are_not_shown(secret: str) -> None:
+    members = {"/token": secret, "/a": {"password": secret, "b": "c"}}
+    value = {"headers": {"set": {"Authorization": secret, "X": "1"}}, "body": {"set": members}}
+    text = POLICY.describe(model("request", value))
     assert "abc" not in text
     assert "+ header X: 1" in text
+    shown = POLICY.describe(model("request", {"cookies": {"set": {"token": "${request.header.X}"}}}))
+    assert shown == "+ cookie token: ${request.header.X}"
 
 
 def test_the_value_goes_through_a_snapshot() -> None:

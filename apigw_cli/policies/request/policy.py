@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 
 from msgspec import Struct, to_builtins
 
-from apigw_cli.config import secrecy
+from apigw_cli.config import secrecy, template
+from apigw_cli.config.template import Value
 from apigw_cli.policies.interface import Change as Verdict
 from apigw_cli.policies.interface import Exchange, Problem, Reason, Refusal, Runtime, Step, Whole
 from apigw_cli.policies.judging import judged
@@ -177,9 +178,16 @@ def _words(value: Request) -> Iterator[str]:
         for old, new in getattr(edits, "rename", {}).items():
             yield f"{kind} {old} → {new}"
         for one, text in (*edits.set.items(), *getattr(edits, "add", {}).items()):
-            shown = secrecy.shown(one, text) if isinstance(text, str) and "${" not in text else text
-            yield f"+ {kind} {one}: {shown}"
+            yield f"+ {kind} {one}: {_shown(one, text)}"
         for one in edits.remove:
             yield f"- {kind} {one}"
     if _whole_body(value) is not None:
         yield "a body made here"
+
+
+def _shown(name: str, written: Any) -> str:
+    """A template for people; what stands beside its values may be a credential."""
+    if not isinstance(written, str):
+        return str(secrecy.masked(written, name))
+    only_values = all(isinstance(part, Value) and not part.default for part in template.parts(written))
+    return written if only_values else secrecy.shown(name, written)
