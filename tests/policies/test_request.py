@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote
 
 import msgspec
 import pytest
@@ -222,6 +222,17 @@ class TestBody:
         assert json.loads(found.body) == {"id": "1"}
         assert lines(found) == ["Content-Type: application/json"]
 
+    @given(st.text(max_size=30))
+    def test_a_value_is_one_field_of_a_form(self, principal: str) -> None:
+        made = {"form": {"user": "${auth.principal}", "a b": "x&${request.path.id}", "no": "${auth.plan}"}}
+        found = changed({"body": made}, body=b"{}", principal=principal)
+        fields = parse_qsl(found.body.decode("ascii"), keep_blank_values=True)
+        assert fields == [("user", principal), ("a b", "x&1")]
+        assert lines(found) == ["Content-Type: application/x-www-form-urlencoded"]
+
+    def test_head_has_none(self) -> None:
+        assert changed({"body": {"json": {"a": 1}}}, method=b"HEAD").body == b""
+
     def test_what_cannot_be_changed_is_refused(self) -> None:
         value = {"body": {"set": {"/a/b": "x"}}}
         assert refused(value, body=b"a=1", headers=[(b"content-type", b"text/plain")]).status == 415
@@ -261,6 +272,7 @@ class TestBody:
         ({"cookies": {"set": {"a;b": "1"}}}, "cookie"),
         ({"body": {"json": {}, "remove": ["/a"]}}, "whole new body"),
         ({"body": {"remove": ["a"]}}, "pointer"),
+        ({"body": {"json": {}, "form": {}}}, "two bodies"),
     ],
 )
 def test_what_cannot_be_meant(value: Any, why: str) -> None:

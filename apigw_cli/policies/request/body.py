@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from apigw_cli.policies.interface import Exchange
@@ -13,6 +14,7 @@ from apigw_cli.policies.validation import strict_json
 from apigw_cli.policies.validation.bodies import MediaType, TooLarge, inflated, is_json
 
 _JSON_LINE = b"Content-Type: application/json\r\n"
+_FORM_LINE = b"Content-Type: application/x-www-form-urlencoded\r\n"
 # What says something of the body's bytes, which are others now.
 _OF_BYTES = frozenset((b"content-encoding", b"content-md5", b"digest", b"content-digest", b"repr-digest"))
 _LONGEST_LIST = 10_000
@@ -51,10 +53,30 @@ def of_json(data: Any, path: str) -> Edit:
     """A whole new body. Raises InputError for values that requests of this path do not have."""
     make = writing.tree(data, path)
 
+    return _whole(lambda change: _dumped(make(change)), _JSON_LINE)
+
+
+def of_form(fields: dict[str, str], path: str) -> Edit:
+    """A whole new body of form fields. Raises InputError for values that requests of this path do not have."""
+    texts = [
+        (writing.as_query(name), writing.text(written, path, writing.as_query, writing.as_query))
+        for name, written in fields.items()
+    ]
+
+    def make(change: Change) -> bytes:
+        values = ((name, text.make(change)) for name, text in texts)
+        return "&".join(f"{name}={value}" for name, value in values if value is not None).encode("ascii")
+
+    return _whole(make, _FORM_LINE)
+
+
+def _whole(make: Callable[[Change], bytes], content_type: bytes) -> Edit:
     def edit(change: Change) -> None:
-        change.changed_body = _dumped(make(change))
+        if change.exchange.method == b"HEAD":  # which asks for what GET would, and has no body
+            return
+        change.changed_body = make(change)
         change.exchange.remove |= {*_OF_BYTES, b"content-type"}
-        change.exchange.extra.append(_JSON_LINE)
+        change.exchange.extra.append(content_type)
 
     return edit
 

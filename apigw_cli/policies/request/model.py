@@ -76,14 +76,25 @@ class Body(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     remove: Annotated[list[Pointer], Meta(description="Leave these out.")] = []
     rename: Annotated[dict[Pointer, Pointer], Meta(description="Move what is there to another place.")] = {}
     json: Annotated[Tree, Meta(description="In place of the client's body: this, as JSON.")] = None
+    form: Annotated[
+        dict[Parameter, Template] | None,
+        Meta(description="In place of the client's body: these fields, as application/x-www-form-urlencoded."),
+    ] = None
 
     def __post_init__(self) -> None:
         for pointer in (*self.set, *self.remove, *self.rename, *self.rename.values()):
             if not re.fullmatch(template.POINTER, pointer):
                 raise ValueError(f"{pointer!r} is not a JSON pointer such as /a/b")
-        if self.json is not None and (self.set or self.remove or self.rename):
-            raise ValueError("json makes a whole new body: set, remove and rename have nothing to change")
+        if self.json is not None and self.form is not None:
+            raise ValueError("json and form make two bodies")
+        if self.makes_one and (self.set or self.remove or self.rename):
+            raise ValueError("json and form make a whole new body: set, remove and rename have nothing to change")
         _check_twice("member", [*self.set, *self.remove], [], self.rename)
+
+    @property
+    def makes_one(self) -> bool:
+        """A whole new body, whatever the client's is."""
+        return self.json is not None or self.form is not None
 
 
 class Prefix(Struct, frozen=True, forbid_unknown_fields=True):

@@ -87,6 +87,8 @@ def _edits(value: Request, path: str) -> Iterator[Edit]:
         yield headers.of_cookies(value.cookies, path)
     if value.body is not None and value.body.json is not None:
         yield body.of_json(value.body.json, path)
+    elif value.body is not None and value.body.form is not None:
+        yield body.of_form(value.body.form, path)
     elif value.body is not None:
         yield body.of_members(value.body, path)
 
@@ -95,7 +97,7 @@ def _step(value: Request, edits: tuple[Edit, ...], is_cached: bool) -> Step:
     whole = Whole(value.max_body)
     maximum = value.max_body
     reads = any(name.startswith("request.body") for name in writing.names(to_builtins(value)))
-    replaces = value.body is not None and value.body.json is not None
+    replaces = value.body is not None and value.body.makes_one
     changes = value.body is not None and not replaces
     asks = reads or changes or replaces
 
@@ -158,7 +160,7 @@ def _of_what_is_kept(before: dict[str, Any], after: dict[str, Any]) -> Iterator[
 
 
 def _whole_body(value: Request | None) -> Any:
-    return value.body.json if value is not None and value.body is not None else None
+    return (value.body.json, value.body.form) if value is not None and value.body is not None else (None, None)
 
 
 # --- how it reads
@@ -181,7 +183,7 @@ def _words(value: Request) -> Iterator[str]:
             yield f"+ {kind} {one}: {_shown(one, text)}"
         for one in edits.remove:
             yield f"- {kind} {one}"
-    if _whole_body(value) is not None:
+    if value.body is not None and value.body.makes_one:
         yield "a body made here"
 
 
