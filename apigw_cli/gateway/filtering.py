@@ -79,11 +79,12 @@ class Filtering:
             if isinstance(outcome, Head):
                 head = outcome
                 continue
-            self._untouched = False
             if isinstance(outcome, Flowing):
                 head = outcome.head
+                self._untouched = self._untouched and not outcome.changes
                 self._bodies.append(outcome.body)
             else:
+                self._untouched = False
                 self._held, self._at = outcome, index + 1
                 return
         self._writer.begin(head, b"".join(head.lines))

@@ -101,6 +101,10 @@ class Request(msgspec.Struct, eq=False):
         """The one that the client has shown on this connection; always verified."""
         return self.connection.certificate
 
+    @property
+    def secure(self) -> bool:
+        return self.connection.scheme == b"https"
+
     def header(self, name: bytes) -> bytes | None:
         """The first value of a header (name in lower case)."""
         return self.fields.get(name)

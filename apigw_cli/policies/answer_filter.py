@@ -69,8 +69,11 @@ class Body(Protocol):
 
 
 class Flowing(NamedTuple):
+    """`changes` False: the body only looks, and what passes is what came."""
+
     head: Head
     body: Body
+    changes: bool = True
 
 
 class Held(NamedTuple):

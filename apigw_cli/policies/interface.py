@@ -131,6 +131,10 @@ class Exchange(Protocol):
     def client_certificate(self) -> ClientCertificate | None:
         """Who the other end of the connection has proved to be."""
 
+    @property
+    def secure(self) -> bool:
+        """Whether the client speaks TLS with the gateway."""
+
     def header(self, name: bytes) -> bytes | None:
         """The first value of a header (name in lower case)."""
 

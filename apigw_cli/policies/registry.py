@@ -5,6 +5,7 @@ from __future__ import annotations
 from apigw_cli.policies import (
     auth,
     cache,
+    compression,
     concurrency,
     cors,
     ip,
@@ -14,6 +15,9 @@ from apigw_cli.policies import (
     redirect,
     request,
     request_headers,
+    response_headers,
+    response_limit,
+    security_headers,
     usage_plans,
     validation,
 )
@@ -33,6 +37,10 @@ POLICIES: tuple[Policy, ...] = (
     cache.POLICY,
     request.POLICY,
     request_headers.POLICY,
+    response_headers.POLICY,
+    security_headers.POLICY,
+    response_limit.POLICY,
+    compression.POLICY,
 )
 
 BY_NAME: dict[str, Policy] = {policy.name: policy for policy in POLICIES}

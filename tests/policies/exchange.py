@@ -37,6 +37,7 @@ class Exchange:
     kept: Kept | None = None
     body: bytes = b""
     complete: bool = True
+    secure: bool = False
     noticed: list[tuple[str, str]] = field(default_factory=list)
 
     @property
