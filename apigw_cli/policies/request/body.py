@@ -8,8 +8,7 @@ from typing import Any
 from apigw_cli.policies.interface import Exchange
 from apigw_cli.policies.request.change import Change, Edit, Unsuitable
 from apigw_cli.policies.request.model import Body
-from apigw_cli.policies.templates import writing
-from apigw_cli.policies.templates.reading import child, index_of, steps_of
+from apigw_cli.policies.templates import members, writing
 from apigw_cli.policies.validation import strict_json
 from apigw_cli.policies.validation.bodies import MediaType, TooLarge, inflated, is_json
 
@@ -17,7 +16,7 @@ _JSON_LINE = b"Content-Type: application/json\r\n"
 _FORM_LINE = b"Content-Type: application/x-www-form-urlencoded\r\n"
 # What says something of the body's bytes, which are others now.
 _OF_BYTES = frozenset((b"content-encoding", b"content-md5", b"digest", b"content-digest", b"repr-digest"))
-_LONGEST_LIST = 10_000
+_NO_TEXT = "a value that goes to the upstream is no text"
 
 
 def is_declared_json(exchange: Exchange) -> bool:
@@ -83,22 +82,17 @@ def _whole(make: Callable[[Change], bytes], content_type: bytes) -> Edit:
 
 def of_members(edits: Body, path: str) -> Edit:
     """Raises InputError for values that requests of this path do not have."""
-    renamed = [(steps_of(old), steps_of(new)) for old, new in edits.rename.items()]
-    removed = [steps_of(pointer) for pointer in reversed(edits.remove)]  # the last of a list first
-    texts = [(steps_of(pointer), writing.tree(value, path)) for pointer, value in edits.set.items()]
+    edit_members = members.edits(edits.set, edits.remove, edits.rename, path)
 
     def edit(change: Change) -> None:
         if not change.exchange.has_body:
             return
-        values = [(steps, _copy(make(change))) for steps, make in texts]  # of the body as it came
-        moved = [(new, take(change.body, old)) for old, new in renamed]
-        for steps in (*removed, *(new for _, new in renamed)):
-            take(change.body, steps)
-        for steps, value in (*moved, *values):
-            if value is not None:
-                put(change.body, steps, value)
-            elif steps[-1] != "-":
-                take(change.body, steps)
+        try:
+            edit_members(change, change.body)
+        except members.SomethingElse:
+            raise Unsuitable(400, "the request's body has something else where a member is to be set") from None
+        except UnicodeEncodeError:
+            raise Unsuitable(400, _NO_TEXT) from None
         change.changed_body = _dumped(change.body)
         change.exchange.remove |= _OF_BYTES
 
@@ -109,46 +103,4 @@ def _dumped(value: Any) -> bytes:
     try:
         return writing.dumps(value)
     except UnicodeEncodeError:
-        raise Unsuitable(400, "a value that goes to the upstream is no text") from None
-
-
-def _copy(value: Any) -> Any:
-    """A value that may be a part of the body it is put into."""
-    return writing.loads(_dumped(value)) if isinstance(value, (dict, list)) else value
-
-
-def take(root: Any, steps: tuple[str, ...]) -> Any:
-    """Take what is at `steps` out of `root`; None where nothing is. What follows it in a list moves up."""
-    node = root
-    for step in steps[:-1]:
-        node = child(node, step)
-    last = steps[-1]
-    if type(node) is dict:
-        return node.pop(last, None)
-    index = index_of(last) if type(node) is list else None
-    return node.pop(index) if index is not None and index < len(node) else None
-
-
-def put(root: Any, steps: tuple[str, ...], value: Any) -> None:
-    """Put `value` at `steps` of `root`; objects on the way are made. Raises Unsuitable where something else is."""
-    node = root
-    for step in steps[:-1]:
-        inner = child(node, step)
-        if inner is None:
-            inner = {}
-            _assign(node, step, inner)
-        node = inner
-    _assign(node, steps[-1], value)
-
-
-def _assign(node: Any, step: str, value: Any) -> None:
-    if type(node) is dict:
-        node[step] = value
-        return
-    index = index_of(step) if type(node) is list else None
-    if type(node) is list and step == "-" and len(node) < _LONGEST_LIST:
-        node.append(value)
-    elif index is not None and index < len(node):
-        node[index] = value
-    else:
-        raise Unsuitable(400, "the request's body has something else where a member is to be set")
+        raise Unsuitable(400, _NO_TEXT) from None

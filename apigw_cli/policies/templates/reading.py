@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import unquote, unquote_plus
 
 from apigw_cli.errors import InputError
@@ -17,14 +17,28 @@ class Encoded(str):
     __slots__ = ()
 
 
+class Answer(Protocol):
+    """The head of an answer (`policies.answer_filter.Head` is one)."""
+
+    @property
+    def status(self) -> int: ...
+
+    def first(self, name: bytes) -> bytes | None:
+        """The first value of a field (name in lower case)."""
+
+
 class Subject:
-    """One request, and what its JSON body says (None: nothing, or there is none)."""
+    """One request, and what its JSON body says (None: nothing, or there is none); and its answer, once there is one."""
 
-    __slots__ = ("body", "exchange")
+    __slots__ = ("answer", "answer_body", "body", "exchange")
 
-    def __init__(self, exchange: Exchange, body: Any = None) -> None:
+    def __init__(
+        self, exchange: Exchange, body: Any = None, answer: Answer | None = None, answer_body: Any = None
+    ) -> None:
         self.exchange = exchange
         self.body = body
+        self.answer = answer
+        self.answer_body = answer_body
 
 
 Reader = Callable[[Subject], Any]  # a JSON value; None: it is not there
@@ -40,7 +54,7 @@ def reader(name: str, path: str) -> Reader:
     if plain is not None:
         return plain
     if rest.startswith("body/"):
-        return at_pointer(rest[4:])
+        return at_pointer(rest[4:], _PLAIN[f"{word}.body"])
     kind, _, inner = rest.partition(".")
     if kind == "path":
         return _path_variable(path, inner)
@@ -58,6 +72,8 @@ _PLAIN: dict[str, Reader] = {
     "request.ip": lambda subject: subject.exchange.client_ip or None,
     "request.id": lambda subject: _text(subject.exchange.id),
     "request.body": lambda subject: subject.body,
+    "response.status": lambda subject: None if subject.answer is None else subject.answer.status,
+    "response.body": lambda subject: subject.answer_body,
     "auth.principal": lambda subject: subject.exchange.principal,
     "auth.plan": lambda subject: subject.exchange.usage_plan,
 }
@@ -68,6 +84,16 @@ def _header(name: str) -> Reader:
 
     def read(subject: Subject) -> str | None:
         value = subject.exchange.header(low)
+        return None if value is None else _text(value)
+
+    return read
+
+
+def _answer_header(name: str) -> Reader:
+    low = name.lower().encode("ascii")
+
+    def read(subject: Subject) -> str | None:
+        value = None if subject.answer is None else subject.answer.first(low)
         return None if value is None else _text(value)
 
     return read
@@ -118,6 +144,7 @@ _NAMED: dict[tuple[str, str], Callable[[str], Reader]] = {
     ("request", "query"): _query,
     ("request", "cookie"): _cookie,
     ("auth", "claim"): _claim,
+    ("response", "header"): _answer_header,
 }
 
 
@@ -126,12 +153,12 @@ def steps_of(pointer: str) -> tuple[str, ...]:
     return tuple(step.replace("~1", "/").replace("~0", "~") for step in pointer[1:].split("/"))
 
 
-def at_pointer(pointer: str) -> Reader:
-    """The value there in the body."""
+def at_pointer(pointer: str, body: Reader) -> Reader:
+    """The value there in a body."""
     steps = steps_of(pointer)
 
     def read(subject: Subject) -> Any:
-        node = subject.body
+        node = body(subject)
         for step in steps:
             node = child(node, step)
         return node
