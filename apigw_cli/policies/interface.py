@@ -247,7 +247,7 @@ class Policy(Protocol):
 
     name: str
     order: int  # the step's position on a request's way: DESIGN.md, lowest first
-    model: Any  # a Struct, or a union with one: `RateLimit | list[RateLimit]`
+    model: Any  # a Struct, a union with one (`RateLimit | list[RateLimit]`), or a number within bounds
     derived: bool  # its value comes from the specification: nobody writes it in apigw.yaml
 
     def compile(self, value: Any, route: Route, runtime: Runtime) -> Step | None: ...
