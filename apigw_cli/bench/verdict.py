@@ -9,10 +9,11 @@ Whatever the model, figures are not to be trusted when the client ran out of fil
 of the requests got no answer (percentiles would be those of the lucky ones), or when a server that was asked to keep
 connections closed them: then what connecting took is missing in the latencies.
 
-A closed run that is client-bound, or whose event loop was late, stands, with a warning: it shows what this client
-achieved, which is a lower bound of what the server can do. An open run is not trustworthy when the rate was not
-reached, or when requests left late because the client was saturated, or its event loop stood still: its response
-latencies would then be the client's own.
+A closed run is not trustworthy either when a worker computed for 95 % of the time: then throughput and latencies are
+the client's own. Where it waited for a CPU that others had, or its event loop was late, it stands, with a warning:
+it shows what was achieved, a lower bound of what the server can do. What a limit let through is counted, whoever is
+busy. An open run is not trustworthy when the rate was not reached, or when requests left late because the client was
+saturated, or its event loop stood still: its response latencies would then be the client's own.
 """
 
 from __future__ import annotations
@@ -63,6 +64,8 @@ def judge(plan: Plan, tallies: list[Tally], mean_in_flight: float) -> Verdict:
     late = _lateness(tallies)
     reasons = [*rate, *_shortages(tallies), *_silence(tallies), *_closing(plan, tallies)]
     reasons += late if plan.model == "open" else []
+    if plan.model == "closed" and 2 * limited < answers:
+        reasons += _saturation(tallies)
     if busy and (rate or plan.model == "closed"):
         bound = CLIENT_BOUND
     elif rate:
@@ -73,6 +76,15 @@ def judge(plan: Plan, tallies: list[Tally], mean_in_flight: float) -> Verdict:
         bound = "rate-bound" if plan.model == "open" else "server-bound"
     warnings = _warnings(plan, tallies, bound, mean_in_flight) + (late if plan.model == "closed" else [])
     return Verdict(bound, not reasons, reasons, warnings)
+
+
+def _saturation(tallies: list[Tally]) -> list[str]:
+    """A worker that computes all the time measures itself."""
+    shares = [cpu_share(t) for t in tallies if t.elapsed > SECOND // 2]  # shorter runs are mostly beginning and end
+    if not shares or max(shares) < BUSY:
+        return []
+    words = "throughput and latencies are its own; use more --workers, as long as there are cores"
+    return [f"the client is saturated ({100 * max(shares):.0f} % of a core in one worker): {words}"]
 
 
 def _shortages(tallies: list[Tally]) -> list[str]:

@@ -32,7 +32,7 @@ def tally(statuses: dict[int, int], cpu: float = 0.5, starved: float | None = 0.
     ("rate", "one", "bound", "trustworthy"),
     [
         (None, tally({200: 1000}), "server-bound", True),
-        (None, tally({200: 1000}, cpu=0.97), "client-bound", True),
+        (None, tally({200: 1000}, cpu=0.97), "client-bound", False),
         (None, tally({200: 1000}, cpu=0.5, starved=0.48), "client-bound", True),
         (None, tally({200: 1000}, cpu=0.5, starved=None), "server-bound", True),
         (None, tally({200: 10, 429: 990}), "limit-bound", True),
