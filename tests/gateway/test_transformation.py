@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.gateway.conftest import KEYS
 from tests.gateway.program import Gateway
 from tests.gateway.recorder import Received, Recorder
 from tests.gateway.wire import Answer, Wire
@@ -16,6 +17,7 @@ from tests.gateway.wire import Answer, Wire
 SPEC = """\
 openapi: 3.1.0
 info: {title: Pets, version: 1.0.0}
+components: {securitySchemes: {Key: {type: apiKey, in: header, name: X-Api-Key}}}
 paths:
   /pets/{id}/echo:
     get: {operationId: readPet, responses: {"200": {description: ok}}}
@@ -38,6 +40,8 @@ paths:
   /moved/{id}:
     get: {operationId: movedPet, responses: {"200": {description: ok}}}
     post: {operationId: movedPost, responses: {"200": {description: ok}}}
+  /keyed/echo:
+    get: {operationId: keyedPet, security: [{Key: []}, {}], responses: {"200": {description: ok}}}
   /cached/echo:
     get: {operationId: cachedPet, responses: {"200": {description: ok}}}
 """
@@ -67,9 +71,11 @@ apis:
       openPet: {request: {method: POST, prefix: {from: /sockets, to: /v2}, headers: {set: {X-Shop: "${shop}"}}}}
       movedPet: {redirect: {to: "/pets/${request.path.id}/echo"}}
       movedPost: {redirect: {to: "https://${shop_host}/pets", status: 307, keep_query: false}}
+      keyedPet: {request: {headers: {set: {X-User: "${auth.principal}", X-Who: "${auth.principal:-nobody}"}}}}
       cachedPet:
         cache: {mode: ttl, ttl: 1m, key_parameters: []}
         request: {headers: {set: {X-From: "${request.header.X-From}"}}}
+auth: {Key: {keys: {file: keys.yaml}}}
 upstreams:
   recorder: {targets: ["http://127.0.0.1:PORT"]}
   again: {targets: ["http://127.0.0.1:PORT", "http://localhost:PORT"], retries: {attempts: 2, on: [503]}}
@@ -83,6 +89,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory, recorder: Recorder) -> Ite
     (folder / "stages" / "qa.yaml").write_text("variables: {shop: Rex & Co, shop_host: shop.example}")
     (folder / "spec.yaml").write_text(SPEC)
     (folder / "apigw.yaml").write_text(CONFIG.replace("PORT", str(recorder.port)))
+    (folder / "keys.yaml").write_text(KEYS)
     one = Gateway(folder, "--workers", "1")
     yield one.ready()
     one.stop()
@@ -129,6 +136,13 @@ def test_the_same_connection_again(gateway: Gateway, recorder: Recorder) -> None
             received = recorder.received[-1]
             assert received.url == f"/v2/{number}/echo?shop=Rex%20%26%20Co"
             assert (received.all("X-Shop"), received.all("Cookie")) == (["Rex & Co me"], [])
+
+
+def test_who_asks_is_what_was_proved_and_not_what_is_said(gateway: Gateway, recorder: Recorder) -> None:
+    for key, user, who in (("X-Api-Key: demo-alice", ["alice"], ["alice"]), ("X-Other: 1", [], ["nobody"])):
+        assert send(gateway, "GET /keyed/echo", key, "X-User: root", "x_user: root", "X-Who: root").status == 200
+        received = recorder.received[-1]
+        assert (received.all("X-User"), received.all("x_user"), received.all("X-Who")) == (user, [], who)
 
 
 @pytest.mark.parametrize("path", ["/pets/%2e%2e%2fx/echo", "/pets/..%5Cx/echo", "/pets/..;x/echo"])
