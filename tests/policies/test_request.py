@@ -96,6 +96,13 @@ class TestHeaders:
     def test_a_value_that_is_too_long(self) -> None:
         assert refused({"headers": {"set": {"X": "${auth.principal}"}}}, principal="x" * 9000).status == 400
 
+    def test_a_claim_that_is_no_text(self) -> None:
+        """JSON lets half a surrogate pair stand in a token."""
+        value = {"headers": {"set": {"A": "${auth.claim.a}", "B": "${auth.claim.b}"}}}
+        assert lines(changed(value, claims={"a": ["\ud800"], "b": "\ud800"})) == ['A: ["\\ud800"]', "B: %3F"]
+        refusal = refused({"body": {"json": ["${auth.claim.b}"]}}, claims={"b": "\ud800"})
+        assert refusal.status == 400
+
 
 class TestTarget:
     @given(st.text(max_size=20))
@@ -244,6 +251,7 @@ class TestBody:
         assert refused(value, body=b"[" * 200 + b"]" * 200, headers=JSON).status == 400
         assert refused(value, body=b'{"a":1e999}', headers=JSON).status == 400
         assert refused(value, body=b'{"a":%b}' % (b"9" * 5000), headers=JSON).status == 400
+        assert refused(value, body=b'{"a":1e-99999999999999999999}', headers=JSON).status == 400
         assert refused(value, body=b"x", headers=[*JSON, (b"content-encoding", b"br")]).status == 415
         assert refused(value, body=b"x", headers=[*JSON, (b"content-encoding", b"gzip")]).status == 400
 

@@ -44,8 +44,8 @@ def read(exchange: Exchange, maximum: int) -> Any:
         return writing.loads(data)
     except strict_json.NotJson as error:
         raise Unsuitable(400, f"the request's body is no JSON: {error}") from None
-    except ValueError:  # numbers of thousands of digits
-        raise Unsuitable(400, "the request's body has a number that is too long") from None
+    except ValueError:  # thousands of digits
+        raise Unsuitable(400, "the request's body has a number that nobody can read") from None
 
 
 def of_json(data: Any, path: str) -> Edit:

@@ -9,6 +9,7 @@ json     by structure, nothing is escaped by hand: `tree`
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -115,7 +116,10 @@ def _piece(value: Value, path: str, encode: Encode) -> Make:
 
 def as_text(value: Any) -> str:
     """A JSON value that is no text, as text: its JSON."""
-    return _JSON.encode(value).decode("utf-8")
+    try:
+        return _JSON.encode(value).decode("utf-8")
+    except UnicodeEncodeError:  # a token's claims may have half a surrogate pair
+        return json.dumps(value)
 
 
 def dumps(value: Any) -> bytes:
@@ -127,8 +131,11 @@ _LOADER = msgspec.json.Decoder(float_hook=Decimal)
 
 
 def loads(data: bytes) -> Any:
-    """A body that is JSON, every digit of its numbers kept (`strict_json` has looked at it)."""
-    return _LOADER.decode(data)
+    """A body that is JSON, every digit of its numbers kept (`strict_json` has looked at it). Raises ValueError."""
+    try:
+        return _LOADER.decode(data)
+    except ArithmeticError:
+        raise ValueError("a number has an exponent beyond all bounds") from None
 
 
 # --- JSON, by structure
