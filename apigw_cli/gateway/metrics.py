@@ -30,9 +30,10 @@ REASONS = (
     "upstream_closed", "upstream_invalid", "bug",
     "upstream_out", "upstream_stalled", "queue_full", "queue_timeout",
     "limiter_full", "limiter_unavailable", "key_missing", "quota_exceeded", "concurrency_limited", "invalid_request",
+    "invalid_answer", "answer_unfit", "cors_origin",
 )  # fmt: skip
 # What is remarkable of messages, refused or not.
-NOTICES = ("invalid_request",)
+NOTICES = ("invalid_request", "invalid_answer")
 # Refusals of requests that no limit has seen.
 _BEFORE_LIMITS = ("unauthorized", "forbidden", "auth_unavailable", "key_missing", "limiter_unavailable")
 _REASON_AT = {reason: CLASSES + index for index, reason in enumerate(REASONS)}

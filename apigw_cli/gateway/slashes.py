@@ -25,7 +25,7 @@ class RedirectHandler:
         target = other_form(request.path).encode("ascii")
         if request.query:
             target = b"%b?%b" % (target, request.query)
-        request.connection.respond(request, 308, (b"Location: %b\r\n" % target,), b"")
+        request.connection.respond(request, 308, (b"Location: %b\r\n" % target,), b"", own=True)
 
     def ended(self, request: Request) -> None:
         """Its body is nobody's concern."""

@@ -92,6 +92,7 @@ class Exchange(Protocol):
     none. What is there has been verified: a certificate of other authorities ends the handshake. `kept` is None where
     the request's header lines are new. `rewrite` is a step's that asks the upstream for something else. `complete`: the
     request has been read to its end; where it `has_body`, that is all here once a step has asked for it (`Whole`).
+    `reason` is why the gateway answers in an upstream's place, for the log and the metrics.
     """
 
     id: bytes
@@ -107,6 +108,7 @@ class Exchange(Protocol):
     extra: list[bytes]
     remove: set[bytes]
     answer_extra: list[bytes]
+    reason: str
     rewrite: Rewrite | None
     has_body: bool
     complete: bool

@@ -38,6 +38,7 @@ class Exchange:
     body: bytes = b""
     complete: bool = True
     secure: bool = False
+    reason: str = ""
     noticed: list[tuple[str, str]] = field(default_factory=list)
 
     @property

@@ -468,7 +468,10 @@ def test_a_request_that_is_only_reported_goes_on() -> None:
         ({"max_body": 10}, {"max_body": 20}, Change.WEAKEN),
         ({"max_body": 20, "unknown_query": "refuse"}, {"max_body": 10}, Change.WEAKEN),
         ({"unknown_query": "allow"}, {"unknown_query": "refuse"}, Change.STRENGTHEN),
-        ({"request": "off"}, None, Change.NEUTRAL),
+        ({"request": "off", "response": "off"}, None, Change.NEUTRAL),
+        ({"request": "off"}, None, Change.WEAKEN),
+        ({"response": "enforce"}, {}, Change.WEAKEN),
+        ({"response": "off"}, {}, Change.STRENGTHEN),
         ({}, {}, Change.NEUTRAL),
     ],
 )
@@ -479,6 +482,9 @@ def test_what_a_change_does_to_the_protection(old: Any, new: Any, change: Change
 
 def test_it_describes_itself() -> None:
     assert POLICY.describe(Validate()) == "requests validated"
-    assert POLICY.describe(Validate("report", 100, "refuse")) == (
+    assert POLICY.describe(Validate("report", max_body=100, unknown_query="refuse")) == (
         "requests validated, reported, bodies to 100 bytes, no other query parameters"
     )
+    assert POLICY.describe(Validate(response="enforce")) == "requests validated, answers too"
+    assert POLICY.describe(Validate("off")) == "requests not validated, answers reported"
+    assert POLICY.describe(Validate("off", "off")) == "nothing validated"

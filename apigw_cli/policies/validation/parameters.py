@@ -234,8 +234,8 @@ def parameter(library: Library, node: Node, version: str) -> Parameter | None:
     where, name = str(data.get("in")), str(data.get("name"))
     if where not in ("path", "query", "header", "cookie") or (where == "header" and name.lower() in _ELSEWHERE):
         return None
-    described, is_json = _described(library, node, version)
-    schema = Schema(library, described, version, Direction.REQUEST) if described is not None else None
+    said, is_json = described(library, node, version)
+    schema = Schema(library, said, version, Direction.REQUEST) if said is not None else None
     shape = shape_of(schema.text) if schema is not None else TEXT
     style, explode = _style(data, where, version)
     return Parameter(
@@ -251,7 +251,7 @@ def parameter(library: Library, node: Node, version: str) -> Parameter | None:
     )
 
 
-def _described(library: Library, node: Node, version: str) -> tuple[Node | None, bool]:
+def described(library: Library, node: Node, version: str) -> tuple[Node | None, bool]:
     """The schema of the value, and whether that is a JSON document. 2.0 writes it into the parameter."""
     if version == "2.0":
         return node, False

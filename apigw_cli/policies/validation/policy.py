@@ -6,25 +6,35 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from apigw_cli.policies.answer_filter import AnswerFilter
 from apigw_cli.policies.interface import Change, Exchange, Refusal, Runtime, Step, Whole
+from apigw_cli.policies.validation.answers import Answers
 from apigw_cli.policies.validation.operation import Contract, find
-from apigw_cli.policies.validation.problem import Violation, refusal
-from apigw_cli.snapshot.model import Route
+from apigw_cli.policies.validation.problem import refusal, told
+from apigw_cli.policies.validation.watching import watch
+from apigw_cli.snapshot.model import Route, StaticIntegration
 
 _LEVELS = ("off", "report", "enforce")
-_LEVEL_TEXTS = {"off": "nothing validated", "report": "requests validated, reported", "enforce": "requests validated"}
-_NOTED = 5  # violations of one request that are logged
+_LEVEL_TEXTS = {
+    "off": "requests not validated",
+    "report": "requests validated, reported",
+    "enforce": "requests validated",
+}
+_ANSWER_TEXTS = {"off": "answers not", "report": "answers reported", "enforce": "answers too"}
 _SIZES = {"KiB": 1024, "MiB": 1024 * 1024}
 
 Level = Literal["off", "report", "enforce"]
 
 
 class Validate(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Whether requests are what the specification says."""
+    """Whether requests and answers are what the specification says."""
 
     request: Annotated[
         Level, Meta(description="enforce: refuse requests that do not fit. report: log and count them. off: neither.")
     ] = "enforce"
+    response: Annotated[
+        Level, Meta(description="enforce: 502 in place of answers that do not fit. report: log and count them. off.")
+    ] = "report"
     max_body: Annotated[
         int, Meta(description="Bytes of a body that is looked at, decompressed too.", ge=1, le=64 * 1024 * 1024)
     ] = 1024 * 1024
@@ -36,14 +46,26 @@ class Validate(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
 class _Policy:
     name = "validate"
     order = 60
+    answer_order = 20
     model: type[Struct] = Validate
     derived = False
 
     def compile(self, value: Validate, route: Route, runtime: Runtime) -> Step | None:
+        uncoded = value.response == "enforce"
         if value.request == "off":
-            return None
+            return _ask_uncoded if uncoded else None
         contract = Contract(route, find(route, runtime), value.unknown_query == "refuse")
-        return _step(contract, value.request == "enforce", value.max_body)
+        return _step(contract, value.request == "enforce", value.max_body, uncoded)
+
+    def filter(self, value: Validate, route: Route, runtime: Runtime) -> AnswerFilter | None:
+        """What is enforced is made ready at once, so that a schema that cannot be used refuses the load."""
+        if value.response == "off" or isinstance(route.integration, StaticIntegration):
+            return None
+        found = find(route, runtime)
+        answers = Answers(found.library, found.operation.node, found.version)
+        if value.response == "enforce":
+            answers.prepare()
+        return watch(answers, value.response == "enforce", value.max_body)
 
     def compare(self, old: Validate | None, new: Validate | None) -> Change:
         """Weaker: a lower level, larger bodies, more that is let in."""
@@ -54,17 +76,22 @@ class _Policy:
 
     def describe(self, value: Validate) -> str:
         parts = [_LEVEL_TEXTS[value.request]]
-        if value.request != "off" and value.max_body != Validate().max_body:
+        if value.request == value.response == "off":
+            return "nothing validated"
+        if value.request == "off" or value.response != "report":
+            parts.append(_ANSWER_TEXTS[value.response])
+        if value.max_body != Validate().max_body:
             parts.append(f"bodies to {_size(value.max_body)}")
         if value.unknown_query == "refuse":
             parts.append("no other query parameters")
         return ", ".join(parts)
 
 
-def _strictness(value: Validate | None) -> tuple[int, int, int]:
-    if value is None or value.request == "off":
-        return (0, -(2**62), 0)
-    return (_LEVELS.index(value.request), -value.max_body, int(value.unknown_query == "refuse"))
+def _strictness(value: Validate | None) -> tuple[int, int, int, int]:
+    if value is None or value.request == value.response == "off":
+        return (0, 0, -(2**62), 0)
+    refuses = value.unknown_query == "refuse" and value.request != "off"
+    return (_LEVELS.index(value.request), _LEVELS.index(value.response), -value.max_body, int(refuses))
 
 
 def _size(size: int) -> str:
@@ -74,7 +101,12 @@ def _size(size: int) -> str:
     return f"{size} bytes"
 
 
-def _step(contract: Contract, enforcing: bool, maximum: int) -> Step:
+def _ask_uncoded(exchange: Exchange) -> None:
+    """An answer that is held to the specification has to be read."""
+    exchange.remove.add(b"accept-encoding")
+
+
+def _step(contract: Contract, enforcing: bool, maximum: int, uncoded: bool) -> Step:
     whole = Whole(maximum, skip=not enforcing)
 
     def step(exchange: Exchange) -> Refusal | Whole | None:
@@ -87,17 +119,14 @@ def _step(contract: Contract, enforcing: bool, maximum: int) -> Step:
             found += contract.of_body(*content, exchange.content(), coding, maximum)
         else:
             found = contract.of_head(exchange) + (content or [])
+        if uncoded:
+            _ask_uncoded(exchange)
         if not found:
             return None
-        exchange.notice("invalid_request", _told(found))
+        exchange.notice("invalid_request", told(found))
         return refusal(found) if enforcing else None
 
     return step
-
-
-def _told(violations: list[Violation]) -> str:
-    more = f" and {len(violations) - _NOTED} more" if len(violations) > _NOTED else ""
-    return "; ".join(one.label for one in violations[:_NOTED]) + more
 
 
 POLICY = _Policy()

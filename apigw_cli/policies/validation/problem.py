@@ -19,13 +19,14 @@ import orjson
 from apigw_cli.policies.interface import Refusal
 
 LISTED_MAXIMUM = 50  # violations in one answer
+_NOTED = 5  # violations of one message that are logged
 CONTENT_TYPE = b"Content-Type: application/problem+json\r\n"
 
 
 class Violation(NamedTuple):
     """One thing that does not fit. `pointer` is a JSON pointer into a body or a parameter's value, "" for all of it."""
 
-    where: str  # path, query, header, cookie or body
+    where: str  # path, query, header, cookie or body; of an answer, status too
     name: str  # the parameter's; empty for the body
     pointer: str
     reason: str
@@ -40,6 +41,12 @@ class Violation(NamedTuple):
     def label(self) -> str:
         """For logs: what and where, nothing of the value."""
         return f"{self.where} {self.name}{self.pointer} {self.rule}".replace("  ", " ")
+
+
+def told(violations: list[Violation]) -> str:
+    """For logs."""
+    more = f" and {len(violations) - _NOTED} more" if len(violations) > _NOTED else ""
+    return "; ".join(one.label for one in violations[:_NOTED]) + more
 
 
 def refusal(violations: list[Violation], what: str = "request", reason: str = "invalid_request") -> Refusal:
