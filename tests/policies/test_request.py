@@ -237,6 +237,10 @@ class TestBody:
         assert fields == [("user", principal), ("a b", "x&1")]
         assert lines(found) == ["Content-Type: application/x-www-form-urlencoded"]
 
+    def test_its_type_may_be_another(self) -> None:
+        value = {"headers": {"set": {"content-type": "application/vnd.pet+json"}}, "body": {"json": [1]}}
+        assert lines(changed(value, body=b"{}", headers=JSON)) == ["content-type: application/vnd.pet+json"]
+
     def test_head_has_none(self) -> None:
         assert changed({"body": {"json": {"a": 1}}}, method=b"HEAD").body == b""
 
@@ -281,6 +285,7 @@ class TestBody:
         ({"body": {"json": {}, "remove": ["/a"]}}, "whole new body"),
         ({"body": {"remove": ["a"]}}, "pointer"),
         ({"body": {"json": {}, "form": {}}}, "two bodies"),
+        ({"body": {"json": {}}, "headers": {"add": {"Content-Type": "a/b"}}}, "Content-Type"),
     ],
 )
 def test_what_cannot_be_meant(value: Any, why: str) -> None:

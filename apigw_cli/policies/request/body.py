@@ -48,15 +48,18 @@ def read(exchange: Exchange, maximum: int) -> Any:
         raise Unsuitable(400, "the request's body has a number that nobody can read") from None
 
 
-def of_json(data: Any, path: str) -> Edit:
-    """A whole new body. Raises InputError for values that requests of this path do not have."""
+def of_json(data: Any, path: str, typed: bool = False) -> Edit:
+    """A whole new body; `typed`: what type it has is said elsewhere.
+
+    Raises InputError for values that requests of this path do not have.
+    """
     make = writing.tree(data, path)
 
-    return _whole(lambda change: _dumped(make(change)), _JSON_LINE)
+    return _whole(lambda change: _dumped(make(change)), b"" if typed else _JSON_LINE)
 
 
-def of_form(fields: dict[str, str], path: str) -> Edit:
-    """A whole new body of form fields. Raises InputError for values that requests of this path do not have."""
+def of_form(fields: dict[str, str], path: str, typed: bool = False) -> Edit:
+    """The same of form fields. Raises InputError for values that requests of this path do not have."""
     texts = [
         (writing.as_query(name), writing.text(written, path, writing.as_query, writing.as_query))
         for name, written in fields.items()
@@ -66,7 +69,7 @@ def of_form(fields: dict[str, str], path: str) -> Edit:
         values = ((name, text.make(change)) for name, text in texts)
         return "&".join(f"{name}={value}" for name, value in values if value is not None).encode("ascii")
 
-    return _whole(make, _FORM_LINE)
+    return _whole(make, b"" if typed else _FORM_LINE)
 
 
 def _whole(make: Callable[[Change], bytes], content_type: bytes) -> Edit:
@@ -75,7 +78,8 @@ def _whole(make: Callable[[Change], bytes], content_type: bytes) -> Edit:
             return
         change.changed_body = make(change)
         change.exchange.remove |= {*_OF_BYTES, b"content-type"}
-        change.exchange.extra.append(content_type)
+        if content_type:
+            change.exchange.extra.append(content_type)
 
     return edit
 

@@ -137,10 +137,24 @@ class Request(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
             raise ValueError("path says the whole path: prefix has nothing to change")
         if self.path is not None:
             _check_path(self.path, _shape(self.path))
+        if self.makes_body and self.headers is not None:
+            named = (*self.headers.add, *self.headers.rename.values())
+            if "content-type" in {name.lower() for name in named}:
+                raise ValueError("body says what Content-Type it has: set another, but add none and rename none to it")
         if self.cookies is not None and self.headers is not None:
             named = (*self.headers.set, *self.headers.add, *self.headers.remove, *self.headers.rename)
             if "cookie" in {name.lower() for name in (*named, *self.headers.rename.values())}:
                 raise ValueError("the header Cookie is changed by cookies already")
+
+    @property
+    def makes_body(self) -> bool:
+        """The upstream gets a whole new body."""
+        return self.body is not None and self.body.makes_one
+
+    @property
+    def types_body(self) -> bool:
+        """Which Content-Type it has is said under `headers`."""
+        return self.headers is not None and any(name.lower() == "content-type" for name in self.headers.set)
 
 
 def _check_twice(kind: str, kept: list[str], added: list[str], renamed: dict[str, str]) -> None:

@@ -86,9 +86,9 @@ def _edits(value: Request, path: str) -> Iterator[Edit]:
     if value.cookies is not None:
         yield headers.of_cookies(value.cookies, path)
     if value.body is not None and value.body.json is not None:
-        yield body.of_json(value.body.json, path)
+        yield body.of_json(value.body.json, path, value.types_body)
     elif value.body is not None and value.body.form is not None:
-        yield body.of_form(value.body.form, path)
+        yield body.of_form(value.body.form, path, value.types_body)
     elif value.body is not None:
         yield body.of_members(value.body, path)
 
@@ -97,7 +97,7 @@ def _step(value: Request, edits: tuple[Edit, ...], is_cached: bool) -> Step:
     whole = Whole(value.max_body)
     maximum = value.max_body
     reads = any(name.startswith("request.body") for name in writing.names(to_builtins(value)))
-    replaces = value.body is not None and value.body.makes_one
+    replaces = value.makes_body
     changes = value.body is not None and not replaces
     asks = reads or changes or replaces
 
@@ -183,7 +183,7 @@ def _words(value: Request) -> Iterator[str]:
             yield f"+ {kind} {one}: {_shown(one, text)}"
         for one in edits.remove:
             yield f"- {kind} {one}"
-    if value.body is not None and value.body.makes_one:
+    if value.makes_body:
         yield "a body made here"
 
 
