@@ -178,6 +178,8 @@ class Generator:
         make = _FORMATS.get(str(schema.get("format")))
         text = make(self._lot) if make is not None else ""
         if not least <= len(text) <= most or not text:
+            if least > most:
+                raise Impossible("no text has such a length")
             length = self._lot.randint(max(least, min(3, most)), min(most, max(least, 10)))
             text = "".join(self._lot.choices(string.ascii_lowercase, k=length))
         return text

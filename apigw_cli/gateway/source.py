@@ -159,12 +159,12 @@ def mocked(load: Load) -> Load:
 
 
 def mock(snapshot: Snapshot) -> Snapshot:
-    """`snapshot` with a mock in place of every other integration."""
+    """`snapshot` with a mock in place of every upstream: none of them is asked, nor whether it is well."""
     if all(isinstance(route.integration, MockIntegration) for route in snapshot.routes):
         return snapshot
     found = _operations(snapshot)
     routes = tuple(_mock_route(route, found) for route in snapshot.routes)
-    return msgspec.structs.replace(snapshot, routes=routes)
+    return msgspec.structs.replace(snapshot, routes=routes, upstreams={})
 
 
 def _mock_route(route: Route, found: dict[str, MockIntegration]) -> Route:

@@ -78,10 +78,12 @@ def as_layers(value: RateLimits | None) -> list[RateLimit]:
 
 
 def _pairs(old: list[RateLimit], new: list[RateLimit]) -> list[tuple[RateLimit | None, RateLimit | None]]:
+    """Those of the same name, then the others in their order: whichever side is the older."""
     by_name = {layer.name: layer for layer in new if layer.name}
-    named = [(layer, by_name.pop(layer.name, None)) for layer in old if layer.name]
-    rest = [layer for layer in new if not layer.name or layer.name in by_name]
-    return [*named, *zip_longest([layer for layer in old if not layer.name], rest)]
+    same = [(layer, by_name[layer.name]) for layer in old if layer.name in by_name]
+    names = {layer.name for layer, _ in same}
+    left, right = ([layer for layer in side if layer.name not in names] for side in (old, new))
+    return [*same, *zip_longest(left, right)]
 
 
 # --- steps

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -283,7 +284,7 @@ def test_what_a_worker_remembers_is_bounded_and_does_not_outlive_a_table() -> No
             site, first = worker.worker.site, worker.worker.site.table
             for number in range(5000):
                 assert site.path(b"/%d" % number) == f"/{number}"
-                first.find(f"h{number}", b"GET", "/up")
+                first.find(SimpleNamespace(host=f"h{number}", method=b"GET", path="/up"))
             assert site.path(b"/" + b"x" * 1000) == "/" + "x" * 1000
             assert site.path(b"/a/../up") == site.path(b"/a/../up") == "/up"
             assert len(site.paths) <= 4096 >= len(first.known) > 0

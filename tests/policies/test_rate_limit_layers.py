@@ -277,15 +277,15 @@ def test_defaults_are_left_out_of_the_canonical_bytes() -> None:
 
 def test_what_bench_proves_of_it() -> None:
     def bound(**more: Any) -> tuple[str, int, bool]:
-        rate, burst, _, partly = declared._bound(msgspec.convert({"rate": "6/s", **more}, RateLimit))
-        return str(rate), burst, bool(partly)
+        (one,) = declared.layers_of(route({"rate_limit": {"rate": "6/s", **more}}), str)
+        return str(one.rate), one.burst, bool(one.partly)
 
     assert bound(burst=4) == ("6/s", 4, False)
     assert bound(burst=4, cost=2) == ("3/s", 2, False)
     assert bound(burst=4, algorithm="leaky") == ("6/s", 5, False)
-    assert bound(burst=4, algorithm="leaky", delay=0) == ("6/s", 5, True)
-    assert bound(algorithm="fixed_window") == ("6/s", 12, True)
-    assert bound(algorithm="sliding_window") == ("6/s", 7, True)
+    assert bound(algorithm="fixed_window") == ("6/s", 6, False)
+    assert bound(algorithm="fixed_window", cost=2) == ("3/s", 3, True)
+    assert bound(algorithm="sliding_window") == ("6/s", 6, False)
 
 
 def test_what_nginx_makes_of_it() -> None:
