@@ -54,10 +54,16 @@ KEY = {"auth": {"alternatives": [["Key"]]}}
 LIMIT = {"rate_limit": {"rate": "1000000/s", "burst": 1_000_000, "key": "api_key"}}
 HEADERS = {"request_headers": {"set": {"X-Gateway": "apigw"}}}
 TEMPLATES = {"request": {"headers": {"set": {"X-Gateway": "apigw ${request.path.id}"}}}}
+CORS = {"cors": {"origins": ["https://app.example"]}}
+ANSWER_HEADERS = {"response_headers": {"set": {"X-Gateway": "apigw"}}, "security_headers": {}}
+COMPRESS = {"compress": {"min_size": 0, "codings": ["gzip"]}}  # the client takes none: what looking costs
 ALL = KEY | LIMIT | HEADERS
 VARIANTS: dict[str, tuple[dict[str, Any], bool, int]] = {  # policies, log, workers that share the limiter
     "bare": ({}, False, 1),
     "key": (KEY, False, 1),
+    "cors": (CORS, False, 1),
+    "answer": (ANSWER_HEADERS, False, 1),
+    "compress": (COMPRESS, False, 1),
     "headers": (HEADERS, False, 1),
     "templates": (TEMPLATES, False, 1),
     "cached": ({"cache": {"mode": "ttl", "ttl": "1h", "per_caller": True}}, False, 1),  # all are hits
