@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""What `validate` adds to a request: its step alone, without sockets, over a path parameter, a query and a JSON body.
+"""What `validate` adds to a request and to an answer: its step and its filter alone, without sockets.
+
+A request has a path parameter, a query and a JSON body; an answer a JSON body, reported or held.
 
     python benchmarks/validation.py [--rounds 20]
 
@@ -11,12 +13,14 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
 from apigw_cli.limits.store import NoStore
+from apigw_cli.policies.answer_filter import Flowing, Head, Held
 from apigw_cli.policies.interface import Refusal, Runtime
 from apigw_cli.policies.validation import POLICY
 from apigw_cli.policies.validation.policy import Validate
@@ -39,6 +43,7 @@ OPERATION = {
         {"name": "limit", "in": "query", "schema": {"type": "integer", "maximum": 100}},
         {"name": "tags", "in": "query", "schema": {"type": "array", "items": {"type": "string"}}},
     ],
+    "responses": {"200": {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Pet"}}}}},
     "requestBody": {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Pet"}}}},
 }
 SPEC = {
@@ -58,6 +63,8 @@ class Message:
     body: bytes = b""
     headers: list[tuple[bytes, bytes]] = field(default_factory=lambda: [(b"content-type", b"application/json")])
     complete: bool = True
+    method: bytes = b"PUT"
+    reason: str = ""
 
     @property
     def has_body(self) -> bool:
@@ -87,11 +94,30 @@ CASES = {
 }
 
 
-def step() -> Any:
+ANSWERS = {"small answer": friends(0), "answer of 1 KiB": friends(20), "answer of 100 KiB": friends(2000)}
+
+
+def made() -> tuple[Route, Runtime]:
     route = Route("pets", "putPet", "PUT", "/pets/{id}", (), MockIntegration("spec", ()), {})
     api = Api("pets", "http", "spec", (), "", "Pets")
     snapshot = Snapshot(1, "qa", (api,), (route,), {}, {}, {"spec": msgspec.Raw(json.dumps(SPEC).encode())})
-    return POLICY.compile(Validate(), route, Runtime(snapshot, lambda: 0, NoStore()))
+    return route, Runtime(snapshot, lambda: 0, NoStore())
+
+
+def answered(level: str, body: bytes) -> Callable[[Message], Any]:
+    """What passes an answer with this body through the filter."""
+    look = POLICY.filter(Validate(response=level), *made())  # type: ignore[arg-type]
+    head = Head(200, b"OK", [b"Content-Type: application/json\r\n"], len(body))
+    assert look is not None
+
+    def through(message: Message) -> Any:
+        outcome = look(message, head)
+        if isinstance(outcome, Flowing):
+            return outcome.body.part(body) + outcome.body.end()
+        assert isinstance(outcome, Held)
+        return outcome.decide(body)[1]
+
+    return through
 
 
 def measure(check: Any, message: Message, rounds: int) -> float:
@@ -110,11 +136,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rounds", type=int, default=20)
     rounds = parser.parse_args().rounds
-    check = step()
+    check = POLICY.compile(Validate(), *made())
+    assert check is not None
     for name, (query, body, fits) in CASES.items():
         message = Message(query=query, body=body)
         assert (check(message) is None) == fits and (fits or isinstance(check(message), Refusal))
         print(f"{name:32} {len(body):8,} bytes {measure(check, message, rounds):9.1f} µs")
+    for name, body in ANSWERS.items():
+        for level in ("report", "enforce"):
+            through = answered(level, body)
+            assert through(Message(body=body)) == body
+            took = measure(through, Message(body=body), rounds)
+            print(f"{f'{name}, {level}':32} {len(body):8,} bytes {took:9.1f} µs")
 
 
 if __name__ == "__main__":

@@ -16,13 +16,13 @@ been sent already, sees the connection break. A route without filters does not k
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class Head:
-    """An answer's head, without framing and what belongs to one hop.
+
+class Head(msgspec.Struct, frozen=True):
+    """An answer's head, without framing and what belongs to one hop. A Struct, because each filter makes one.
 
     `lines` are whole header lines, each with its line end. `length`: of the body, None where not said. `own`: the
     gateway itself says this, a refusal or an error, and no upstream.
