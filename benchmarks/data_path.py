@@ -64,6 +64,7 @@ VARIANTS: dict[str, tuple[dict[str, Any], bool, int]] = {  # policies, log, work
     "cors": (CORS, False, 1),
     "answer": (ANSWER_HEADERS, False, 1),
     "compress": (COMPRESS, False, 1),
+    "filters": (CORS | ANSWER_HEADERS | COMPRESS, False, 1),
     "headers": (HEADERS, False, 1),
     "templates": (TEMPLATES, False, 1),
     "cached": ({"cache": {"mode": "ttl", "ttl": "1h", "per_caller": True}}, False, 1),  # all are hits
