@@ -11,7 +11,6 @@ import sys
 import threading
 from pathlib import Path
 
-import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.gateway import conftest
@@ -111,6 +110,14 @@ def test_a_worker_that_dies_again_and_again_is_started_after_growing_pauses(star
     assert get(gateway.port, "/open/x").status == 200
 
 
+def refuses(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), PATIENCE).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
 def test_requests_in_flight_are_answered_while_draining(start: Start, recorder: Recorder) -> None:
     gateway = start("--workers", "2")
     recorder.go_on.clear()
@@ -122,8 +129,7 @@ def test_requests_in_flight_are_answered_while_draining(start: Start, recorder: 
         gateway.signal(signal.SIGTERM)
         gateway.line("draining")
         assert idle.closed()
-        with pytest.raises(OSError, match="refused"):
-            socket.create_connection(("127.0.0.1", gateway.port), PATIENCE)
+        wait_until(lambda: refuses(gateway.port), "the last worker to stop listening")
         recorder.go_on.set()
         assert b"data: two" in busy.rest_of_chunks()
         assert busy.closed()
