@@ -110,6 +110,20 @@ class Gateway:
                 total += float(found[2])
         return total
 
+    def counts(self, expected: float, name: str, **labels: str) -> bool:
+        """Wait until a metric is so: a worker accounts for a request after it has written the answer."""
+        seen = 0.0
+
+        def reached() -> bool:
+            nonlocal seen
+            seen = self.metric(name, **labels)
+            return seen == expected
+
+        try:
+            return bool(wait_until(reached, f"{name} {labels}"))
+        except AssertionError as error:
+            raise AssertionError(f"{error}: it is {seen:g} and not {expected:g}") from None
+
     def logged(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.log.read_text().splitlines()] if self.log.exists() else []
 

@@ -121,8 +121,8 @@ def test_every_scheme_guards_its_route(site: Site, decider: Decider, capsys: pyt
     site.gateway.log_line(route="readByCertificate", principal="CN=partner", status=200)
     site.gateway.log_line(route="readBySession", principal="Session:carol", status=200)
     site.gateway.log_line(route="readBySession", principal=None, status=403, reason="forbidden")
-    assert site.gateway.metric("apigw_refusals_total", route="readByCertificate", reason="forbidden") == 2
-    assert site.gateway.metric("apigw_refusals_total", route="readByToken", reason="unauthorized") == 3
+    assert site.gateway.counts(2, "apigw_refusals_total", route="readByCertificate", reason="forbidden")
+    assert site.gateway.counts(3, "apigw_refusals_total", route="readByToken", reason="unauthorized")
     everything = site.gateway.log.read_text() + "\n".join(site.gateway.lines) + site.gateway.admin("/config")[1]
     for secret in ("demo-alice", bearer[7:], bearer[-20:], BASIC[6:], "session=s1"):
         assert secret not in everything

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.gateway.conftest import KEYS
-from tests.gateway.program import Gateway
+from tests.gateway.program import Gateway, wait_until
 from tests.gateway.recorder import Received, Recorder
 from tests.gateway.wire import Answer, Wire
 
@@ -270,7 +270,7 @@ class TestSize:
         assert (answer.status, answer.header("connection")) == (413, "close")
         assert "1000 bytes" in json.loads(answer.body)["message"]
         assert len(recorder.received) == before + 1
-        assert gateway.metric("apigw_refusals_total", route="smallPet", reason="too_large") >= 1
+        wait_until(lambda: gateway.metric("apigw_refusals_total", route="smallPet", reason="too_large"), "its count")
 
     def test_chunks_while_they_come(self, gateway: Gateway, recorder: Recorder) -> None:
         before = len(recorder.received)

@@ -42,8 +42,8 @@ def test_a_websocket_passes_through(gateway: Gateway, recorder: Recorder) -> Non
         assert answer.header("Sec-WebSocket-Accept") == ACCEPT
         assert (answer.all("Upgrade"), answer.all("Connection")) == (["websocket"], ["Upgrade"])
         assert answer.all("X-Request-Id") != ["theirs"]
-        assert gateway.metric("apigw_tunnels") == 1
-        assert gateway.metric("apigw_in_flight") == 0
+        assert gateway.counts(1, "apigw_tunnels")
+        assert gateway.counts(0, "apigw_in_flight")
         assert wire.send(masked).exactly(len(masked)) == masked
         wire.socket.shutdown(socket.SHUT_WR)
         assert wire.rest() == b"bye"  # half closed: the upstream still speaks

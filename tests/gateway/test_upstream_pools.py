@@ -64,14 +64,14 @@ def test_requests_wait_for_a_connection_in_their_order(tmp_path: Path) -> None:
         refused = get(gateway, "one")
         assert (refused.status, refused.header("retry-after")) == (503, "1")
         assert gateway.log_line(reason="queue_full")["upstream"] == server.url
-        assert gateway.metric("apigw_upstream_queued", target=server.url) == 5
+        assert gateway.counts(5, "apigw_upstream_queued", target=server.url)
         gate.open(7)
         assert [one.result(PATIENCE).status for one in found] == [200] * 7
         assert server.most == 2
         numbers = [one.split(b" ")[1] for one in server.requests]
         assert sorted(numbers[:2]) == [b"/one?0", b"/one?1"]
         assert len(numbers) == 7
-        assert gateway.metric("apigw_refusals_total", reason="queue_full") == 1
+        assert gateway.counts(1, "apigw_refusals_total", reason="queue_full")
         until(gateway, 2, 0)
 
 
