@@ -2,8 +2,9 @@
 
     row   [ the latest of all ][ by hash ] … [ by hash ]
 
-A word holds the time.monotonic_ns() of the last purge of all URLs and tags with that hash. An entry that was asked
-for before is not used any more; also one that was under way. Two that share a word cost each other a fetch, no more.
+A URL or tag has two words, and both hold the time.monotonic_ns() of the last purge of what shares them. An entry that
+was asked for before both is not used any more; also one that was under way. Two that share both cost each other a
+fetch, no more: with a thousand purges since an entry came that befalls one in four thousand.
 A row has one writer, and a word is written in one instruction: a writer killed at any instant leaves what was there.
 """
 
@@ -14,7 +15,7 @@ import time
 from apigw_cli.caching.entry import Entry
 from apigw_cli.limits.memory import SharedMemory
 
-SLOTS = 8192
+SLOTS = 65_536  # 512 KiB a row, of which a page is only there once it was written
 _LATEST = 0
 _ALL = 1
 
@@ -34,6 +35,11 @@ class Purges:
         return cls(SharedMemory.create((workers + 1) * SLOTS * 8), workers)
 
     @classmethod
+    def alone(cls) -> Purges:
+        """For a worker that shares nothing."""
+        return cls(SharedMemory.private(SLOTS * 8), 0)
+
+    @classmethod
     def attach(cls, fd: int, row: int) -> Purges:
         return cls(SharedMemory.attach(fd), row)
 
@@ -47,14 +53,15 @@ class Purges:
 
     def purge(self, mark: int) -> None:
         """Use nothing of this URL or tag that was asked for until now."""
-        self._write(2 + mark % (SLOTS - 2))
+        self._write(*_slots(mark))
 
     def purge_all(self) -> None:
         self._write(_ALL)
 
-    def _write(self, slot: int) -> None:
+    def _write(self, *slots: int) -> None:
         now = time.monotonic_ns()
-        self._words[self._own + slot] = now
+        for slot in slots:
+            self._words[self._own + slot] = now
         self._words[self._own + _LATEST] = now  # last: who sees it sees the other
 
     def spares(self, entry: Entry) -> bool:
@@ -67,5 +74,12 @@ class Purges:
 
     def _hits(self, row: int, entry: Entry) -> bool:
         words, since = self._words, entry.since
-        marks = (entry.mark, *entry.tags)
-        return words[row + _ALL] >= since or any(words[row + 2 + one % (SLOTS - 2)] >= since for one in marks)
+        if words[row + _ALL] >= since:
+            return True
+        pairs = (_slots(mark) for mark in (entry.mark, *entry.tags))
+        return any(words[row + one] >= since and words[row + other] >= since for one, other in pairs)
+
+
+def _slots(mark: int) -> tuple[int, int]:
+    """Where a mark of 64 bits stands in a row."""
+    return 2 + mark % (SLOTS - 2), 2 + (mark >> 32) % (SLOTS - 2)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from apigw_cli.caching.purges import Purges
 from apigw_cli.caching.store import BUDGET, MemoryStore
 from apigw_cli.gateway.metrics import CACHE, CACHE_WORDS
-from apigw_cli.limits.memory import SharedMemory
 
 if TYPE_CHECKING:
     from apigw_cli.gateway.fetch import Fetch
@@ -40,7 +39,7 @@ class WorkerCache:
     @classmethod
     def alone(cls, words: memoryview) -> WorkerCache:
         """For a worker that shares nothing."""
-        return cls(BUDGET, Purges(SharedMemory.private(1 << 17), 0), words)
+        return cls(BUDGET, Purges.alone(), words)
 
     def now(self) -> float:
         """Seconds since 1970, by the clock that a test may move."""

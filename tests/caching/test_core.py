@@ -12,7 +12,7 @@ from apigw_cli.caching import answer, conditions, fields, freshness, lookup, ran
 from apigw_cli.caching.entry import Entry
 from apigw_cli.caching.freshness import Said
 from apigw_cli.caching.lookup import Outcome
-from apigw_cli.caching.purges import Purges
+from apigw_cli.caching.purges import SLOTS, Purges
 from apigw_cli.caching.rules import Rules
 from apigw_cli.caching.store import VARIANTS, MemoryStore
 from apigw_cli.caching.storing import Asked, Came
@@ -165,7 +165,7 @@ def test_a_hit_is_fresh_or_allowed_to_be_stale(age: int, fresh: int, min_fresh: 
 
 
 def _store(budget: int) -> MemoryStore:
-    return MemoryStore(budget, Purges(SharedMemory.private(1 << 17), 0))
+    return MemoryStore(budget, Purges.alone())
 
 
 _step = st.tuples(
@@ -227,7 +227,7 @@ def test_a_key_has_no_more_variants_than_it_may() -> None:
 
 
 def test_a_purge_is_seen_by_all_and_hits_what_was_asked_for_before() -> None:
-    memory = SharedMemory.private(3 * 8192 * 8)
+    memory = SharedMemory.private(3 * SLOTS * 8)
     one, other, supervisor = (Purges(memory, row) for row in range(3))
     made = _fresh()
     made.since, made.mark, made.tags = time.monotonic_ns(), tags.mark(b"url", b"a"), (tags.mark(b"tag", b"t"),)
@@ -241,6 +241,16 @@ def test_a_purge_is_seen_by_all_and_hits_what_was_asked_for_before() -> None:
         assert not any(purges.spares(made) for purges in (one, other, supervisor))
         made.since = time.monotonic_ns() + 1
         assert one.spares(made)
+
+
+def test_purges_of_others_cost_hardly_anybody_a_fetch() -> None:
+    purges = Purges.alone()
+    kept = [_fresh() for _ in range(1000)]
+    for number, one in enumerate(kept):
+        one.since, one.mark = time.monotonic_ns(), tags.mark(b"url", b"kept %d" % number)
+    for number in range(1000):
+        purges.purge(tags.mark(b"url", b"changed %d" % number))
+    assert sum(not purges.spares(one) for one in kept) <= 1
 
 
 def test_too_many_tags_could_not_be_purged_by() -> None:

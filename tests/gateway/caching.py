@@ -15,7 +15,6 @@ from apigw_cli.gateway.metrics import WorkerCells
 from apigw_cli.gateway.worker import Worker
 from apigw_cli.limits.clock import Clock
 from apigw_cli.limits.inflight import InFlight
-from apigw_cli.limits.memory import SharedMemory
 from apigw_cli.limits.slots import Slots
 from apigw_cli.limits.store import MemoryStore
 from apigw_cli.snapshot.model import Api, HttpIntegration, Route, Snapshot, Timeout, Upstream
@@ -193,7 +192,7 @@ async def bench(budget: int = 1 << 20, **policy: Any) -> AsyncIterator[Bench]:
     origin.port = server.sockets[0].getsockname()[1]
     listener = sockets.bind("127.0.0.1", 0, 1)[0]
     limiting = Limiting(MemoryStore(1024), MemoryStore(1024), Slots.create(1, 100), clock)
-    purges = Purges(SharedMemory.private(1 << 17), 0)
+    purges = Purges.alone()
     cells = WorkerCells(metrics.create(1), 0)
     worker = Worker(listener, InFlight.create(1, 200), limiting, cells, None, purges, budget)
     one = Bench(Inside(worker, listener.getsockname()[1]), origin, clock, policy)

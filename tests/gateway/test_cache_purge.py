@@ -14,7 +14,6 @@ import pytest
 from apigw_cli.caching.purges import Purges
 from apigw_cli.errors import InputError
 from apigw_cli.gateway import purging
-from apigw_cli.limits.memory import SharedMemory
 from tests.gateway.conftest import Start
 
 CONFIG = """
@@ -87,7 +86,7 @@ def test_what_is_no_order_is_refused(data: Any) -> None:
     [{"urls": ["/a"]}, {"urls": ["http://h/%zz"]}, {"tags": ["a b"]}, {"tags": [""]}, {"urls": ["http://h/\u00e4"]}],
 )
 def test_what_cannot_be_purged_purges_nothing(order: dict[str, Any]) -> None:
-    purges = Purges(SharedMemory.private(1 << 17), 0)
+    purges = Purges.alone()
     with pytest.raises(InputError):
         purging.carry_out(purging.read({"urls": [], **order, "tags": ["fine", *order.get("tags", [])]}), purges)
     assert not any(purges.memory.words)
