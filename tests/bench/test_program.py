@@ -20,6 +20,7 @@ import pytest
 
 from tests.bench.server import ADMITTED, HANG, OK, REFUSED, Bucket, serving
 from tests.gateway.certificates import authority, issue
+from tests.ports import free_port
 
 PROGRAM = [sys.executable, "-m", "apigw_cli.cli.app"]
 APIGW = [*PROGRAM, "bench"]
@@ -253,8 +254,7 @@ def test_workers_do_not_outlive_a_bench_that_was_killed() -> None:
 def shop(tmp_path: Path) -> tuple[Path, int]:
     """A copy of the sample whose upstream has a port that is free, and that port."""
     shutil.copytree(SPECS, tmp_path / "shop")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     for stage in (tmp_path / "shop" / "stages").glob("*.yaml"):
         stage.write_text(re.sub(r"127\.0\.0\.1:900\d", f"127.0.0.1:{port}", stage.read_text()))
     return tmp_path / "shop", port

@@ -36,14 +36,14 @@ class Received:
 class Recorder:
     """Listens on a free port of this machine. The last part of a request's path says how it is answered."""
 
-    def __init__(self, port: int = 0, context: ssl.SSLContext | None = None) -> None:
+    def __init__(self, context: ssl.SSLContext | None = None) -> None:
         self._context = context
         self.received: list[Received] = []
         self.aborted = threading.Event()  # a client of /hang or /drip went away
         self.go_on = threading.Event()  # what /drip waits for
         self.says: list[bytes] = []  # what /say answers, byte for byte, each part as soon as the one before is taken
         self.connections = 0
-        self._listener = socket.create_server(("127.0.0.1", port))
+        self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._open: set[socket.socket] = set()
         threading.Thread(target=self._accept, daemon=True).start()

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from tests.gateway.program import Gateway, wait_until
+from tests.ports import free_port
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("moto") is None, reason="moto[cognitoidp,server] is not installed; .ci/run does"
@@ -94,8 +95,7 @@ class Pool:
 @pytest.fixture
 def cognito() -> Iterator[str]:
     """The URL of a Cognito server."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:

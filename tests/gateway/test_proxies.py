@@ -21,7 +21,7 @@ TRUST = "trusted_proxies: [127.0.0.1, 10.0.0.0/8, '2001:db8::/32']\n"
 
 def begin(start: Start, recorder: Recorder, text: str, old: str = "", new: str = "") -> Gateway:
     gateway = start("--workers", "1")
-    config = CONFIG.replace("PORT", str(recorder.port)).replace("DEAD", "9").replace(old or "\0", new)
+    config = CONFIG.replace("PORT", str(recorder.port)).replace(old or "\0", new)
     (gateway.folder / "apigw.yaml").write_text(text + config)
     gateway.line("reload  ")
     return gateway

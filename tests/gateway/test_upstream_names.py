@@ -20,6 +20,7 @@ from tests.gateway.inside import Inside, beside, eventually, inside, snapshot
 from tests.gateway.scripted import OK, Scripted, answer
 from tests.gateway.test_upstream_times import get, serving, write
 from tests.gateway.wire import ask
+from tests.ports import free_port
 
 REQUEST = b"GET /up HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
@@ -33,13 +34,12 @@ def three() -> Iterator[dict[str, Scripted]]:
     """Servers at one port of three addresses of this machine."""
     with contextlib.ExitStack() as stack:
         servers: dict[str, Scripted] = {}
-        port = 0
+        port = free_port()
         for address in ("127.0.0.1", "127.0.0.2", "127.0.0.3"):
             try:
                 server = stack.enter_context(Scripted(says(address.encode()), host=address, port=port))
             except OSError as error:
                 pytest.skip(f"this machine has no address {address} to itself: {error}")
-            port = server.port
             servers[address] = server
         yield servers
 

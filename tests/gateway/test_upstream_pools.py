@@ -16,6 +16,7 @@ from tests.gateway.program import PATIENCE, Gateway, wait_until
 from tests.gateway.scripted import OK, Script, Scripted, answer
 from tests.gateway.test_upstream_times import Upstreams, get, post, serving, write
 from tests.gateway.wire import Answer, Wire
+from tests.ports import NOBODY
 
 REQUEST = b"GET /one HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
@@ -302,8 +303,7 @@ def run_all(client: Callable[[int], None], count: int) -> None:
 
 
 def test_a_target_that_cannot_be_reached_gives_its_slots_back(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    url = f"http://127.0.0.1:{NOBODY}"
     with serving(tmp_path, {"one": ([url], "pool: {connections: 1}")}) as gateway:
         assert [get(gateway, "one").status for _ in range(4)] == [502] * 4
         until(gateway, 0, 0)

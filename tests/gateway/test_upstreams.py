@@ -7,7 +7,6 @@ import contextlib
 import errno
 import http.client
 import json
-import re
 import socket
 import subprocess
 import sys
@@ -24,6 +23,7 @@ import pytest
 from apigw_cli.gateway.health_checks import PASSED, probe
 from apigw_cli.integrations.trouble import Failure, failure
 from tests.gateway.program import PATIENCE, Gateway, wait_until
+from tests.ports import NOBODY, free_port
 
 SPEC = """\
 openapi: 3.1.0
@@ -40,7 +40,7 @@ class Server:
 
     def __init__(self, *options: str) -> None:
         self.options = options
-        self.port = 0
+        self.port = free_port()
         self.revive()
 
     def revive(self) -> None:
@@ -50,9 +50,7 @@ class Server:
         )
         assert self.process.stderr is not None
         line = self.process.stderr.readline()
-        found = re.search(r"http://127\.0\.0\.1:(\d+)", line)
-        assert found, line
-        self.port = int(found[1])
+        assert f"{self.url} " in line
 
     @property
     def url(self) -> str:
@@ -203,7 +201,7 @@ def test_silence_and_nobody_there_are_not_well() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         assert asyncio.run(probe(url, "/", 0.05)) == failure(Failure.LATE)
-    assert asyncio.run(probe(url, "/", 20)) == failure(Failure.ERRNO, errno.ECONNREFUSED)
+    assert asyncio.run(probe(f"http://127.0.0.1:{NOBODY}", "/", 20)) == failure(Failure.ERRNO, errno.ECONNREFUSED)
 
 
 def load(gateway: Gateway, clients: int, go_on: threading.Event) -> list[int | str]:
@@ -290,8 +288,7 @@ def test_all_of_it_at_once_under_load_costs_no_client_an_error(serve: Serve, pai
     assert len(found) > 400
     assert set(found) == {200}
     assert all(gateway.metric("apigw_upstream_connections", target=one.url) <= 6 for one in pair)
-    outs = [line for line in gateway.lines if " is out: " in line]
-    assert len(outs) >= 4
+    wait_until(lambda: sum(" is out: " in line for line in gateway.lines) >= 4, "four lines that say so")
 
 
 def usable(gateway: Gateway, target: Server, value: int) -> bool:

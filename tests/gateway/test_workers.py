@@ -18,6 +18,7 @@ from tests.gateway.conftest import Start
 from tests.gateway.program import PATIENCE, Gateway, wait_until
 from tests.gateway.recorder import Recorder
 from tests.gateway.wire import Wire, get
+from tests.ports import free_port
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -255,8 +256,7 @@ def test_the_sample_with_its_upstream(tmp_path: Path) -> None:
     from apigw_cli.sample import copy_sample
 
     copy_sample(tmp_path)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+    port = free_port()
     qa = tmp_path / "stages" / "qa.yaml"
     qa.write_text(qa.read_text().replace("9001", str(port)))
     gateway = Gateway(tmp_path, "--upstream", "--workers", "2").ready()

@@ -13,13 +13,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.ports import free_port
+
 needs_redis = pytest.mark.skipif(shutil.which("redis-server") is None, reason="there is no redis-server here")
 
 
 class RedisServer:
     def __init__(self, folder: Path, *settings: str, password: str = "") -> None:
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            self.port = listener.getsockname()[1]
+        self.port = free_port()
         self.password = password
         self._command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", *settings]
         self._command += ["--dir", str(folder), "--requirepass", password or '""']
