@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Group, RenderableType
     from rich.table import Table
 
-    from apigw_cli.gateway.top import Options, View
+    from apigw_cli.gateway.top import CacheRow, Options, View
 
 _SECONDS = 1.0  # between two looks
 _CLASSES = ("2xx", "3xx", "4xx", "5xx")
@@ -101,12 +101,18 @@ def _head(view: View) -> list[str]:
     classes = "  ".join(f"{code} {terminal.count(view.classes[code])}/s" for code in _CLASSES)
     done = f"{terminal.plural(view.reloads, 'reload')}, {view.reloads_refused} refused"
     workers = f"{terminal.plural(view.workers, 'worker')}, {terminal.plural(view.worker_restarts, 'restart')}"
-    return [
+    lines = [
         f"apigw {view.version}  stage {view.stage}  {view.admin}  {view.digest[:12]}",
         f"{terminal.count(view.rate)} requests/s  {classes}",
         f"p50 {_time(view.p50)}  p99 {_time(view.p99)}  limiter refused {terminal.count(view.limiter_refusals)}/s",
         f"{view.in_flight:,} of {view.in_flight_maximum:,} in flight  {dot} {workers}  {dot} {done}",
     ]
+    return [*lines, _cache(view.cache)] if view.cache is not None else lines
+
+
+def _cache(row: CacheRow) -> str:
+    rates = "  ".join(f"{what} {terminal.count(rate)}/s" for what, rate in row.rates.items())
+    return f"cache: {rates}  {terminal.plural(row.entries, 'answer')}, {row.bytes / 2**20:,.1f} MiB"
 
 
 def _apis(view: View) -> Table:

@@ -26,6 +26,8 @@ _LONGEST = 1024  # characters of a path or a list of names, so that a line alway
 
 _STATUS = {status: b',"status":%d,' % status for status in range(100, 1000)}
 _REST = b',"duration_ms":%d.%03d,"bytes_in":%d,"bytes_out":%d,"upstream":'
+_CACHE = {how: b',"cache":"%b"' % how.encode() for how in ("hit", "stale", "miss", "validated", "bypass")}
+_CACHE[""] = b',"cache":null'
 _NO_ROUTE = b'"route":null,"api":null,"principal":'
 _NO_TRACE = b',"trace_id":null'
 _END = b',"reason":null}\n'
@@ -86,7 +88,8 @@ class AccessLog:
                     plan.log_fields if plan is not None else _NO_ROUTE,
                     orjson.dumps(request.principal),
                     _REST % (micros // 1000, micros % 1000, request.bytes_in, request.bytes_out),
-                    handler.labels[request.target.index] if handler is not None else b"null",
+                    handler.labels[request.target.index] if handler is not None else request.asked or b"null",
+                    _CACHE[request.cache],
                     request.trace.field if request.trace is not None else _NO_TRACE,
                     _noticed(request.noticed) if request.noticed is not None else b"",
                     b',"reason":"%b"}\n' % request.reason.encode() if request.reason else _END,

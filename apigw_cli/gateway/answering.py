@@ -95,14 +95,13 @@ class Answering(Reader):
         self.transport.write(data)
         self.finish(request)
 
-    def respond_stored(self, request: Request, answer: Answer, more: bytes) -> None:
-        """A stored answer. `more`: further header lines."""
+    def respond_stored(self, request: Request, answer: Answer, more: bytes) -> bool:
+        """A stored answer. `more`: further header lines. False: a filter does not let it pass, and was obeyed."""
         if request.plan is not None and request.plan.filters:
             first, *lines = b"".join((answer.head, more)).splitlines(keepends=True)
             length = len(answer.body) if answer.has_body else None
             head = Head(answer.status, first[13:].rstrip(), lines, length)
-            self._respond_through(request, request.plan.filters, head, answer.body)
-            return
+            return self._respond_through(request, request.plan.filters, head, answer.body)
         request.status = answer.status
         body = answer.body if answer.has_body and request.method != b"HEAD" else b""
         request.bytes_out = len(body)
@@ -119,9 +118,13 @@ class Answering(Reader):
             )
         )
         self.finish(request)
+        return True
 
-    def _respond_through(self, request: Request, filters: tuple[AnswerFilter, ...], head: Head, body: bytes) -> None:
-        """A whole answer at once, through its route's filters. Nothing of it is written before all of it has passed."""
+    def _respond_through(self, request: Request, filters: tuple[AnswerFilter, ...], head: Head, body: bytes) -> bool:
+        """A whole answer at once, through its route's filters. Nothing of it is written before all of it has passed.
+
+        Says whether it has.
+        """
         request.bytes_out = 0
         taker = Filtering(request, filters)
         try:
@@ -132,8 +135,9 @@ class Answering(Reader):
         except Unfit as unfit:
             request.bytes_out = 0
             self.answer(request, 502, f"the answer may not pass: {unfit}", (), "answer_unfit")
-            return
+            return False
         self.finish(request)
+        return not taker.refused
 
     def fail(self, request: Request, status: int, message: str, reason: str) -> None:
         """The exchange cannot be completed: say so where that is still possible, else break off visibly."""

@@ -100,6 +100,7 @@ class CachedRoute:
 
     def _around(self, request: Request) -> None:
         """The cache has no part in it, but for what it changes at the origin."""
+        request.cache = "bypass"
         if request.method in _SAFE:
             request.answer_extra.append(status.forward(b"bypass"))
             self.cache.count("bypasses")
@@ -111,6 +112,7 @@ class CachedRoute:
     def _hit(self, request: Request, key: bytes, entry: Entry, now: float) -> None:
         age = entry.current_age(now)
         freshness = entry.lifetime - age
+        request.cache = "hit" if freshness > 0 else "stale"
         if self._give(request, entry, status.hit(freshness), age):
             self.cache.count("hits" if freshness > 0 else "stale")
         else:
@@ -123,6 +125,7 @@ class CachedRoute:
             self._fetch_behind(request, key, entry)
             self._hit(request, key, entry, self.now())
         elif outcome is Outcome.ABSENT:
+            request.cache = "miss"
             request.answer_extra.append(status.detail("only-if-cached"))
             request.connection.answer(request, 504, _NOT_CACHED, (), "not_cached")
         elif entry is None:
@@ -139,6 +142,7 @@ class CachedRoute:
 
     def _fetch(self, request: Request, key: bytes, reason: Reason, together: bool) -> None:
         """`together`: others that ask the same may be waited for, or may wait."""
+        request.cache = "miss"
         self.cache.count("misses" if reason.entry is None else "validations")
         where = self.flight(key, request)
         if not together or not self.rules.collapse or b"range" in request.fields or self.cache.passes(where):
@@ -176,6 +180,7 @@ class CachedRoute:
     def alone(self, request: Request) -> None:
         """Fetch for this request only."""
         key = self._key(request)
+        request.cache = "miss"
         passes = self.cache.passes(self.flight(key, request))
         self._send(key, request, Reason(b"bypass" if passes else b"uri-miss"))
 
@@ -186,6 +191,7 @@ class CachedRoute:
         now = self.now()
         outcome = lookup.decide(entry, _NOTHING, now, self.rules)
         line = status.forward(b"uri-miss", True, collapsed=True)
+        request.cache = "hit"
         if entry is None or outcome is not Outcome.HIT or not self._give(request, entry, line, entry.current_age(now)):
             self.alone(request)
 
@@ -246,8 +252,9 @@ class CachedRoute:
         else:
             self.store.drop(key, entry)
 
-    def give(self, request: Request, entry: Entry, line: bytes) -> None:
-        """Answer with a stored answer that was validated, or that stands in for an error."""
+    def give(self, request: Request, entry: Entry, line: bytes, how: str) -> None:
+        """Answer with a stored answer. `how` (the log's `cache`): validated, stale in place of an error, or a miss."""
+        request.cache = how
         if not self._give(request, entry, line, entry.current_age(self.now())):
             self.alone(request)
 
@@ -256,7 +263,8 @@ class CachedRoute:
         found = answer.of(entry, fields.of_pairs(request.headers) if asks else None, age)
         if found is None:
             return False
-        request.connection.respond_stored(request, found, line)
+        if not request.connection.respond_stored(request, found, line):
+            self.store.drop(self._key(request), entry)
         return True
 
 

@@ -114,7 +114,7 @@ class Fetch:
         self._parts: list[bytes] = []
         self._held = 0
         self._paused = False
-        self._plan: tuple[Entry, bytes] | None = None  # what answers the leader in place of the upstream's answer
+        self._plan: tuple[Entry, bytes, str] | None = None  # what answers the leader in place of the upstream's answer
         self._discards = False  # the upstream's body is of no use
         self._again = False  # the leader's request is to be sent once more, without conditions
 
@@ -168,11 +168,12 @@ class Fetch:
 
     def head(self, head: Head) -> None:
         self.ask.head_sent = True  # from here on it is not sent again
+        self._name_server()
         entry = self.reason.entry
         if entry is not None and self.mine and head.status == 304:
             self._validated(entry, head)
         elif entry is not None and head.status in ERRORS and self.route.may_replace_error(entry, self.ask):
-            self._plan = (entry, status.forward(b"stale", status=head.status, detail="stale-if-error"))
+            self._plan = (entry, status.forward(b"stale", status=head.status, detail="stale-if-error"), "stale")
             self._discards = True
         else:
             self._new(head)
@@ -201,7 +202,7 @@ class Fetch:
             forwarded = head.status if self.reason.entry is not None else 0
             line = status.forward(self.reason.why, self.stored is not None, forwarded, detail=why_not)
             if self.stored is not None and self._has_it(self.stored):
-                self._plan = (self.stored, line)
+                self._plan = (self.stored, line, "miss")
             else:
                 self.leader.writer.head(head, line)
 
@@ -234,7 +235,7 @@ class Fetch:
             return
         fresh = self.route.freshened(self.asked, entry, self._came(entry.status, entry.reason, head.lines), self.key)
         self.site.cache.count("validated")
-        self._plan = (fresh, status.forward(self.reason.why, True, 304))
+        self._plan = (fresh, status.forward(self.reason.why, True, 304), "validated")
 
     def part(self, data: bytes) -> None:
         if self._discards:
@@ -262,11 +263,16 @@ class Fetch:
         self._held = 0
 
     def end(self, trailers: list[Header] | None, sound: bool) -> None:
-        if self.stored is not None and sound:
-            self._store(self.stored)
-        self._forget()
+        refused = False
         if self._plan is None and not self._again and self.leader is not None and self.leader.writer is not None:
             self.leader.writer.end(trailers, sound)
+            refused = self.leader.writer.refused
+        if self.stored is not None and refused:  # who waits asks for itself: what is refused to one may fit another
+            self._forget()
+            self._dismiss()
+        elif self.stored is not None and sound:
+            self._store(self.stored)
+        self._forget()
 
     def _store(self, entry: Entry) -> None:
         entry.body = b"".join(self._parts)
@@ -304,6 +310,7 @@ class Fetch:
         if request.answered:
             return
         self._forget()
+        self._name_server()
         self._settle()
         guests = [*([self.leader] if self.leader is not None else []), *self.followers]
         self.leader, self.followers = None, []
@@ -314,7 +321,7 @@ class Fetch:
                 continue
             stale = self.route.stale_for(client)  # each their own: what fits the leader need not fit the others
             if stale is not None:
-                self.route.give(client, stale, status.forward(b"stale", detail="stale-if-error"))
+                self.route.give(client, stale, status.forward(b"stale", detail="stale-if-error"), "stale")
             else:
                 client.connection.answer(client, code, message, headers, reason)
 
@@ -372,6 +379,7 @@ class Fetch:
     def left(self, guest: Guest) -> None:
         """A client has gone."""
         if guest is self.leader:
+            self._name_server()
             self.leader = None
             self.resume()
         elif guest in self.followers:
@@ -403,6 +411,12 @@ class Fetch:
             self._paused = False
             if self.ask.sink is not None:
                 self.ask.sink.resume()
+
+    def _name_server(self) -> None:
+        """For the log: which server was asked in the leader's place."""
+        handler = self.ask.handler
+        if handler is not None and self.leader is not None:
+            self.leader.request.asked = handler.labels[self.ask.target.index]
 
     # --- the others
 

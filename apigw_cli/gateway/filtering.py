@@ -20,9 +20,21 @@ if TYPE_CHECKING:
 
 
 class Filtering:
-    """A taker: see the module's docstring."""
+    """A taker: see the module's docstring. `refused`: a filter has put an answer of the gateway's own in its place."""
 
-    __slots__ = ("_at", "_bodies", "_filters", "_held", "_kept", "_size", "_untouched", "_writer", "request")
+    __slots__ = (
+        "_at",
+        "_bodies",
+        "_filters",
+        "_held",
+        "_kept",
+        "_own",
+        "_size",
+        "_untouched",
+        "_writer",
+        "refused",
+        "request",
+    )
 
     def __init__(self, request: Request, filters: tuple[AnswerFilter, ...]) -> None:
         self.request = request
@@ -37,6 +49,8 @@ class Filtering:
         self._size = 0
         self._at = 0  # the filter to go on with
         self._untouched = True  # the body goes out as it came
+        self._own = False  # the answer was the gateway's own before any filter saw it
+        self.refused = False
 
     # --- taker
 
@@ -46,6 +60,7 @@ class Filtering:
     def head(self, head: Head, more: bytes = b"") -> None:
         """`more`: further header lines."""
         self._reset()
+        self._own = head.own
         ours = b"".join((more, *self.request.answer_extra)).splitlines(keepends=True)
         self._go_on(Head(head.status, head.reason, [*head.lines, *ours], head.length, head.own), 0)
 
@@ -87,6 +102,7 @@ class Filtering:
                 self._untouched = False
                 self._held, self._at = outcome, index + 1
                 return
+        self.refused = head.own and not self._own
         self._writer.begin(head, b"".join(head.lines))
 
     def _through(self, data: bytes) -> bytes:

@@ -40,6 +40,8 @@ class Writer:
 
     __slots__ = ("_chunked", "_out", "request")
 
+    refused = False  # it has no filters
+
     def __init__(self, request: Request) -> None:
         self.request = request
         self._out: list[bytes] = []

@@ -94,6 +94,8 @@ class Request(msgspec.Struct, eq=False):
     bytes_in: int = 0
     bytes_out: int = 0
     noticed: list[tuple[str, str]] | None = None  # what is remarkable of it, and the details: counted and logged
+    cache: str = ""  # what its route's cache did, as the log says it; empty without one
+    asked: bytes = b""  # the log's name of the server that the cache asked in its place
     side: int = 0  # where it is counted beside its route: a side of a canary
 
     @property

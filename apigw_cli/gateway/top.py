@@ -18,6 +18,7 @@ from apigw_cli.gateway import guard, rundir
 _SAMPLE = re.compile(r"(\w+)(?:\{(.*)\})? (\S+)")
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 _LATENCY = "apigw_request_duration_seconds_bucket"
+_CACHE = "apigw_cache_requests_total"
 _SECONDS = 5.0  # what an answer of the admin port may take
 
 Labels = tuple[tuple[str, str], ...]
@@ -73,6 +74,15 @@ class ApiRow:
 
 
 @dataclass(frozen=True, slots=True)
+class CacheRow:
+    """What the caches did between two looks, requests a second by result, and what they hold now."""
+
+    rates: dict[str, float]
+    entries: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class View:
     """All that is shown. Rates are per second of `seconds`; totals count since the gateway began."""
 
@@ -92,6 +102,7 @@ class View:
     reloads: int
     reloads_refused: int
     limiter_refusals: float
+    cache: CacheRow | None  # None where no route with a cache was ever asked for
     apis: list[ApiRow]
     routes: list[RouteRow]
 
@@ -171,9 +182,21 @@ def view(admin: str, before: Look, now: Look) -> View:
         reloads=int(now.total("apigw_reloads_total", result="done")),
         reloads_refused=int(now.total("apigw_reloads_total", result="refused")),
         limiter_refusals=sum(row.limited for row in routes),
+        cache=_cache(before, now, seconds),
         apis=_apis(before, now, seconds),
         routes=routes,
     )
+
+
+def _cache(before: Look, now: Look, seconds: float) -> CacheRow | None:
+    old = before.metrics.get(_CACHE, {})
+    found = now.metrics.get(_CACHE, {})
+    if not any(found.values()):
+        return None
+    rates = {
+        dict(labels)["result"]: max(value - old.get(labels, 0.0), 0.0) / seconds for labels, value in found.items()
+    }
+    return CacheRow(rates, int(now.total("apigw_cache_entries")), int(now.total("apigw_cache_bytes")))
 
 
 def _routes(before: Look, now: Look, seconds: float) -> list[RouteRow]:

@@ -33,6 +33,8 @@ def request(path: str = "/pets") -> Any:
         bytes_out=2,
         reason="",
         noticed=None,
+        cache="",
+        asked=b"",
     )
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from apigw_cli.gateway.accesslog import AccessLog
 from tests.gateway.caching import Bench, Got, Reply, bench
 from tests.gateway.inside import eventually
 
@@ -747,3 +751,73 @@ def test_what_is_counted() -> None:
         assert found["bytes"] == b.cache.store.bytes > 0
 
     run(story)
+
+
+# --- the log
+
+
+def test_the_log_says_what_the_cache_did_and_which_server_was_asked(tmp_path: Path) -> None:
+    descriptor = os.open(tmp_path / "log", os.O_RDWR | os.O_CREAT | os.O_APPEND)
+
+    async def story(b: Bench) -> None:
+        b.inside.worker.site.log = log = AccessLog(descriptor)
+        etag = {"ETag": '"1"', "Cache-Control": "max-age=10, stale-if-error=60"}
+        b.origin.says(Reply(etag), Reply(etag, status=304), Reply(status=503), fresh())
+        await b.ask()
+        await b.ask()
+        b.clock.seconds += 20
+        await b.ask()  # validated
+        b.clock.seconds += 20
+        await b.ask()  # 503: the stale one
+        await b.ask(method="POST")
+        await b.ask("/plain/a")
+        await b.ask("/c", cache_control="no-store")
+        await b.ask("/d", cache_control="only-if-cached")
+        gate = asyncio.Event()
+        b.origin.says(Reply({"Cache-Control": "max-age=60"}, wait=gate.wait()))
+        asking = [asyncio.create_task(b.ask("/many")) for _ in range(3)]
+        await eventually(lambda: followers(b) == 2)
+        gate.set()
+        await asyncio.gather(*asking)
+        log.flush()
+        server = f"http://127.0.0.1:{b.origin.port}"
+        lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+        assert [(line["cache"], line["upstream"]) for line in lines] == [
+            ("miss", server),
+            ("hit", None),
+            ("validated", server),
+            ("stale", server),
+            (None, server),
+            (None, server),
+            ("bypass", server),
+            ("miss", None),
+            ("miss", server),
+            ("hit", None),
+            ("hit", None),
+        ]
+
+    run(story)
+    os.close(descriptor)
+
+
+def test_the_log_names_the_server_also_where_the_client_has_left_or_nothing_came(tmp_path: Path) -> None:
+    descriptor = os.open(tmp_path / "log", os.O_RDWR | os.O_CREAT | os.O_APPEND)
+
+    async def story(b: Bench) -> None:
+        b.inside.worker.site.log = log = AccessLog(descriptor)
+        b.origin.says(Reply(raw=b""))
+        assert (await b.ask()).status == 502
+        count = len(b.origin.seen)
+        b.origin.says(Reply(wait=asyncio.Event().wait()))
+        gone = asyncio.create_task(b.ask("/b"))
+        await eventually(lambda: len(b.origin.seen) > count)
+        gone.cancel()
+        await eventually(lambda: not b.inside.worker.site.fetches)
+        log.flush()
+        lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+        server = f"http://127.0.0.1:{b.origin.port}"
+        expected = [("miss", server, "upstream_closed"), ("miss", server, "client_gone")]
+        assert [(line["cache"], line["upstream"], line["reason"]) for line in lines] == expected
+
+    run(story)
+    os.close(descriptor)

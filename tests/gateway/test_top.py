@@ -33,6 +33,10 @@ apigw_request_duration_seconds_count{{api="a"}} {every}
 apigw_route_duration_seconds_bucket{{api="a",route="b",le="0.001"}} {quick - 5}
 apigw_route_duration_seconds_bucket{{api="a",route="b",le="+Inf"}} {quick}
 apigw_workers 2
+apigw_cache_requests_total{{result="hits"}} {quick}
+apigw_cache_requests_total{{result="misses"}} {slow}
+apigw_cache_entries 7
+apigw_cache_bytes 9000
 apigw_reloads_total{{result="done"}} 3
 apigw_reloads_total{{result="refused"}} 1
 apigw_info{{version="1",stage="qa",digest="abc"}} 1
@@ -48,6 +52,7 @@ def test_what_happened_between_two_looks() -> None:
     assert view.p50 == pytest.approx(0.001 * 50 / 90)
     assert view.p99 == pytest.approx(0.001 + 0.009 * 0.9)
     assert view.apis[0].rate == 50
+    assert view.cache == top.CacheRow({"hits": 45, "misses": 5}, 7, 9000)
     assert [(row.p50, row.p99) for row in view.routes] == [
         (None, None),
         (pytest.approx(0.0005), pytest.approx(0.00099)),
@@ -57,6 +62,11 @@ def test_what_happened_between_two_looks() -> None:
 def test_a_gateway_that_began_anew_counts_from_zero() -> None:
     before, now = Look(10.0, top.parse(text(100, 80, 20))), Look(11.0, top.parse(text(5, 5, 0)))
     assert top.view("url", before, now).rate == 0
+
+
+def test_a_gateway_without_a_cache_says_nothing_of_one() -> None:
+    look = Look(1.0, top.parse('apigw_cache_requests_total{result="hits"} 0'))
+    assert top.view("url", look, look).cache is None
 
 
 def test_quantiles_at_the_edges() -> None:
