@@ -46,13 +46,18 @@ def keys(
     for name in content:
         if (folder / name).exists():
             raise InputError(f"{folder / name} is there already", hint="another folder: --dir NAME")
+    made: list[Path] = []
     try:
         for name, (data, mode) in content.items():
             descriptor = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+            made.append(folder / name)
             with os.fdopen(descriptor, "w") as stream:
                 stream.write(json.dumps(data, indent=2) + "\n")
     except OSError as error:
-        raise EnvironmentFailure(f"cannot write {error.filename}: {error.strerror}") from None
+        for path in made:  # half a pair is none, and would be in the way of the next
+            path.unlink(missing_ok=True)
+        where = error.filename or (made[-1] if made else folder)
+        raise EnvironmentFailure(f"cannot write {where}: {error.strerror}", hint="nothing was made") from None
     terminal.out(f"{terminal.symbol('ok')} wrote {folder / KEY} (keep it) and {folder / SET}")
     terminal.out(f"  in apigw.yaml  jwt: {{issuer: {ISSUER}, audience: [test], jwks: {{file: {SET}}}}}")
     terminal.out("  a token        apigw token mint --sub alice --aud test --expires 1h")

@@ -13,9 +13,14 @@ from apigw_cli.gateway.doors import Doors
 from apigw_cli.gateway.options import Options
 from apigw_cli.limits.clock import Clock, TestClock
 from apigw_cli.limits.inflight import InFlight
+from apigw_cli.limits.kept import NO_ROOM, KeptStore
 from apigw_cli.limits.memory import SharedMemory
 from apigw_cli.limits.slots import Slots
 from apigw_cli.limits.store import MemoryStore, SharedStore
+
+
+class NoRoom(EnvironmentFailure):
+    """The disk has no room for the file of the quotas."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +43,10 @@ class Shared:
     def create(cls, options: Options, quotas: Path | None = None) -> Shared:
         """`quotas`: the file that they are kept in, None where they end with the gateway.
 
-        Raises EnvironmentFailure where there is no memory, or a file cannot be opened.
+        Raises EnvironmentFailure where there is no memory, or a file cannot be opened; NoRoom where the disk is full.
         """
-        log = _open_log(options.access_log)
         kept = _open_quotas(quotas, options)
+        log = _open_log(options.access_log)
         try:
             return cls(
                 InFlight.create(options.workers, options.concurrency),
@@ -66,8 +71,10 @@ def _open_quotas(path: Path | None, options: Options) -> SharedStore | MemorySto
     if path is None:
         return SharedStore.create(options.limit_keys)
     try:
-        return SharedStore.of_file(path, options.limit_keys)
+        return KeptStore.of_file(path, options.limit_keys)
     except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            raise NoRoom(f"cannot write {path}: {error.strerror}") from None
         what = error.strerror if isinstance(error, OSError) else "it is not a table of this version"
         hint = "remove it: quotas then begin anew" if isinstance(error, ValueError) else None
         raise EnvironmentFailure(f"cannot use the quotas in {path}: {what}", hint=hint) from None

@@ -29,13 +29,13 @@ from apigw_cli.gateway.overlay import NOTHING, Change, Overlay
 from apigw_cli.gateway.prepared import Prepared, prepare
 from apigw_cli.gateway.processes import Gone, Handle, LocalHandle, ProcessHandle
 from apigw_cli.gateway.sample_upstream import SampleUpstreams
-from apigw_cli.gateway.shared import Shared
+from apigw_cli.gateway.shared import NoRoom, Shared
 from apigw_cli.gateway.source import Load
 from apigw_cli.gateway.status import Status
 from apigw_cli.gateway.target_watch import TargetWatch
 from apigw_cli.gateway.watch import Watcher
 from apigw_cli.limits.clock import TestClock
-from apigw_cli.limits.store import SharedStore
+from apigw_cli.limits.kept import KeptStore
 
 Say = Callable[[str], None]
 
@@ -87,6 +87,14 @@ def _quota_file(options: Options, load: Load, prepared: Prepared, say: Say) -> P
         return None
 
 
+def _shared(options: Options, quotas: Path | None, say: Say) -> Shared:
+    try:
+        return Shared.create(options, quotas)
+    except NoRoom as error:
+        say(report.event(f"{error}; quotas end with this gateway"))
+        return Shared.create(options)
+
+
 class Supervisor:
     """One running gateway."""
 
@@ -105,7 +113,7 @@ class Supervisor:
         self._say = say
         self._listeners = listeners
         self._current = prepared
-        self._shared = Shared.create(options, _quota_file(options, load, prepared, say))
+        self._shared = _shared(options, _quota_file(options, load, prepared, say), say)
         self.status = Status(options, self._shared, load, prepared)
         self._workers: dict[int, Handle] = {}
         self._lock = asyncio.Lock()
@@ -292,7 +300,7 @@ class Supervisor:
 
     async def _keep_quotas(self) -> None:
         """Have quotas written to the disk now and then: what a machine that loses power forgets is bounded."""
-        while isinstance(self._shared.quotas, SharedStore):
+        while isinstance(self._shared.quotas, KeptStore):
             await asyncio.sleep(QUOTA_SECONDS)
             await asyncio.to_thread(self._shared.quotas.flush)
 

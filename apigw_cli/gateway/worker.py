@@ -36,6 +36,7 @@ from apigw_cli.gateway.tls import HANDSHAKE_SECONDS, Listening
 from apigw_cli.gateway.worker_cache import WorkerCache
 from apigw_cli.limits.clock import Clock, TestClock
 from apigw_cli.limits.inflight import InFlight
+from apigw_cli.limits.kept import KeptStore
 from apigw_cli.limits.memory import SharedMemory
 from apigw_cli.limits.slots import Slots
 from apigw_cli.limits.store import MemoryStore, SharedStore
@@ -247,7 +248,7 @@ def _assemble(inherited: Inherited) -> Worker:
     inflight = InFlight.attach(inherited.inflight, inherited.index)
     limiting = Limiting(
         (MemoryStore if inflight.alone else SharedStore).attach(inherited.limits),
-        SharedStore.attach(inherited.quotas),
+        KeptStore.attach(inherited.quotas),
         Slots.attach(inherited.slots, inherited.index),
         TestClock.attach(inherited.clock) if inherited.clock >= 0 else Clock(),
     )

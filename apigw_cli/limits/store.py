@@ -21,12 +21,11 @@ decision is harmless for the same reason as with locks: the order of the writes,
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Protocol
 
 from apigw_cli.limits.bucket import NEVER, Decision, Limit
 from apigw_cli.limits.memory import SharedMemory
-from apigw_cli.limits.table import WAYS, Charge, Table
+from apigw_cli.limits.table import Charge, Table
 
 # Slots for keys: 32 MiB, of which only pages in use take room. Measured: the first key that finds its bucket full of
 # keys that owe is about the 750,000th; of a million that all owe at once, 1.7 % are refused (benchmarks/limit_keys.py).
@@ -119,32 +118,6 @@ class SharedStore:
     def create(cls, capacity: int = CAPACITY) -> SharedStore:
         """A new, empty store. Raises OSError where the machine has no memory for it."""
         return cls(SharedMemory.create(Table.size(capacity)), fresh=True)
-
-    @classmethod
-    def of_file(cls, path: Path, capacity: int = CAPACITY) -> SharedStore:
-        """The store in a file, which outlives all processes; several may have it open. Raises OSError, ValueError.
-
-        A process that dies loses nothing. A machine that does loses what it had not yet written to the disk (`flush`).
-        """
-        import fcntl
-
-        memory = SharedMemory.of_file(path, Table.size(capacity))
-        try:
-            fcntl.lockf(memory.fd, fcntl.LOCK_EX, 1, 0)  # two that start at once do not both format it
-            try:
-                fresh = not memory.words[0]
-                if not fresh and Table.size(memory.words[1] * WAYS) != memory.size:
-                    raise ValueError("this file was cut off, or is no table")
-                return cls(memory, fresh=fresh)
-            finally:
-                fcntl.lockf(memory.fd, fcntl.LOCK_UN, 1, 0)
-        except BaseException:
-            memory.close()
-            raise
-
-    def flush(self) -> None:
-        """Have what is in memory written to the disk; takes milliseconds to seconds."""
-        self._memory.map.flush()
 
     @classmethod
     def attach(cls, fd: int) -> SharedStore:

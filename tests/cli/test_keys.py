@@ -7,6 +7,7 @@ import json
 import os
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import jwt
 import pytest
@@ -184,6 +185,22 @@ def test_a_token_holds_by_its_key_set(tmp_path: Path, capsys: Capture, alg: str)
         "n": [1],
         "t": "x",
     }
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_half_a_key_pair_is_none(tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.open
+
+    def full(path: Any, flags: int, mode: int = 0o777) -> int:
+        if str(path).endswith("jwks.json"):
+            os.close(real(path, flags, mode))
+            return real("/dev/full", os.O_WRONLY)
+        return real(path, flags, mode)
+
+    monkeypatch.setattr(os, "open", full)
+    assert run(["token", "keys", "--dir", str(tmp_path)]) == Exit.FAILED
+    assert "jwks.json: No space left" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 def test_tokens_that_cannot_be_made(tmp_path: Path, capsys: Capture) -> None:
