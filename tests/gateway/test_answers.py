@@ -140,7 +140,7 @@ def test_the_log(gateway: Gateway) -> None:
     line = gateway.log_line(request_id="log-1")
     assert line.keys() == {
         "time", "request_id", "client", "method", "path", "query", "status", "route", "api", "principal",
-        "duration_ms", "bytes_in", "bytes_out", "upstream", "trace_id", "reason",
+        "duration_ms", "bytes_in", "bytes_out", "upstream", "cache", "trace_id", "reason",
     }  # fmt: skip
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["time"])
     assert (line["client"], line["method"], line["path"]) == ("127.0.0.1", "GET", "/keyed/logged")
