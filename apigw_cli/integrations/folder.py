@@ -157,6 +157,12 @@ def content_type(name: str) -> str:
     return f"{kind}; charset=utf-8" if kind.startswith("text/") or kind in _TEXTUAL else kind
 
 
+def types() -> dict[str, str]:
+    """The content type of each ending (without its dot) that there is one for; lower case."""
+    known, packed = _TYPES.types_map[True], (*_TYPES.encodings_map, *_TYPES.suffix_map)
+    return {ending[1:].lower(): content_type(f"x{ending}") for ending in (*known, *packed)}
+
+
 def _segment(text: str) -> str:
     try:
         decoded = unquote_to_bytes(text).decode()

@@ -26,6 +26,29 @@ class Answer:
     status: int
     headers: dict[str, str]
     body: bytes
+    lines: list[tuple[str, str]] = field(default_factory=list)  # names in lower case
+
+    def all(self, name: str) -> list[str]:
+        return [value for key, value in self.lines if key == name]
+
+
+def ask(
+    port: int, method: str, path: str, host: str = "localhost", body: bytes | None = None, **headers: str
+) -> Answer:
+    """One request, its path sent as it is written; `X_Api_Key` means X-Api-Key."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
+        for name, value in {"Host": host, **headers}.items():
+            connection.putheader(name.replace("_", "-"), value)
+        if body is not None:
+            connection.putheader("Content-Length", str(len(body)))
+        connection.endheaders(body)
+        answer = connection.getresponse()
+        lines = [(name.lower(), value) for name, value in answer.getheaders()]
+        return Answer(answer.status, dict(lines), answer.read(), lines)
+    finally:
+        connection.close()
 
 
 @dataclass(eq=False)
@@ -36,19 +59,8 @@ class Nginx:
     read: int = 0
 
     def ask(self, method: str, path: str, host: str = "localhost", body: bytes | None = None, **headers: str) -> Answer:
-        """One request, its path sent as it is written; `X_Api_Key` means X-Api-Key."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
-        try:
-            connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
-            for name, value in {"Host": host, **headers}.items():
-                connection.putheader(name.replace("_", "-"), value)
-            if body is not None:
-                connection.putheader("Content-Length", str(len(body)))
-            connection.endheaders(body)
-            answer = connection.getresponse()
-            return Answer(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
-        finally:
-            connection.close()
+        """`ask` of this one's port."""
+        return ask(self.port, method, path, host, body, **headers)
 
     def logged(self, request_id: str) -> dict[str, Any] | None:
         """The line of the access log for a request; None where it is not written yet."""

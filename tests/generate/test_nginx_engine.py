@@ -52,7 +52,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iter
     shutil.copytree(SPECS, folder / "specs", ignore=shutil.ignore_patterns(".*"))
     (folder / "specs/stages/qa.yaml").write_text(f"variables: {{pets_url: '{upstream.url}'}}\n")
     compiled = load(folder / "specs", None)
-    with engine.running(text_of(compiled), folder, {"ApiKeyAuth": KEYS}) as nginx:
+    with engine.running(text_of(compiled), folder / "specs", {"ApiKeyAuth": KEYS}) as nginx:
         yield nginx, Router(compiled.snapshot.routes)
 
 
@@ -152,6 +152,23 @@ def test_without_a_key_file_everything_that_needs_a_key_is_refused(
     with serve(compiled) as nginx:
         assert nginx.ask("GET", "/v1/closed", X_Api_Key="demo-alice").status == 401
         assert nginx.ask("GET", "/v1/open").status == 200
+
+
+def test_the_sites_files_stand_beside_the_api(sample: tuple[Nginx, Router], upstream: Upstream) -> None:
+    nginx, before = sample[0], len(upstream.seen)
+    page = nginx.ask("GET", "/", "www.petshop.localhost")
+    assert (page.status, page.body) == (200, (SPECS / "site/index.html").read_bytes())
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    style = nginx.ask("GET", "/assets/shop.css", "www.petshop.localhost:80")
+    assert (style.headers["content-type"], style.headers["cache-control"]) == (
+        "text/css; charset=utf-8",
+        "public, max-age=86400",
+    )
+    lost = nginx.ask("GET", "/none", "www.petshop.localhost")
+    assert (lost.status, lost.body) == (404, (SPECS / "site/404.html").read_bytes())
+    assert len(upstream.seen) == before
+    assert nginx.ask("GET", "/v1/pets", "api.petshop.localhost", X_Api_Key="demo-alice").status == 200
+    assert nginx.ask("GET", "/assets/shop.css", "api.petshop.localhost").status == 404
 
 
 def test_a_key_may_hold_characters_that_mean_something_to_nginx(sample: tuple[Nginx, Router]) -> None:
@@ -304,6 +321,18 @@ def test_redirects(build: Build, serve: Serve, upstream: Upstream) -> None:
         (302, "https://a.example/b?c=1"),
         (501, None),
     ]
+
+
+def test_a_redirect_comes_after_limits(build: Build, serve: Serve, upstream: Upstream) -> None:
+    route = "open: {redirect: {to: /new}, rate_limit: {rate: 1/m, burst: 2, key: ip}}"
+    with serve(build(shop_config(upstream.url, more=f", routes: {{{route}}}"), shop=SHOP)) as nginx:
+        assert [nginx.ask("GET", "/v1/open").status for _ in range(4)] == [308, 308, 429, 429]
+
+
+def test_addresses_come_before_credentials(build: Build, serve: Serve, upstream: Upstream) -> None:
+    more = ", defaults: {ip: {deny: [127.0.0.0/8, 127.0.0.1]}, rate_limit: {rate: 1/m, burst: 1, key: ip}}"
+    with serve(build(shop_config(upstream.url, True, more), shop=SHOP, keys="{}")) as nginx:
+        assert [nginx.ask("GET", path).status for path in ("/v1/closed", "/v1/open", "/v1/open")] == [403, 403, 403]
 
 
 def test_the_base_path_is_left_out_where_it_is_stripped(build: Build, serve: Serve, upstream: Upstream) -> None:

@@ -44,7 +44,7 @@ class PathPlace:
     def regex(self) -> str:
         """What matches its paths. `\\z`: `$` would also match before a line feed (%0A) at the end."""
         segments, rest = self.shape
-        parts = [_regex(segment) for segment in segments] + ([".+"] if rest else [])
+        parts = [_regex(segment) for segment in segments] + ([r"[^\0]+"] if rest else [])
         return "^/" + "/".join(parts) + r"\z"
 
     @property

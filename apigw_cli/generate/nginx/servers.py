@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from apigw_cli.generate.nginx.places import Location, Way, locations
+from apigw_cli.generate.nginx.sites import CONDITION, range_location
 from apigw_cli.generate.nginx.words import Block, comment, in_quotes, quoted
-from apigw_cli.snapshot.model import Route
+from apigw_cli.snapshot.model import Route, StaticIntegration
 
 ANY = ""
 
@@ -21,7 +22,7 @@ _SET_LATER = (
     "apigw_rate_policy",
     "apigw_retry_after",
 )
-_ERRORS = "401 403 404 405 413 429 500 501 502 503 504"
+_ERRORS = "401 403 404 405 412 413 429 500 501 502 503 504"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +67,22 @@ def _also(host: str, by_host: dict[str, list[Route]]) -> Iterator[str]:
             yield ANY
 
 
-def block(server: Server, listen: str, operation: Callable[[Route], str], operations: Sequence[Block]) -> Block:
-    """One server block. `operation` gives the location that serves a route, `operations` holds their blocks."""
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """What serves a server's routes. `location`: where a route is served; `sets`: what is said of its refusals.
+
+    `blocks` are those locations, `errors` the headers of our own answers; `files`: some of them are files.
+    """
+
+    location: Callable[[Route], str]
+    sets: Callable[[Route], list[str]]
+    blocks: Sequence[Block]
+    errors: Sequence[str]
+    files: bool
+
+
+def block(server: Server, listen: str, serving: Serving) -> Block:
+    """One server block."""
     default = " default_server" if server.is_default else ""
     names = " ".join(quoted(host or "_") for host in server.hosts)
     body: list[str | Block] = [
@@ -79,38 +94,38 @@ def block(server: Server, listen: str, operation: Callable[[Route], str], operat
         f"error_page {_ERRORS} @apigw_error;",
         "",
     ]
-    body += [_path(location, operation) for location in locations(server.tiers)]
-    body += [Block("location /", ["return 404;"]), *operations, _error_location()]
-    return Block("server", body)
+    body += [_path(location, serving) for location in locations(server.tiers)]
+    body += [Block("location /", ["return 404;"]), *serving.blocks, _error_location(serving.errors)]
+    return Block("server", [*body, *([range_location()] if serving.files else [])])
 
 
-def _error_location() -> Block:
+def _error_location(headers: Sequence[str]) -> Block:
     """Our own answers: JSON, with the headers that belong to the status. The status stays that of the error."""
-    headers = {
-        "X-Request-Id": "$apigw_request_id",
-        "RateLimit-Policy": "$apigw_rate_policy",
-        "Allow": "$apigw_allow",
-        "Retry-After": "$apigw_retry",
-        "WWW-Authenticate": "$apigw_challenge",
-    }
-    lines: list[str | Block] = [f"add_header {name} {value} always;" for name, value in headers.items()]
-    return Block("location @apigw_error", [*lines, f"return 200 {in_quotes(_MESSAGE)};"])
+    return Block("location @apigw_error", [*headers, f"return 200 {in_quotes(_MESSAGE)};"])
 
 
-def _path(location: Location, operation: Callable[[Route], str]) -> Block:
+def _path(location: Location, serving: Serving) -> Block:
     exact, regex = location.place.exact, location.place.regex
     body: list[str | Block] = []
+    if any(isinstance(way.route.integration, StaticIntegration) for way in location.ways):
+        body.append(f"set ${CONDITION} $uri;")
     if any(way.only is not None for way in location.ways):
         body.append('set $apigw_asked "$request_method $uri";')  # the left side of an `if` must be one variable
-    body += [_dispatch(way, operation(way.route)) for way in location.ways]
+    body += [_dispatch(way, serving.location(way.route)) for way in location.ways]
     body.append(f"set $apigw_allow {in_quotes(', '.join(location.allow))};")
     for way in location.ways:
         if way.only is not None:
             more = in_quotes(f"$apigw_allow, {', '.join(way.methods)}")
             body.append(f"if ($uri ~ {in_quotes(way.only.regex)}) {{ set $apigw_allow {more}; }}")
+    body += serving.sets(_nearest(location))
     head = f"location = {quoted(exact)}" if exact is not None else f"location ~ {in_quotes(regex)}"
     about = [] if exact is not None else [comment(location.place.path)]
     return Block(head, [*about, *body, "return 405;"])
+
+
+def _nearest(location: Location) -> Route:
+    """The route that a refused method is told of: that of the first method that is allowed."""
+    return min(location.ways, key=lambda way: (way.only is not None, min(way.methods))).route
 
 
 def _dispatch(way: Way, target: str) -> str:

@@ -1,0 +1,197 @@
+"""The internal location that serves one route, and what it needs beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from apigw_cli.config import template
+from apigw_cli.generate.nginx import keys, limits, sites, upstreams
+from apigw_cli.generate.nginx.addresses import Addresses
+from apigw_cli.generate.nginx.answers import Answers, Line
+from apigw_cli.generate.nginx.servers import Server, Serving
+from apigw_cli.generate.nginx.sites import Sites
+from apigw_cli.generate.nginx.targets import Targets
+from apigw_cli.generate.nginx.words import Block, Names, comment, in_quotes, literal, quoted
+from apigw_cli.generate.target import Gap, of_route
+from apigw_cli.policies.interface import instance
+from apigw_cli.policies.limit_layer import titles
+from apigw_cli.policies.rate_limit import as_layers
+from apigw_cli.policies.redirect import Redirect
+from apigw_cli.policies.registry import BY_NAME
+from apigw_cli.snapshot.compiler import Compiled
+from apigw_cli.snapshot.model import HttpIntegration, Route, StaticIntegration
+
+_EXPRESSED = ("ip", "auth", "rate_limit", "max_body", "redirect", "request_headers")
+_NO_FILE = "/."  # `try_files` never finds it: what stands behind it comes after the limits, where `return` would not
+
+
+class Operations:
+    """The locations of all routes, in parts that share maps, zones and variables. `gaps`: what they do differently."""
+
+    def __init__(self, compiled: Compiled) -> None:
+        self._compiled = compiled
+        self._snapshot = compiled.snapshot
+        self.gaps: list[Gap] = []
+        self.callers = keys.Callers(self._snapshot)
+        self.zones = limits.Zones()
+        self.upstreams = upstreams.Upstreams(self._snapshot.upstreams)
+        self.addresses = Addresses()
+        self.answers = Answers()
+        self.sites = Sites()
+        self.targets = Targets()
+        self._names = Names(other_than=r"[^A-Za-z0-9_.-]")
+        self._said: dict[str, list[Line]] = {}
+        self._blocks: dict[str, list[Block]] = {}
+        for route in self._snapshot.routes:
+            self._blocks[route.id] = list(self._of(route))
+
+    def serving(self, server: Server) -> Serving:
+        """What a server block needs to know of its routes."""
+        routes = {route.id: route for tier in server.tiers for route in tier}
+        blocks = [block for one in routes for block in self._blocks[one]]
+        sites = {
+            route.integration: route for route in routes.values() if isinstance(route.integration, StaticIntegration)
+        }
+        for site, route in sites.items():
+            blocks += self.sites.locations(site, self._adds(route))
+        return Serving(self._location_of, self._sets, blocks, self.answers.of_errors(), bool(sites))
+
+    # --- one route
+
+    def _location_of(self, route: Route) -> str:
+        return f"/@apigw/{route.api}/{self._names.of(route.id, route.operation)}"
+
+    def _of(self, route: Route) -> Iterator[Block]:
+        self._unexpressed(route)
+        values = {name: instance(BY_NAME[name], route.policies[name]) for name in _EXPRESSED if name in route.policies}
+        self._said[route.id] = []
+        caller, auth = self._auth(route, values.get("auth"))
+        location = Block(
+            f"location = {quoted(self._location_of(route))}",
+            [
+                comment(f"{route.method} {route.path}"),
+                "internal;",
+                f"set $apigw_operation {quoted(f'{route.api}:{self._names.of(route.id, route.operation)}')};",
+                *self._sets(route),
+                *self.addresses.lines(values.get("ip")),
+                *auth,
+                *self._rate_limit(route, values.get("rate_limit"), caller),
+                *self._max_body(route, values.get("max_body")),
+            ],
+        )
+        yield location
+        if "redirect" in values:
+            yield self._redirect(route, values["redirect"], location)
+        else:
+            location.body += self._answer(route, values)
+
+    def _sets(self, route: Route) -> list[str]:
+        return self.answers.sets(self._said[route.id])
+
+    def _adds(self, route: Route) -> list[str]:
+        """Nothing where the headers of all locations are those of this one."""
+        site = isinstance(route.integration, StaticIntegration)
+        more = self.sites.said(route.integration, route.api) if isinstance(route.integration, StaticIntegration) else {}
+        return self.answers.adds(self._said[route.id], more) if site or self._said[route.id] else []
+
+    def _gap(self, route: Route, policy: str, message: str) -> None:
+        self.gaps.append(of_route(self._compiled, route, policy, message))
+
+    def _unexpressed(self, route: Route) -> None:
+        for name in route.policies:
+            if name not in _EXPRESSED:
+                self._gap(route, name, f"nginx has no {name}: it is left out")
+        if route.method == "TRACE":
+            self.gaps.append(Gap("method TRACE", "nginx refuses it by itself", (route.operation,)))
+
+    def _max_body(self, route: Route, value: int | None) -> list[str]:
+        if value == 0:  # for nginx that is no limit
+            self._gap(route, "max_body", "nginx lets one byte pass")
+        return [] if value is None else [f"client_max_body_size {max(value, 1)};"]
+
+    def _auth(self, route: Route, value: Any) -> tuple[str | None, list[str]]:
+        """The variable that names the caller (None: nobody is asked), and the lines that refuse strangers."""
+        if value is None:
+            return None, []
+        alternatives = [schemes for schemes, scopes in value.needed() if not scopes]
+        if len(alternatives) < len(value.alternatives):
+            self._gap(route, "auth", "nginx knows no scopes: a call that needs one is refused")
+        if not alternatives:
+            return None, ["return 403;"]
+        caller = self.callers.variable(alternatives)
+        if [] in alternatives:
+            return (caller if caller.startswith("$") else None), []
+        return caller, [f'if ({caller} = "") {{ return 401; }}']
+
+    def _rate_limit(self, route: Route, value: Any, caller: str | None) -> list[str]:
+        layers = as_layers(value)
+        if not layers:
+            return []
+        for message in (message for layer in layers for message in limits.gaps(layer)):
+            self._gap(route, "rate_limit", message)
+        names = titles(layers) if len(layers) > 1 else ["default"]
+        found = [self.zones.directives(layer, caller, name) for layer, name in zip(layers, names, strict=True)]
+        policy = ", ".join(one.policy for one in found if one.policy)
+        said = [f"set $apigw_rate_policy {in_quotes(policy)};"] if policy else []
+        zones = [one for one in found if one.zone]
+        said += [f"set $apigw_retry_after {max(one.retry_after for one in zones)};"] if zones else []
+        said += [f"set $apigw_api {quoted(route.api)};"] if any(layer.scope == "api" for layer in layers) else []
+        return [*said, *dict.fromkeys(line for one in found for line in one.lines)]
+
+    # --- what answers
+
+    def _redirect(self, route: Route, value: Redirect, location: Block) -> Block:
+        """A fixed address, with the client's query behind it where that is all of one."""
+        name = f"@apigw_redirect_{self._names.of(route.id, route.operation)}"
+        location.body.append(f"try_files {_NO_FILE} {quoted(name)};")
+        if template.values(value.to) or (value.keep_query and ("?" in value.to or "#" in value.to)):
+            self._gap(route, "redirect", "nginx is told of fixed addresses alone: it says 501")
+            return Block(f"location {quoted(name)}", ["return 501;"])
+        address = literal("".join(map(str, template.parts(value.to))))
+        query = "$is_args$args" if value.keep_query else ""
+        return Block(
+            f"location {quoted(name)}",
+            [
+                *self._adds(route),
+                "absolute_redirect off;",
+                f"set $apigw_address {address};",
+                f"return {value.status} $apigw_address{query};",
+            ],
+        )
+
+    def _answer(self, route: Route, values: dict[str, Any]) -> list[str | Block]:
+        if isinstance(route.integration, HttpIntegration):
+            return self._forward(route, route.integration, values)
+        if isinstance(route.integration, StaticIntegration):
+            place = self._compiled.provenance.place(route.id, "integration")
+            found = sites.gaps(route.integration)
+            self.gaps += [Gap("site", message, (route.operation,), place) for message in found]
+            return [*self._adds(route), *self.sites.lines(route.integration, route)]
+        place = self._compiled.provenance.place(route.id, "integration")
+        message = "nginx cannot answer from the specification: it says 501"
+        self.gaps.append(Gap("mock", message, (route.operation,), place))
+        return ["return 501;"]
+
+    def _forward(self, route: Route, to: HttpIntegration, values: dict[str, Any]) -> list[str | Block]:
+        headers: list[str] = []
+        edits = values.get("request_headers")
+        if edits is not None:
+            headers = upstreams.request_headers(self._snapshot.auth, edits)
+            for message in upstreams.header_gaps(edits):
+                self._gap(route, "request_headers", message)
+        upstream = self.upstreams.of(to.upstream)
+        if any(target.startswith("https:") for target in upstream.targets):
+            place = self._compiled.provenance.place(f"upstream:{upstream.name}", "targets")
+            message = "https:// targets are not translated: nginx says 501"
+            self.gaps.append(Gap(f"upstream {upstream.name}", message, (route.operation,), place))
+            return ["return 501;"]
+        name = self.upstreams.block_name(upstream.name, route.operation)
+        host = "$http_host" if upstream.preserve_host else quoted(upstreams.authority(upstream))
+        return [
+            *self._adds(route),
+            *headers,
+            *upstreams.timeouts(upstream),
+            f"set $apigw_authority {host};",
+            f"proxy_pass http://{name}{self.targets.without(to.strip)};",
+        ]
