@@ -142,13 +142,15 @@ def _next(view: View, outcome: str) -> str:
         return f"apigw history {view.stage} · apigw rollback {view.stage}"
     if outcome == "aborted":
         return f"apigw history {view.stage}"
-    return f"apigw canary {view.stage} set 50% · apigw canary {view.stage} promote · apigw canary {view.stage} abort"
+    more = next((share for share in (5, 10, 25, 50, 75) if share > view.canary.percent), None)
+    words = [*([f"set {more}%"] if more else []), "promote", "abort"]
+    return " · ".join(f"apigw canary {view.stage} {word}" for word in words)
 
 
 def _sides(view: View) -> None:
     from apigw_cli.cli import terminal
 
-    head = ("", "requests", "failed (5xx)", "4xx", "p50", "p95", "p99")
+    head = ("", "requests", "refused (4xx)", "failed (5xx)", "p50", "p95", "p99")
     rows = [head, _row("stable", view.stable), _row("canary", view.beside)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
     for row in rows:
@@ -161,7 +163,12 @@ def _sides(view: View) -> None:
 def _row(name: str, side: Side) -> tuple[str, ...]:
     from apigw_cli.stages import canary_judgement
 
-    total = side.requests
-    shares = (f"{count / total:.1%}" if total else "-" for count in (side.failed, side.classes[3]))
+    of = ((side.refused, side.requests), (side.failed, side.admitted))
+    shares = (f"{count / total:.1%}" if total else "-" for count, total in of)
     bounds = [canary_judgement.percentile(side, part) for part in (0.5, 0.95, 0.99)]
-    return name, f"{total:,}", *shares, *(f"≤ {bound * 1000:g} ms" if bound is not None else "-" for bound in bounds)
+    return (
+        name,
+        f"{side.requests:,}",
+        *shares,
+        *(f"≤ {bound * 1000:g} ms" if bound is not None else "-" for bound in bounds),
+    )

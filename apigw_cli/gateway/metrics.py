@@ -349,7 +349,7 @@ def _sides(sides: tuple[SideCounts, ...]) -> Iterator[str]:
                 labels = _labels(side=one.side, release=one.release, code=f"{status}xx")
                 yield f"{name}{labels} {one.words[status]}"
     name = "apigw_canary_duration_seconds"
-    yield from _family(name, "histogram", "From a request's head to the end of its answer, by side of the canary.")
+    yield from _family(name, "histogram", "Of answers that are no 4xx: from a request's head to the end, by side.")
     for one in sides:
         yield from _buckets(name, one.words[CLASSES:], side=one.side, release=one.release)
 

@@ -144,8 +144,9 @@ class Site:
         side = request.side
         if side:
             words[side + request.status // 100] += 1
-            words[side + CLASSES + bisect_left(BOUNDS, elapsed)] += 1
-            words[side + CLASSES + _SUM] += elapsed
+            if not 400 <= request.status < 500:  # refusals are fast, whatever the release does
+                words[side + CLASSES + bisect_left(BOUNDS, elapsed)] += 1
+                words[side + CLASSES + _SUM] += elapsed
         if request.reason:
             self.cells.count_reason(route, request.reason)
         if request.noticed is not None:

@@ -1,7 +1,11 @@
-"""Whether a canary does worse than what the stage runs: two shares of requests compared, with their uncertainty. Pure.
+"""Whether a canary does worse than what the stage runs: three shares compared, with their uncertainty. Pure.
 
-    failed   answers 500 to 599, as a share of all
-    slow     those that took longer than 95 % of the stable side's did (a bound of the gateway's histogram)
+    failed   answers 500 to 599, as a share of those that are no 4xx
+    refused  answers 400 to 499, as a share of all: a release that turns everybody away fails nobody
+    slow     those (but for 4xx) that took longer than 95 % of the stable side's did (a bound of its histogram)
+
+Refusals are left out of `failed` and `slow`: they cost nothing and say nothing of the release, so that a load which is
+mostly refused would hide what happens to the rest.
 
 For each the difference canary - stable, and its 95 % interval after Newcombe (Statistics in Medicine 17, 1998, method
 10: from the Wilson intervals of both shares). It holds where the whole interval is within the tolerance, is worse
@@ -17,14 +21,14 @@ from typing import Any
 import msgspec
 
 HOLDS, WORSE, INCONCLUSIVE = "holds", "worse", "inconclusive"
-FAILED_TOLERANCE, SLOW_TOLERANCE = 0.01, 0.05
+FAILED_TOLERANCE, REFUSED_TOLERANCE, SLOW_TOLERANCE = 0.01, 0.05, 0.05
 _Z = 1.959964  # of 95 %, both sides
 _SLOW = 0.95
 LEAST = 50  # requests of each side
 
 
 class Side(msgspec.Struct, frozen=True):
-    """What a gateway counted: answers by class (1xx … 5xx), by latency; `bounds` in seconds, one less than `slower`."""
+    """What a gateway counted: answers by class (1xx … 5xx); by latency, but for 4xx; `bounds` in seconds."""
 
     classes: tuple[int, ...] = (0, 0, 0, 0, 0)
     latencies: tuple[int, ...] = ()
@@ -37,6 +41,14 @@ class Side(msgspec.Struct, frozen=True):
     @property
     def failed(self) -> int:
         return self.classes[-1]
+
+    @property
+    def refused(self) -> int:
+        return self.classes[3]
+
+    @property
+    def admitted(self) -> int:
+        return self.requests - self.refused
 
     def slower(self, bound: int) -> int:
         """How many took longer than the bound of that number."""
@@ -87,15 +99,20 @@ def total(sides: Iterable[Side]) -> Side:
 
 
 def judge(stable: Side, canary: Side) -> Judgement:
-    """Both comparisons, the worst first to count: worse, then inconclusive, then holds."""
-    checks = (_failed(stable, canary), _slow(stable, canary))
+    """The comparisons, the worst first to count: worse, then inconclusive, then holds."""
+    checks = (_failed(stable, canary), _refused(stable, canary), _slow(stable, canary))
     verdicts = {check.verdict for check in checks}
     worst = next(verdict for verdict in (WORSE, INCONCLUSIVE, HOLDS) if verdict in verdicts)
     return Judgement(worst, checks)
 
 
 def _failed(stable: Side, canary: Side) -> Check:
-    return _check("failed", (canary.failed, canary.requests), (stable.failed, stable.requests), FAILED_TOLERANCE, "")
+    return _check("failed", (canary.failed, canary.admitted), (stable.failed, stable.admitted), FAILED_TOLERANCE, "")
+
+
+def _refused(stable: Side, canary: Side) -> Check:
+    counts = (canary.refused, canary.requests), (stable.refused, stable.requests)
+    return _check("refused", *counts, REFUSED_TOLERANCE, " (4xx)")
 
 
 def _slow(stable: Side, canary: Side) -> Check:
@@ -148,6 +165,7 @@ def as_json(side: Side) -> dict[str, Any]:
     return {
         "requests": side.requests,
         "statuses": {f"{number}xx": count for number, count in enumerate(classes, 1)},
-        "failed": side.failed / side.requests if side.requests else None,
+        "failed": side.failed / side.admitted if side.admitted else None,
+        "refused": side.refused / side.requests if side.requests else None,
         **{f"p{round(part * 100)}": percentile(side, part) for part in (0.5, 0.95, 0.99)},
     }

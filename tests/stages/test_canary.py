@@ -186,6 +186,19 @@ class TestJudgement:
         assert judge(side(10_000), side(59, 1)).verdict == INCONCLUSIVE
         assert judge(side(10_000), side(90, 10)).verdict == WORSE
 
+    def test_a_release_that_turns_callers_away_is_worse(self) -> None:
+        nobody = Side((0, 0, 0, 1000, 0), (0, 0, 0, 0), BOUNDS)
+        assert judge(side(10_000), nobody).verdict == WORSE
+        half = Side((0, 500, 0, 500, 0), (500, 0, 0, 0), BOUNDS)
+        assert judge(side(10_000), half).verdict == WORSE
+        assert judge(total([half] * 9), half).verdict == HOLDS
+
+    def test_refusals_hide_no_failures(self) -> None:
+        flooded = [Side((0, 2000 - bad, 0, 98_000, bad), (2000, 0, 0, 0), BOUNDS) for bad in (0, 100)]
+        assert judge(*flooded).verdict == WORSE  # 5 % of those let in, 0.1 % of all
+        few = Side((0, 15, 0, 985, 0), (15, 0, 0, 0), BOUNDS)
+        assert judge(few, few).verdict == INCONCLUSIVE
+
     def test_slower(self) -> None:
         assert judge(side(10_000), side(1000, slow=200)).verdict == WORSE
         assert judge(side(10_000, slow=200), side(1000, slow=20)).verdict == HOLDS
