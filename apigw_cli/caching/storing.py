@@ -10,7 +10,7 @@ from apigw_cli.caching import fields, freshness, ranges, tags, vary
 from apigw_cli.caching.entry import Entry
 from apigw_cli.caching.fields import Fields
 from apigw_cli.caching.freshness import Said
-from apigw_cli.caching.rules import Rules
+from apigw_cli.caching.rules import GRACE, Rules
 
 THEIRS = "authorization"  # why an answer is not stored that is for who asked alone
 
@@ -122,7 +122,7 @@ def entry(asked: Asked, came: Came, rules: Rules) -> Entry | None:
         asked.since,
         asked.mark,
         stale_revalidate=max(said.seconds(b"stale-while-revalidate") or 0, rules.stale_revalidate),
-        stale_error=max(said.seconds(b"stale-if-error") or 0, rules.stale_error),
+        stale_error=max(said.seconds(b"stale-if-error") or 0, _grace(rules, lifetime)),
         strict=_is_strict(said),
         no_cache=said.has(b"no-cache") and not said.directives[b"no-cache"] and rules.ttl is None,
         date=date,
@@ -163,6 +163,13 @@ def _lifetime(asked: Asked, said: Said, found: Fields, status: int, date: int, r
     if not rules.heuristic or asked.has_cookie or asked.identified:
         return 0
     return freshness.heuristic(said, found, status, date)
+
+
+def _grace(rules: Rules, lifetime: float) -> float:
+    """Nobody asked for it: what was never fresh is not used in place of an error."""
+    if rules.stale_error is not None:
+        return rules.stale_error
+    return GRACE if lifetime > 0 else 0
 
 
 def _is_strict(said: Said) -> bool:

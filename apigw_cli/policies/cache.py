@@ -73,7 +73,11 @@ class Cache(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
         Time | None, Meta(description="Use an answer so long after its freshness while it is fetched anew.")
     ] = None
     stale_if_error: Annotated[
-        Time | None, Meta(description="Use an answer so long after its freshness when the upstream fails.")
+        Time | None,
+        Meta(
+            description="Use an answer so long after its freshness when the upstream fails. Default: 1m for what was "
+            "fresh; with mode: ttl none."
+        ),
     ] = None
     collapse: Annotated[
         Time, Meta(description="How long requests wait for one that asks the same. 0s: they do not.")
@@ -119,11 +123,17 @@ def rules(value: Cache) -> Rules:
         value.max_object,
         value.heuristic,
         float(parse_duration(value.stale_while_revalidate or "0s")),
-        float(parse_duration(value.stale_if_error or "0s")),
+        _stale_error(value),
         value.per_caller,
         value.mode == "http" and value.client_directives == "honour",
         float(parse_duration(value.collapse)),
     )
+
+
+def _stale_error(value: Cache) -> float | None:
+    if value.stale_if_error is not None:
+        return float(parse_duration(value.stale_if_error))
+    return None if value.mode == "http" else 0.0
 
 
 Chosen = Callable[[Exchange], bytes]

@@ -110,6 +110,29 @@ def test_stale_if_error(fault: Reply) -> None:
     run(story)
 
 
+@pytest.mark.parametrize("fault", [Reply(status=503), Reply(raw=b"")])
+@pytest.mark.parametrize(
+    ("said", "policy", "after", "stale"),
+    [
+        ("max-age=10", {}, 30, True),
+        ("max-age=10", {}, 80, False),
+        ("max-age=10", {"stale_if_error": "0s"}, 30, False),
+        ("max-age=10, must-revalidate", {}, 30, False),
+        ("max-age=0", {}, 1, False),
+    ],
+)
+def test_for_a_minute_what_was_fresh_stands_in_for_an_error(
+    fault: Reply, said: str, policy: dict[str, Any], after: int, stale: bool
+) -> None:
+    async def story(b: Bench) -> None:
+        b.origin.says(Reply({"Cache-Control": said, "ETag": '"1"'}), fault)
+        await b.ask()
+        b.clock.seconds = after
+        assert ((await b.ask()).status == 200) is stale
+
+    run(story, **policy)
+
+
 def test_must_revalidate_is_never_answered_stale() -> None:
     async def story(b: Bench) -> None:
         b.origin.says(Reply({"Cache-Control": "max-age=10, must-revalidate, stale-if-error=600"}), Reply(raw=b""))
