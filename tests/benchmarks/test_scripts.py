@@ -163,3 +163,8 @@ def test_the_data_path_is_measured() -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert [line.split()[0] for line in done.stdout.splitlines()] == ["bare", "all"]
+
+
+def test_hostile_bodies() -> None:
+    found = figures("hostile_bodies.py", "--rounds", "1")
+    assert len(found) == 12 and all(taken > 0 for taken in found.values())

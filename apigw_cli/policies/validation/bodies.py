@@ -189,17 +189,19 @@ def _segments(data: bytes, boundary: str) -> list[tuple[str, str, bytes]]:
 
 def _object(texts: dict[str, list[str]], shape: Shape) -> dict[str, Any]:
     made: dict[str, Any] = {}
+    deeper: dict[str, dict[str, list[str]]] = {}
     for name, values in texts.items():
         plain = name.removesuffix("[]")
         if "[" in plain:
+            deeper.setdefault(name.partition("[")[0], {})[name] = values
             continue
         inner = shape.properties.get(plain, shape.rest or ANY)
         made[plain] = _property(inner, [_unescaped(value) for value in values])
-    for name in {name.partition("[")[0] for name in texts if "[" in name.removesuffix("[]")}:
+    for name, several in deeper.items():
         inner = shape.properties.get(name, shape.rest or ANY)
         deep = Parameter("body", name, False, "deepObject", True, False, None, inner)
         try:
-            made[name] = deep.value(texts)
+            made[name] = deep.value(several)
         except Unreadable as error:
             raise _Unreadable(f"field {name}: {error}", "form") from None
     return made
