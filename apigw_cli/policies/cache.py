@@ -9,7 +9,7 @@ permission to have an answer fetched anew.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta, Struct
@@ -17,7 +17,9 @@ from msgspec import Meta, Struct
 from apigw_cli.caching import fields
 from apigw_cli.caching.rules import Rules
 from apigw_cli.config.values import DURATION, parse_duration
-from apigw_cli.policies.interface import Change, Exchange, Refusal, Runtime, Step
+from apigw_cli.policies import cache_changes
+from apigw_cli.policies.interface import Change, Exchange, Reason, Refusal, Runtime, Step
+from apigw_cli.policies.judging import judged
 from apigw_cli.snapshot.model import Route
 
 _NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}"
@@ -242,9 +244,10 @@ class _Policy:
 
     def compare(self, old: Cache | None, new: Cache | None) -> Change:
         """Less apart, kept against what the answers say, or more who may invalidate: weaker."""
-        if _is_weaker(old, new):
-            return Change.WEAKEN
-        return Change.STRENGTHEN if _is_weaker(new, old) else Change.NEUTRAL
+        return judged(self.reasons(old, new))
+
+    def reasons(self, old: Cache | None, new: Cache | None) -> Iterator[Reason]:
+        return cache_changes.reasons(old, new)
 
     def describe(self, value: Cache) -> str:
         made = rules(value)
@@ -264,43 +267,6 @@ def _parameters(value: Cache) -> str:
 def _allowed(value: Cache) -> str:
     allow = value.invalidation.allow if value.invalidation is not None else "nobody"
     return allow if isinstance(allow, str) else ", ".join(allow)
-
-
-def _is_weaker(old: Cache | None, new: Cache | None) -> bool:
-    """Whether anything lets more meet in one answer, or lets somebody new invalidate."""
-    more = any(b > a for a, b in zip(_openness(old), _openness(new), strict=True))
-    return more or _chooses_less(old, new) or _lets_more_invalidate(old, new)
-
-
-def _openness(value: Cache | None) -> tuple[int, int]:
-    """Whose answers meet, whose word counts: greater is weaker."""
-    if value is None:
-        return (0, 0)
-    return (0 if value.per_caller or value.mode == "http" else 1, int(value.mode == "ttl"))
-
-
-def _lets_more_invalidate(old: Cache | None, new: Cache | None) -> bool:
-    before, after = _invalidators(old), _invalidators(new)
-    return before is not None and (after is None or not after <= before)
-
-
-def _invalidators(value: Cache | None) -> frozenset[str] | None:
-    """Who may have an answer fetched anew; None: anyone."""
-    allow = value.invalidation.allow if value is not None and value.invalidation is not None else "nobody"
-    if isinstance(allow, str):
-        return None if allow == "anyone" else frozenset()
-    return frozenset(allow)
-
-
-def _chooses_less(old: Cache | None, new: Cache | None) -> bool:
-    """What told answers apart does so no more."""
-    if old is None or new is None:
-        return False
-    if old.per_caller and not new.per_caller:
-        return True
-    if new.key_parameters is None:
-        return False
-    return old.key_parameters is None or not set(old.key_parameters) <= set(new.key_parameters)
 
 
 POLICY = _Policy()

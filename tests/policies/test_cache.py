@@ -52,11 +52,41 @@ def _allowing(*callers: str) -> dict[str, Any]:
         ({"mode": "ttl"}, {"mode": "ttl", "invalidation": {"allow": "anyone"}}, Change.WEAKEN),
         (_allowing("a", "b"), _allowing("a"), Change.STRENGTHEN),
         ({}, {"stale_if_error": "1h"}, Change.NEUTRAL),
+        ({"mode": "ttl", "key_parameters": ["header:A"]}, {"mode": "ttl"}, Change.WEAKEN),
+        ({"mode": "ttl", "key_parameters": ["query:a"]}, {"mode": "ttl"}, Change.STRENGTHEN),
     ],
 )  # fmt: skip
 def test_what_a_change_means(old: dict[str, Any] | None, new: dict[str, Any] | None, change: Change) -> None:
     was, now = (None if one is None else made(**one) for one in (old, new))
     assert cache.POLICY.compare(was, now) is change
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (None, {"mode": "ttl"}, ["answers are kept for 5m, one for all callers, whatever they say of freshness"]),
+        ({"per_caller": True}, {}, ["callers get stored answers that were made for others"]),
+        (
+            {"mode": "ttl"},
+            {"mode": "ttl", "key_parameters": ["query:a"]},
+            ["requests that differ in the query get the same answer"],
+        ),
+        (
+            {"mode": "ttl", "key_parameters": ["header:A", "query:b"]},
+            {"mode": "ttl", "key_parameters": ["query:b", "cookie:c"]},
+            ["requests that differ in header:A get the same answer", "requests that differ in cookie:c get answers of"],
+        ),
+        (_allowing("a"), _allowing("a", "b"), ["b may have answers fetched anew, as often as they like"]),
+        (_allowing("a"), {"mode": "ttl", "invalidation": {"allow": "anyone"}}, ["anyone may have answers fetched"]),
+    ],
+)
+def test_a_reviewer_reads_what_a_change_does(
+    old: dict[str, Any] | None, new: dict[str, Any] | None, said: list[str]
+) -> None:
+    was, now = (None if one is None else made(**one) for one in (old, new))
+    found = [reason.text for reason in cache.POLICY.reasons(was, now)]
+    assert len(found) == len(said)
+    assert all(text.startswith(start) for text, start in zip(found, said, strict=True)), found
 
 
 def test_what_it_says_of_itself() -> None:

@@ -488,3 +488,23 @@ def test_it_describes_itself() -> None:
     assert POLICY.describe(Validate(response="enforce")) == "requests validated, answers too"
     assert POLICY.describe(Validate("off")) == "requests not validated, answers reported"
     assert POLICY.describe(Validate("off", "off")) == "nothing validated"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ({}, None, ["requests that do not fit the specification reach the upstream", "answers that do not fit"]),
+        ({"request": "report"}, {"request": "off"}, ["requests that do not fit the specification are not even"]),
+        ({}, {"response": "enforce"}, ["answers that do not fit the specification are held back"]),
+        ({"max_body": 1024}, {"max_body": 2048}, ["bodies of up to 2 KiB are let in"]),
+        ({"unknown_query": "refuse"}, {}, ["query parameters that are not declared reach the upstream"]),
+        ({}, {"max_body": 1024, "unknown_query": "refuse"}, ["bodies of more than 1 KiB", "query parameters that are"]),
+    ],
+)
+def test_a_reviewer_reads_what_a_change_does(
+    old: dict[str, Any] | None, new: dict[str, Any] | None, said: list[str]
+) -> None:
+    was, now = (None if one is None else msgspec.convert(one, Validate) for one in (old, new))
+    found = [reason.text for reason in POLICY.reasons(was, now)]
+    assert len(found) == len(said)
+    assert all(text.startswith(start) for text, start in zip(found, said, strict=True)), found

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
 from apigw_cli.policies.answer_filter import AnswerFilter
-from apigw_cli.policies.interface import Change, Exchange, Refusal, Runtime, Step, Whole
+from apigw_cli.policies.interface import Change, Exchange, Reason, Refusal, Runtime, Step, Whole
+from apigw_cli.policies.judging import judged
 from apigw_cli.policies.validation.answers import Answers
 from apigw_cli.policies.validation.operation import Contract, find
 from apigw_cli.policies.validation.problem import refusal, told
@@ -69,10 +71,23 @@ class _Policy:
 
     def compare(self, old: Validate | None, new: Validate | None) -> Change:
         """Weaker: a lower level, larger bodies, more that is let in."""
-        before, after = _strictness(old), _strictness(new)
-        if before == after:
-            return Change.NEUTRAL
-        return Change.STRENGTHEN if all(map(int.__le__, before, after)) else Change.WEAKEN
+        return judged(self.reasons(old, new))
+
+    def reasons(self, old: Validate | None, new: Validate | None) -> Iterator[Reason]:
+        before, after = (one if one is not None else _NOTHING for one in (old, new))
+        yield from _of_level(before.request, after.request, _OF_REQUESTS)
+        yield from _of_level(before.response, after.response, _OF_ANSWERS)
+        if _is_off(before) or _is_off(after):
+            return
+        if before.max_body != after.max_body:
+            if after.max_body > before.max_body:
+                yield Reason(Change.WEAKEN, f"bodies of up to {_size(after.max_body)} are let in")
+            else:
+                yield Reason(Change.STRENGTHEN, f"bodies of more than {_size(after.max_body)} are not let in")
+        if _refuses_queries(before) and not _refuses_queries(after):
+            yield Reason(Change.WEAKEN, "query parameters that are not declared reach the upstream")
+        elif _refuses_queries(after) and not _refuses_queries(before):
+            yield Reason(Change.STRENGTHEN, "query parameters that are not declared are refused")
 
     def describe(self, value: Validate) -> str:
         parts = [_LEVEL_TEXTS[value.request]]
@@ -87,11 +102,32 @@ class _Policy:
         return ", ".join(parts)
 
 
-def _strictness(value: Validate | None) -> tuple[int, int, int, int]:
-    if value is None or value.request == value.response == "off":
-        return (0, 0, -(2**62), 0)
-    refuses = value.unknown_query == "refuse" and value.request != "off"
-    return (_LEVELS.index(value.request), _LEVELS.index(value.response), -value.max_body, int(refuses))
+_NOTHING = Validate(request="off", response="off")
+# What happens at each level to what does not fit, and what ends when a level is left for a lower one.
+_OF_REQUESTS = {
+    "enforce": ("requests that do not fit the specification are refused", "reach the upstream"),
+    "report": ("requests that do not fit the specification are reported", "are not even reported any more"),
+}
+_OF_ANSWERS = {
+    "enforce": ("answers that do not fit the specification are held back", "reach callers"),
+    "report": ("answers that do not fit the specification are reported", "are not even reported any more"),
+}
+
+
+def _of_level(before: Level, after: Level, texts: Mapping[str, tuple[str, str]]) -> Iterator[Reason]:
+    if _LEVELS.index(after) > _LEVELS.index(before):
+        yield Reason(Change.STRENGTHEN, texts[after][0])
+    elif after != before:
+        what = texts[before][0].partition(" are ")[0]
+        yield Reason(Change.WEAKEN, f"{what} {texts[before][1]}")
+
+
+def _is_off(value: Validate) -> bool:
+    return value.request == value.response == "off"
+
+
+def _refuses_queries(value: Validate) -> bool:
+    return value.unknown_query == "refuse" and value.request != "off"
 
 
 def _size(size: int) -> str:
