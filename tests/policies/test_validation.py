@@ -8,8 +8,10 @@ import zlib
 from typing import Any
 from urllib.parse import quote
 
+import brotli
 import msgspec
 import pytest
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -338,7 +340,52 @@ def test_compressed_bodies_and_bombs() -> None:
     assert (bomb.status, errors(bomb)) == (413, [("body", "", "size")])
     assert errors(send(gzip.compress(good)[:-4], b"gzip")) == [("body", "", "coding")]
     assert errors(send(gzip.compress(good) + b"x", b"gzip")) == [("body", "", "coding")]
-    assert send(b"x", b"br").status == 415
+    assert send(b"x", b"compress").status == 415
+
+
+CODERS = {
+    b"gzip": gzip.compress,
+    b"x-gzip": gzip.compress,
+    b"deflate": zlib.compress,
+    b"br": brotli.compress,
+    b"zstd": zstandard.compress,
+}
+
+
+@pytest.mark.parametrize("coding", CODERS)
+def test_every_coding_is_read_within_its_bound(coding: bytes) -> None:
+    step = step_of(spec(body_of(PET)), max_body=10_000)
+    good, coded = b'{"id":1,"name":"x"}', CODERS[coding](b'{"id":1,"name":"x"}')
+
+    def send(body: bytes, *codings: bytes) -> Any:
+        return ask(step, body=body, kind=JSON, headers=[(b"content-encoding", one) for one in codings])
+
+    assert send(coded, coding) is None
+    assert send(coded, coding.upper() + b" ") is None
+    assert send(CODERS[coding](good.ljust(10_000)), coding) is None
+    assert errors(send(CODERS[coding](b'{"id":"x"}'), coding)) == [("body", "", "required"), ("body", "/id", "type")]
+    for bomb in (good.ljust(10_001), b" " * 50_000_000):
+        outcome = send(CODERS[coding](bomb), coding)
+        assert (outcome.status, errors(outcome)) == (413, [("body", "", "size")])
+    for damaged in (coded[:-2], coded + b"x", coded + coded, b"", good):
+        assert errors(send(damaged, coding)) == [("body", "", "coding")] or not damaged
+    twice = CODERS[coding](coded)
+    assert [send(twice, coding + b", " + coding).status, send(twice, coding, coding).status] == [415, 415]
+    assert send(coded, b"identity", coding).status == 415  # the first line alone would not be all that is said
+
+
+def test_a_window_that_nobody_needs() -> None:
+    """What a decoder keeps is bounded too, not only what comes out (RFC 9659)."""
+    step = step_of(spec(body_of({})))
+
+    def framed(exponent: int) -> bytes:  # a frame of zstd with one raw block, `[]`
+        return b"\x28\xb5\x2f\xfd\x00" + bytes([exponent - 10 << 3]) + b"\x11\x00\x00[]"
+
+    outcomes = [
+        errors(ask(step, body=framed(exponent), kind=JSON, headers=[(b"content-encoding", b"zstd")]))
+        for exponent in (23, 27)
+    ]
+    assert outcomes == [[], [("body", "", "coding")]]
 
 
 def test_forms() -> None:

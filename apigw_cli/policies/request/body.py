@@ -10,7 +10,8 @@ from apigw_cli.policies.request.change import Change, Edit, Unsuitable
 from apigw_cli.policies.request.model import Body
 from apigw_cli.policies.templates import members, writing
 from apigw_cli.policies.validation import strict_json
-from apigw_cli.policies.validation.bodies import MediaType, TooLarge, inflated, is_json
+from apigw_cli.policies.validation.bodies import MediaType, is_json
+from apigw_cli.policies.validation.codings import TooLarge, inflated, known, named
 
 _JSON_LINE = b"Content-Type: application/json\r\n"
 _FORM_LINE = b"Content-Type: application/x-www-form-urlencoded\r\n"
@@ -28,16 +29,16 @@ def is_declared_json(exchange: Exchange) -> bool:
 def read(exchange: Exchange, maximum: int) -> Any:
     """The value of a JSON body that is all here. Raises Unsuitable."""
     data = exchange.content()
-    coding = exchange.header(b"content-encoding")
+    coding = named(exchange.headers)
     if coding is not None:
         try:
-            plain = inflated(data, coding.strip().lower(), maximum)
+            plain = inflated(data, coding, maximum)
         except TooLarge:
             raise Unsuitable(413, f"the request's body is larger than {maximum} bytes, decompressed") from None
         except ValueError as error:
             raise Unsuitable(400, f"the request's body cannot be decompressed: {error}") from None
         if plain is None:
-            raise Unsuitable(415, "the request's body may be compressed with gzip or deflate")
+            raise Unsuitable(415, f"the request's body may be compressed with {known()}, once")
         data = plain
     try:
         strict_json.loads(data)

@@ -15,7 +15,8 @@ from apigw_cli.openapi.json_schema import Direction
 from apigw_cli.openapi.operations import mapping
 from apigw_cli.policies.answer_filter import Head, name_of, value
 from apigw_cli.policies.validation import bodies
-from apigw_cli.policies.validation.bodies import Bodies, Content, MediaType, TooLarge, inflated
+from apigw_cli.policies.validation.bodies import Bodies, Content, MediaType
+from apigw_cli.policies.validation.codings import TooLarge, inflated
 from apigw_cli.policies.validation.kinds import TEXT, shape_of
 from apigw_cli.policies.validation.parameters import Parameter, described
 from apigw_cli.policies.validation.problem import Violation
@@ -124,7 +125,7 @@ def of_body(content: Content, kind: MediaType, data: bytes, coding: bytes | None
     """What does not fit in the body of an answer. Of a coding that is not known here, nothing is said."""
     if coding is not None:
         try:
-            plain = inflated(data, coding.strip().lower(), maximum)
+            plain = inflated(data, coding, maximum)
         except TooLarge:
             return [Violation("body", "", "", f"decompressed it is larger than {maximum} bytes", "size")]
         except ValueError as error:

@@ -9,7 +9,6 @@ all others                            their type is looked at, not what is in th
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -234,34 +233,6 @@ def _unescaped(text: str) -> str:
     from urllib.parse import unquote_to_bytes
 
     return _text(unquote_to_bytes(text), "utf-8")
-
-
-# --- content codings
-
-
-class TooLarge(ValueError):
-    """What is compressed is more than may be looked at."""
-
-
-def inflated(data: bytes, coding: bytes, maximum: int) -> bytes | None:
-    """`data` without its content coding, at most so many bytes; None for a coding that is not known here.
-
-    Raises TooLarge, and ValueError for what is damaged.
-    """
-    if coding in (b"", b"identity"):
-        return data
-    if coding not in (b"gzip", b"x-gzip", b"deflate"):
-        return None
-    machine = zlib.decompressobj(31 if coding != b"deflate" else 15)
-    try:
-        found = machine.decompress(data, maximum + 1)
-    except zlib.error:
-        raise ValueError("it is damaged") from None
-    if len(found) > maximum:
-        raise TooLarge
-    if not machine.eof or machine.unused_data:
-        raise ValueError("it is cut off, or followed by something else")
-    return found
 
 
 # --- out of a specification

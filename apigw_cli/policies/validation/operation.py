@@ -17,8 +17,9 @@ from apigw_cli.openapi import operations as openapi
 from apigw_cli.openapi.document import Document, Library
 from apigw_cli.openapi.operations import Operation
 from apigw_cli.policies.interface import Runtime
-from apigw_cli.policies.validation import bodies
-from apigw_cli.policies.validation.bodies import Content, MediaType, TooLarge, inflated
+from apigw_cli.policies.validation import bodies, codings
+from apigw_cli.policies.validation.bodies import Content, MediaType
+from apigw_cli.policies.validation.codings import TooLarge, inflated
 from apigw_cli.policies.validation.parameters import Parameter, Texts, parameter
 from apigw_cli.policies.validation.problem import Violation
 from apigw_cli.routing import template
@@ -97,13 +98,15 @@ class Contract:
         assert self.bodies is not None
         if coding is not None:
             try:
-                plain = inflated(data, coding.strip().lower(), maximum)
+                plain = inflated(data, coding, maximum)
             except TooLarge:
                 return [Violation("body", "", "", f"decompressed it is larger than {maximum} bytes", "size", 413)]
             except ValueError as error:
                 return [Violation("body", "", "", f"it cannot be decompressed: {error}", "coding")]
             if plain is None:
-                return [Violation("header", "Content-Encoding", "", "it may be gzip or deflate", "coding", 415)]
+                return [
+                    Violation("header", "Content-Encoding", "", f"it may be {codings.known()}, once", "coding", 415)
+                ]
             data = plain
         if not data and not self.bodies.required:
             return []

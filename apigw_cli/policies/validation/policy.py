@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 from apigw_cli.policies.answer_filter import AnswerFilter
 from apigw_cli.policies.interface import Change, Exchange, Reason, Refusal, Runtime, Step, Whole
 from apigw_cli.policies.judging import judged
+from apigw_cli.policies.validation import codings
 from apigw_cli.policies.validation.answers import Answers
 from apigw_cli.policies.validation.operation import Contract, find
 from apigw_cli.policies.validation.problem import refusal, told
@@ -151,7 +152,7 @@ def _step(contract: Contract, enforcing: bool, maximum: int, uncoded: bool) -> S
             if not exchange.complete:
                 return whole
             found = contract.of_head(exchange)
-            coding = exchange.header(b"content-encoding")
+            coding = codings.named(exchange.headers)
             found += contract.of_body(*content, exchange.content(), coding, maximum)
         else:
             found = contract.of_head(exchange) + (content or [])

@@ -60,7 +60,7 @@ def _of_head(
 
 
 def _checker(head: Head, content: Content, kind: MediaType, maximum: int) -> Check:
-    coding = head.first(b"content-encoding")
+    coding = b",".join(head.all(b"content-encoding")) or None
     return lambda data: of_body(content, kind, data, coding, maximum)
 
 
