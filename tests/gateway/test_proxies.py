@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from apigw_cli.gateway.forwarding import Forwarding, address_of, parse
 from apigw_cli.gateway.framing import Malformed
 from apigw_cli.snapshot.model import Proxy
-from tests.gateway.conftest import CONFIG, Start
+from tests.gateway.conftest import CONFIG
 from tests.gateway.program import Gateway
 from tests.gateway.recorder import Received, Recorder
 from tests.gateway.wire import get
@@ -19,12 +19,10 @@ from tests.gateway.wire import get
 TRUST = "trusted_proxies: [127.0.0.1, 10.0.0.0/8, '2001:db8::/32']\n"
 
 
-def begin(start: Start, recorder: Recorder, text: str, old: str = "", new: str = "") -> Gateway:
-    gateway = start("--workers", "1")
+def reconfigure(gateway: Gateway, recorder: Recorder, text: str, old: str = "", new: str = "") -> None:
     config = CONFIG.replace("PORT", str(recorder.port)).replace(old or "\0", new)
     (gateway.folder / "apigw.yaml").write_text(text + config)
-    gateway.line("reload  ")
-    return gateway
+    assert gateway.admin("/reload", "POST")[0] == 200
 
 
 def asked(gateway: Gateway, recorder: Recorder, path: str, *headers: str) -> Received:
@@ -45,8 +43,8 @@ CHAINS = {
 }
 
 
-def test_the_client_is_the_rightmost_address_that_is_no_proxy(start: Start, recorder: Recorder) -> None:
-    gateway = begin(start, recorder, TRUST)
+def test_the_client_is_the_rightmost_address_that_is_no_proxy(gateway: Gateway, recorder: Recorder) -> None:
+    reconfigure(gateway, recorder, TRUST)
     for number, (values, client) in enumerate(CHAINS.values()):
         path = f"/open/chain{number}"
         got = asked(gateway, recorder, path, *(f"X-Forwarded-For: {value}" for value in values))
@@ -59,8 +57,8 @@ def test_the_client_is_the_rightmost_address_that_is_no_proxy(start: Start, reco
     assert got.header("Forwarded") is None
 
 
-def test_limits_by_address_are_the_clients(start: Start, recorder: Recorder) -> None:
-    gateway = begin(start, recorder, TRUST, "burst: 20", "burst: 2")
+def test_limits_by_address_are_the_clients(gateway: Gateway, recorder: Recorder) -> None:
+    reconfigure(gateway, recorder, TRUST, "burst: 20", "burst: 2")
 
     def statuses(client: str) -> list[int]:
         return [get(gateway.port, "/limited", f"X-Forwarded-For: 6.6.6.{n}, {client}").status for n in range(3)]
@@ -69,8 +67,8 @@ def test_limits_by_address_are_the_clients(start: Start, recorder: Recorder) -> 
     assert statuses("198.51.100.2") == [200, 200, 429]
 
 
-def test_nobody_else_is_believed(start: Start, recorder: Recorder) -> None:
-    gateway = begin(start, recorder, "trusted_proxies: [10.0.0.0/8]\nforwarded: both\n")
+def test_nobody_else_is_believed(gateway: Gateway, recorder: Recorder) -> None:
+    reconfigure(gateway, recorder, "trusted_proxies: [10.0.0.0/8]\nforwarded: both\n")
     claims = ("X-Forwarded-For: 10.0.0.1", "Forwarded: for=10.0.0.1;host=evil", "X-Forwarded-Host: evil")
     got = asked(gateway, recorder, "/open/claims", *claims, "X-Forwarded-Proto: https")
     assert got.all("X-Forwarded-For") == ["127.0.0.1"]
@@ -80,8 +78,8 @@ def test_nobody_else_is_believed(start: Start, recorder: Recorder) -> None:
     gateway.log_line(path="/open/claims", client="127.0.0.1")
 
 
-def test_only_the_style_that_is_spoken_is_believed(start: Start, recorder: Recorder) -> None:
-    gateway = begin(start, recorder, TRUST + "forwarded: rfc7239\nvia: true\n")
+def test_only_the_style_that_is_spoken_is_believed(gateway: Gateway, recorder: Recorder) -> None:
+    reconfigure(gateway, recorder, TRUST + "forwarded: rfc7239\nvia: true\n")
     path = "/open/rfc"
     got = asked(
         gateway,
@@ -101,8 +99,8 @@ def test_only_the_style_that_is_spoken_is_believed(start: Start, recorder: Recor
     assert (answer.status, answer.header("Connection")) == (400, "close")
 
 
-def test_both_styles_must_agree(start: Start, recorder: Recorder) -> None:
-    gateway = begin(start, recorder, TRUST + "forwarded: both\n")
+def test_both_styles_must_agree(gateway: Gateway, recorder: Recorder) -> None:
+    reconfigure(gateway, recorder, TRUST + "forwarded: both\n")
     same = asked(gateway, recorder, "/open/same", "Forwarded: for=198.51.100.7", "X-Forwarded-For: 198.51.100.7")
     assert same.all("X-Forwarded-For") == ["198.51.100.7, 127.0.0.1"]
     assert (same.header("Forwarded") or "").startswith("for=198.51.100.7, for=127.0.0.1;")
@@ -113,8 +111,8 @@ def test_both_styles_must_agree(start: Start, recorder: Recorder) -> None:
     assert "different clients" in json.loads(answer.body)["message"]
 
 
-def test_the_clients_host_can_be_preserved(start: Start, recorder: Recorder) -> None:
-    gateway = begin(start, recorder, "", "recorder: {targets", "recorder: {host: preserve, targets")
+def test_the_clients_host_can_be_preserved(gateway: Gateway, recorder: Recorder) -> None:
+    reconfigure(gateway, recorder, "", "recorder: {targets", "recorder: {host: preserve, targets")
     got = asked(gateway, recorder, "/open/host")
     assert got.all("Host") == ["localhost"]
     (gateway.folder / "apigw.yaml").write_text(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import http.client
 import json
 import re
@@ -16,9 +17,7 @@ from apigw_cli.cli.app import run
 from apigw_cli.sample import files
 from tests.gateway.certificates import Pair, authority, issue, needs_openssl
 from tests.gateway.program import Gateway, wait_until
-from tests.policies.test_authorizer import Decider, decider
-
-__all__ = ["decider"]
+from tests.policies.test_authorizer import Decider, deciding
 
 pytestmark = needs_openssl
 
@@ -27,11 +26,12 @@ KEY = {"X-Api-Key": "demo-alice"}
 
 
 class Site:
-    def __init__(self, gateway: Gateway, folder: Path, partner: Pair, ca: Pair) -> None:
+    def __init__(self, gateway: Gateway, folder: Path, partner: Pair, ca: Pair, decider: Decider) -> None:
         self.gateway = gateway
         self.folder = folder
         self.partner = partner
         self.ca = ca
+        self.decider = decider
 
     def ask(self, name: str, certificate: Pair | None = None, **headers: str) -> tuple[int, list[str], str]:
         """Status, challenges and message."""
@@ -58,82 +58,100 @@ class Site:
         return "Bearer " + capsys.readouterr().out.strip()
 
 
-@pytest.fixture
-def site(tmp_path: Path, decider: Decider) -> Iterator[Site]:
+@contextlib.contextmanager
+def sited(folder: Path) -> Iterator[Site]:
+    with deciding() as decider:
+        yield from _sited(folder, decider)
+
+
+def _sited(folder: Path, decider: Decider) -> Iterator[Site]:
     for name, content in files().items():
         if name.startswith("schemes/"):
-            (tmp_path / Path(name).name).write_bytes(content)
-    ca = authority(tmp_path, "ca")
-    server = issue(tmp_path, "server", ca, "IP:127.0.0.1", "DNS:localhost")
-    config = tmp_path / "apigw.yaml"
+            (folder / Path(name).name).write_bytes(content)
+    ca = authority(folder, "ca")
+    server = issue(folder, "server", ca, "IP:127.0.0.1", "DNS:localhost")
+    config = folder / "apigw.yaml"
     text = config.read_text().replace("http://127.0.0.1:9002", f"{decider.url}\n      timeout: 10s")
     tls = f"certificates: [{{cert: {{file: {server.certificate}}}, key: {{file: {server.key}}}}}]"
     config.write_text(
         f"{text}\nlisten: {{tls: {{{tls}, client_ca: {{file: {ca.certificate}}}, client_certificates: optional}}}}\n"
     )
-    assert run(["token", "keys", "--dir", str(tmp_path)]) == 0
-    gateway = Gateway(tmp_path, "--workers", "2").ready()
+    assert run(["token", "keys", "--dir", str(folder)]) == 0
+    gateway = Gateway(folder, "--workers", "2").ready()
     try:
-        yield Site(gateway, tmp_path, issue(tmp_path, "partner", ca), ca)
+        yield Site(gateway, folder, issue(folder, "partner", ca), ca, decider)
     finally:
         assert gateway.stop() == 0
         assert "Traceback" not in "\n".join(gateway.lines)
 
 
-def test_every_scheme_guards_its_route(site: Site, decider: Decider, capsys: pytest.CaptureFixture[str]) -> None:
-    bearer = site.token(capsys)
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with sited(tmp_path_factory.mktemp("shared")) as one:
+        yield one
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    """A test's own, to change."""
+    with sited(tmp_path) as one:
+        yield one
+
+
+def test_every_scheme_guards_its_route(shared: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    bearer = shared.token(capsys)
     plain, basic, key = 'Bearer realm="apigw"', 'Basic realm="apigw", charset="UTF-8"', 'ApiKey realm="apigw"'
 
-    assert site.ask("key") == (401, [key], "Unauthorized")
-    assert site.status("key", **KEY) == 200
-    assert site.ask("token") == (401, [plain], "Unauthorized")
-    assert site.status("token", Authorization=bearer) == 200
-    lacks = site.ask("token", Authorization=site.token(capsys, "--scope", "other"))
+    assert shared.ask("key") == (401, [key], "Unauthorized")
+    assert shared.status("key", **KEY) == 200
+    assert shared.ask("token") == (401, [plain], "Unauthorized")
+    assert shared.status("token", Authorization=bearer) == 200
+    lacks = shared.ask("token", Authorization=shared.token(capsys, "--scope", "other"))
     assert lacks[:2] == (403, [f'{plain}, error="insufficient_scope", scope="pets:read"'])
-    expired = site.ask("token", Authorization=site.token(capsys, "--expires", "-1h"))
+    expired = shared.ask("token", Authorization=shared.token(capsys, "--expires", "-1h"))
     assert expired[1] == [f'{plain}, error="invalid_token", error_description="the token has expired"']
-    assert site.status("token", Authorization=site.token(capsys, "--iss", "https://other.test")) == 401
+    assert shared.status("token", Authorization=shared.token(capsys, "--iss", "https://other.test")) == 401
 
-    assert site.ask("password") == (401, [basic], "Unauthorized")
-    assert site.status("password", Authorization=BASIC) == 200
-    assert site.status("password", Authorization=BASIC[:-4]) == 401
+    assert shared.ask("password") == (401, [basic], "Unauthorized")
+    assert shared.status("password", Authorization=BASIC) == 200
+    assert shared.status("password", Authorization=BASIC[:-4]) == 401
 
-    stranger = issue(site.folder, "stranger", site.ca)
-    assert site.ask("certificate") == (403, [], "Forbidden: a client certificate is needed")
-    assert site.status("certificate", site.partner) == 200
-    assert site.status("certificate", stranger) == 403
+    stranger = issue(shared.folder, "stranger", shared.ca)
+    assert shared.ask("certificate") == (403, [], "Forbidden: a client certificate is needed")
+    assert shared.status("certificate", shared.partner) == 200
+    assert shared.status("certificate", stranger) == 403
 
-    decider.answer = (200, [("X-User", "carol")], b"")
-    assert site.ask("session") == (401, [key], "Unauthorized")
-    assert site.status("session", Cookie="session=s1") == 200
-    decider.answer = (403, [("Content-Type", "text/plain")], b"not you")
-    assert site.ask("session", Cookie="session=s1") == (403, [], "not you")
+    shared.decider.answer = (200, [("X-User", "carol")], b"")
+    assert shared.ask("session") == (401, [key], "Unauthorized")
+    assert shared.status("session", Cookie="session=s1") == 200
+    shared.decider.answer = (403, [("Content-Type", "text/plain")], b"not you")
+    assert shared.ask("session", Cookie="session=s1") == (403, [], "not you")
 
-    assert site.status("both", **KEY) == 401
-    assert site.status("both", Authorization=BASIC) == 401
-    assert site.status("both", Authorization=BASIC, **KEY) == 200
-    assert site.ask("either")[1] == [key, plain]
-    assert site.status("either", **KEY) == site.status("either", Authorization=bearer) == 200
-    assert site.status("inside") == 200
+    assert shared.status("both", **KEY) == 401
+    assert shared.status("both", Authorization=BASIC) == 401
+    assert shared.status("both", Authorization=BASIC, **KEY) == 200
+    assert shared.ask("either")[1] == [key, plain]
+    assert shared.status("either", **KEY) == shared.status("either", Authorization=bearer) == 200
+    assert shared.status("inside") == 200
 
-    site.gateway.log_line(route="readByToken", principal="Login:alice", status=200)
-    site.gateway.log_line(route="readByPassword", principal="alice", status=200)
-    site.gateway.log_line(route="readByCertificate", principal="CN=partner", status=200)
-    site.gateway.log_line(route="readBySession", principal="Session:carol", status=200)
-    site.gateway.log_line(route="readBySession", principal=None, status=403, reason="forbidden")
-    assert site.gateway.counts(2, "apigw_refusals_total", route="readByCertificate", reason="forbidden")
-    assert site.gateway.counts(3, "apigw_refusals_total", route="readByToken", reason="unauthorized")
-    everything = site.gateway.log.read_text() + "\n".join(site.gateway.lines) + site.gateway.admin("/config")[1]
+    shared.gateway.log_line(route="readByToken", principal="Login:alice", status=200)
+    shared.gateway.log_line(route="readByPassword", principal="alice", status=200)
+    shared.gateway.log_line(route="readByCertificate", principal="CN=partner", status=200)
+    shared.gateway.log_line(route="readBySession", principal="Session:carol", status=200)
+    shared.gateway.log_line(route="readBySession", principal=None, status=403, reason="forbidden")
+    assert shared.gateway.counts(2, "apigw_refusals_total", route="readByCertificate", reason="forbidden")
+    assert shared.gateway.counts(3, "apigw_refusals_total", route="readByToken", reason="unauthorized")
+    everything = shared.gateway.log.read_text() + "\n".join(shared.gateway.lines) + shared.gateway.admin("/config")[1]
     for secret in ("demo-alice", bearer[7:], bearer[-20:], BASIC[6:], "session=s1"):
         assert secret not in everything
 
 
 @pytest.mark.parametrize("name", ["token", "password"])
-def test_credentials_come_once(site: Site, capsys: pytest.CaptureFixture[str], name: str) -> None:
-    good = site.token(capsys) if name == "token" else BASIC
+def test_credentials_come_once(shared: Site, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    good = shared.token(capsys) if name == "token" else BASIC
     for headers in ((good, good), (good, "Bearer x"), ("Basic x", good)):
-        context = ssl.create_default_context(cafile=str(site.ca.certificate))
-        connection = http.client.HTTPSConnection("127.0.0.1", site.gateway.port, timeout=30, context=context)
+        context = ssl.create_default_context(cafile=str(shared.ca.certificate))
+        connection = http.client.HTTPSConnection("127.0.0.1", shared.gateway.port, timeout=30, context=context)
         connection.putrequest("GET", f"/v1/{name}")
         for value in headers:
             connection.putheader("Authorization", value)
@@ -162,7 +180,7 @@ def test_what_is_revoked_is_out_at_once(site: Site, capsys: pytest.CaptureFixtur
     assert site.status("token", Authorization=site.token(capsys)) == 200
 
 
-def test_the_authorizer_is_away(site: Site, decider: Decider) -> None:
+def test_the_authorizer_is_away(site: Site) -> None:
     config = site.folder / "apigw.yaml"
     config.write_text(re.sub(r"url: http://127\.0\.0\.1:\d+", "url: http://127.0.0.1:1", config.read_text()))
     wait_until(lambda: site.status("session", Cookie="session=s1") == 503, "nobody is let in")

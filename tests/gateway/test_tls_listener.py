@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import os
 import signal
@@ -69,16 +70,16 @@ class Place:
         (self.folder / "apigw.yaml").write_text(text + config)
 
 
-@pytest.fixture
-def place(tmp_path: Path, recorder: Recorder) -> Iterator[Place]:
-    ca = authority(tmp_path, "ca")
-    issue(tmp_path, "one", ca, "DNS:one.example", "DNS:localhost")
-    issue(tmp_path, "two", ca, "DNS:two.example", "DNS:*.wild.example")
-    conftest.write(tmp_path, recorder.port)
-    (tmp_path / "apigw.yaml").rename(tmp_path / "plain.yaml")
-    one = Place(None, ca, tmp_path)  # type: ignore[arg-type]
+@contextlib.contextmanager
+def placed(folder: Path, recorder: Recorder) -> Iterator[Place]:
+    ca = authority(folder, "ca")
+    issue(folder, "one", ca, "DNS:one.example", "DNS:localhost")
+    issue(folder, "two", ca, "DNS:two.example", "DNS:*.wild.example")
+    conftest.write(folder, recorder.port)
+    (folder / "apigw.yaml").rename(folder / "plain.yaml")
+    one = Place(None, ca, folder)  # type: ignore[arg-type]
     one.write(LISTEN)
-    one.gateway = Gateway(tmp_path, "--workers", "2")
+    one.gateway = Gateway(folder, "--workers", "2")
     try:
         one.gateway.ready()
         yield one
@@ -87,27 +88,40 @@ def place(tmp_path: Path, recorder: Recorder) -> Iterator[Place]:
     assert not [line for line in one.gateway.lines if "Traceback" in line], "\n".join(one.gateway.lines)
 
 
-def test_the_certificate_is_that_of_the_name_asked_for(place: Place, recorder: Recorder) -> None:
-    assert "https://localhost:" in "\n".join(place.gateway.lines)
+@pytest.fixture
+def place(tmp_path: Path, recorder: Recorder) -> Iterator[Place]:
+    """A test's own, to change and to end."""
+    with placed(tmp_path, recorder) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory, recorder: Recorder) -> Iterator[Place]:
+    with placed(tmp_path_factory.mktemp("shared"), recorder) as one:
+        yield one
+
+
+def test_the_certificate_is_that_of_the_name_asked_for(shared: Place, recorder: Recorder) -> None:
+    assert "https://localhost:" in "\n".join(shared.gateway.lines)
     shown = {"one.example": "one.example", "TWO.example": "two.example", "a.wild.example": "two.example"}
     for name, expected in shown.items():
-        with SecureWire(place.gateway.port, place.ca, name) as wire:
+        with SecureWire(shared.gateway.port, shared.ca, name) as wire:
             assert expected in wire.names()
             assert wire.send(REQUEST).answer().status == 200
             assert wire.send(REQUEST).answer().status == 200
     assert recorder.last("/open/tls").header("X-Forwarded-Proto") == "https"
     with pytest.raises(ssl.SSLCertVerificationError, match="Hostname mismatch"):
-        place.ask("unknown.example")
-    with SecureWire(place.gateway.port, place.ca, "one.example") as wire:
+        shared.ask("unknown.example")
+    with SecureWire(shared.gateway.port, shared.ca, "one.example") as wire:
         answer = wire.send(b"POST /nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000\r\n\r\n").answer()
         assert (answer.status, answer.header("Connection")) == (404, "close")
-    with Wire(place.gateway.port) as plain:
+    with Wire(shared.gateway.port) as plain:
         plain.send(REQUEST)
         assert not plain.rest().startswith(b"HTTP")
 
 
-def test_a_websocket_passes_through_tls(place: Place) -> None:
-    with SecureWire(place.gateway.port, place.ca, "one.example") as wire:
+def test_a_websocket_passes_through_tls(shared: Place) -> None:
+    with SecureWire(shared.gateway.port, shared.ca, "one.example") as wire:
         assert wire.send(handshake("/open/ws")).answer().status == 101
         assert wire.exactly(5) == b"hello"
         data = os.urandom(1 << 20)
@@ -116,9 +130,9 @@ def test_a_websocket_passes_through_tls(place: Place) -> None:
             assert wire.send(piece).exactly(len(piece)) == piece
 
 
-def test_events_are_not_held_back_by_tls(place: Place, recorder: Recorder) -> None:
+def test_events_are_not_held_back_by_tls(shared: Place, recorder: Recorder) -> None:
     recorder.go_on.clear()
-    with SecureWire(place.gateway.port, place.ca, "one.example") as wire:
+    with SecureWire(shared.gateway.port, shared.ca, "one.example") as wire:
         wire.send(b"GET /open/drip HTTP/1.1\r\nHost: localhost\r\n\r\n")
         while b"data: one" not in wire.line():
             pass

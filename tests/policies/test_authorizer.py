@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -28,8 +29,8 @@ class Decider:
         self.url = ""
 
 
-@pytest.fixture
-def decider() -> Iterator[Decider]:
+@contextlib.contextmanager
+def deciding() -> Iterator[Decider]:
     one = Decider()
 
     class Handler(BaseHTTPRequestHandler):
@@ -58,11 +59,19 @@ def decider() -> Iterator[Decider]:
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     one.url = f"http://127.0.0.1:{server.server_address[1]}"
-    yield one
-    one.gate.set()
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    try:
+        yield one
+    finally:
+        one.gate.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture
+def decider() -> Iterator[Decider]:
+    with deciding() as one:
+        yield one
 
 
 class Client:
