@@ -70,13 +70,24 @@ class Server:
         return json.loads(body)
 
 
-@pytest.fixture
-def pair() -> Iterator[tuple[Server, Server]]:
+@pytest.fixture(scope="module")
+def servers() -> Iterator[tuple[Server, Server]]:
     servers = Server(), Server()
     yield servers
     for server in servers:
         if server.process.poll() is None:
             server.kill()
+
+
+@pytest.fixture
+def pair(servers: tuple[Server, Server]) -> tuple[Server, Server]:
+    """Both run and are well when a test begins, whatever the one before did to them."""
+    for server in servers:
+        if server.process.poll() is None:
+            server.ask("/health?status=200", "POST")
+        else:
+            server.revive()
+    return servers
 
 
 class HasUrl(Protocol):

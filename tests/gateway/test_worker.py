@@ -58,7 +58,7 @@ def test_an_idle_connection_is_closed() -> None:
 
     async def test() -> None:
         async with inside() as site:
-            await site.serve(limited(idle_timeout=0.2))
+            await site.serve(limited(idle_timeout=1.0))
 
             def client() -> None:
                 with Wire(site.port) as wire:

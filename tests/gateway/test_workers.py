@@ -65,6 +65,7 @@ def test_a_killed_worker_is_replaced_and_its_counts_are_kept(start: Start) -> No
     gateway = start("--workers", "2")
     for number in range(20):
         assert get(gateway.port, f"/open/before{number}").status == 200
+    assert gateway.counts(20, "apigw_requests_total", route="readOpen")  # a killed worker counts nothing any more
     first = gateway.workers()
     os.kill(first[0], signal.SIGKILL)
     gateway.line("was killed by SIGKILL; starting another at once")
@@ -83,7 +84,10 @@ def test_counts_never_fall_while_workers_are_killed(start: Start) -> None:
     answered = 0
     for turn in range(6):
         if turn % 4 == 1:
+            assert gateway.counts(answered, "apigw_requests_total", route="readOpen")
+            seen = len(gateway.lines)
             os.kill(gateway.workers()[turn // 4], signal.SIGKILL)
+            gateway.line("was killed by SIGKILL", after=seen)
             wait_until(lambda: len(gateway.workers()) == 2 and gateway.metric("apigw_workers") == 2, "two workers")
         for _ in range(10):
             assert get(gateway.port, "/open/x").status == 200
@@ -146,7 +150,7 @@ def test_a_second_interrupt_ends_at_once(start: Start, recorder: Recorder) -> No
         gateway.signal(signal.SIGINT)
         gateway.line("draining")
         gateway.signal(signal.SIGINT)
-        assert gateway.process.wait(5) == 130
+        assert gateway.process.wait(PATIENCE) == 130
     assert all(gone(pid) for pid in workers)
 
 
