@@ -6,6 +6,7 @@ all errors, each with file, line, column and the nearest known key.
 
 from __future__ import annotations
 
+import operator
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -13,7 +14,7 @@ from typing import Annotated, Any, Literal, Protocol, Union, get_args, get_origi
 
 import msgspec
 
-from apigw_cli.config import secrecy, template
+from apigw_cli.config import advice, secrecy, template
 from apigw_cli.config.located import nearest
 from apigw_cli.config.model import OFF, Policies
 from apigw_cli.config.reference import SecretReference
@@ -44,19 +45,14 @@ class Decoder:
     def __init__(self, place: PlaceOf, registry: tuple[PolicyModel, ...]) -> None:
         self.place = place
         self.policies = {policy.name: policy for policy in registry if not policy.derived}
+        self._switches = {one for policy in self.policies.values() for one in _structs(policy.model)}
         self.problems: list[InputError] = []
 
     def decode(self, data: Any, kind: Any, steps: Steps = ()) -> Any:
         """`data` as a value of type `kind`. Raises Wrong where it is not one; see `problems`."""
         origin = get_origin(kind)
         if origin is Annotated:
-            base, *metas = get_args(kind)
-            words = template.words_of(metas)
-            if words is not None:
-                return self._template(data, base, words, steps)
-            value = self.decode(data, base, steps)
-            self._check(value, metas, steps)
-            return value
+            return self._annotated(data, *get_args(kind), steps=steps)
         if origin is Literal:
             return self._literal(data, get_args(kind), steps)
         if origin in (Union, types.UnionType):
@@ -70,6 +66,35 @@ class Decoder:
         if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
             return self._struct(data, kind, steps)
         return self._scalar(data, kind, steps)
+
+    def _annotated(self, data: Any, base: Any, *metas: Any, steps: Steps) -> Any:
+        words = template.words_of(metas)
+        before = len(self.problems)
+        try:
+            if words is not None:
+                return self._template(data, base, words, steps)
+            value = self.decode(data, base, steps)
+            self._check(value, metas, steps)
+            return value
+        except Wrong:
+            if _is_plain(base) and get_origin(_bare(base)) is not Literal:  # what a Literal takes has been said
+                self._advise(before, advice.of_value(data, _bare(base), metas))
+            raise
+
+    def _advise(self, since: int, hint: str | None) -> None:
+        """Say what to write instead where nothing more exact was said."""
+        for problem in self.problems[since:]:
+            problem.hint = problem.hint or hint
+
+    def _of_struct(self, data: Any, kind: type[msgspec.Struct]) -> str | None:
+        def accepts(meant: Any, wanted: Any) -> bool:
+            try:
+                Decoder(lambda steps, *, key=False: Place(""), ()).decode(meant, wanted)
+            except Wrong:
+                return False
+            return True
+
+        return advice.of_struct(data, kind, accepts, kind in self._switches)
 
     def _template(self, data: Any, base: Any, words: tuple[str, ...], steps: Steps) -> Any:
         """Text that is a template, in its one form; of a tree (`Any`) each text."""
@@ -101,7 +126,7 @@ class Decoder:
         if kind is SecretReference and not isinstance(data, dict):
             raise self._no_secret(steps)
         if not isinstance(data, dict):
-            raise self._fail(steps, f"expected a mapping, got {describe(data)}")
+            raise self._fail(steps, f"expected a mapping, got {describe(data)}", hint=self._of_struct(data, kind))
         fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
         hints = typing.get_type_hints(kind, include_extras=True)
         takes_policies = issubclass(kind, Policies)
@@ -170,11 +195,13 @@ class Decoder:
         if SecretReference in rest:
             raise self._no_secret(steps)
         names = " or ".join(_named(kind) for kind in rest)
-        raise self._fail(steps, f"expected {names}, got {describe(data)}")
+        struct = next((kind for kind in rest if _is_struct(kind)), None)
+        hint = self._of_struct(data, struct) if struct is not None else None
+        raise self._fail(steps, f"expected {names}, got {describe(data)}", hint=hint)
 
     def _list(self, data: Any, kind: Any, steps: Steps) -> list[Any]:
         if not isinstance(data, list):
-            raise self._fail(steps, f"expected a list, got {describe(data)}")
+            raise self._fail(steps, f"expected a list, got {describe(data)}", hint=advice.of_list(data))
         return typing.cast("list[Any]", self._each(enumerate(data), lambda _: kind, steps, list))
 
     def _dict(self, data: Any, kinds: tuple[Any, ...], steps: Steps) -> dict[str, Any]:
@@ -182,7 +209,12 @@ class Decoder:
             raise self._fail(steps, f"expected a mapping, got {describe(data)}")
         for key in data:
             metas = get_args(kinds[0])[1:] if get_origin(kinds[0]) is Annotated else ()
-            self._check(key, metas, (*steps, key), key=True)
+            before = len(self.problems)
+            try:
+                self._check(key, metas, (*steps, key), key=True)
+            except Wrong:
+                self._advise(before, advice.of_value(key, str, metas))
+                raise
         return typing.cast("dict[str, Any]", self._each(data.items(), lambda _: kinds[1], steps, dict))
 
     def _each(self, items: Any, kind: Callable[[Any], Any], steps: Steps, into: type) -> Any:
@@ -209,7 +241,7 @@ class Decoder:
             raise self._fail(
                 steps,
                 "values of requests cannot stand here",
-                hint="write $${ for a plain ${; see docs/transformation.md",
+                hint="the policies request and redirect take them; write $${ for a plain ${ (docs/transformation.md)",
             )
         if type(data) is not kind:
             raise self._fail(steps, f"expected {_NAMES.get(kind, str(kind))}, got {describe(data)}")
@@ -220,15 +252,62 @@ class Decoder:
             if isinstance(meta, msgspec.Meta):
                 try:
                     msgspec.convert(value, Annotated[type(value), _bounds(meta)])
-                except msgspec.ValidationError as error:
-                    message = f"{describe(value)}: {str(error)[0].lower()}{str(error)[1:]}"
-                    raise self._fail(steps, message, key=key) from None
+                except msgspec.ValidationError:
+                    raise self._fail(steps, _beyond(value, meta, steps), key=key) from None
+
+
+def _beyond(value: Any, meta: msgspec.Meta, steps: Steps) -> str:
+    """What is wrong with a value that a Meta does not take."""
+    for limit, holds, words in _LIMITS:
+        bound = getattr(meta, limit)
+        if bound is not None and not holds(value, bound):
+            return f"{describe(value)} is {words} {bound}"
+    if meta.min_length is not None and len(value) < meta.min_length:
+        return f"{describe(value)} is too short" if value else "it must not be empty"
+    if meta.max_length is not None and len(value) > meta.max_length:
+        return f"{describe(value)} is too long: at most {meta.max_length}"
+    name = next((step for step in reversed(steps) if isinstance(step, str)), "")
+    message = f"{describe(value)} cannot stand here" if name == value else f'"{name}" cannot be {describe(value)}'
+    return message if meta.description or meta.examples else f"{message}: it has to match {meta.pattern}"
+
+
+_LIMITS: tuple[tuple[str, Callable[[Any, Any], bool], str], ...] = (
+    ("ge", operator.ge, "too small: at least"),
+    ("gt", operator.gt, "too small: more than"),
+    ("le", operator.le, "too large: at most"),
+    ("lt", operator.lt, "too large: less than"),
+)
 
 
 def _named(kind: Any) -> str:
     if get_origin(kind) is list:
         return "a list"
     return "a mapping" if _is_struct(kind) else _NAMES.get(kind, str(kind))
+
+
+def _structs(kind: Any) -> set[Any]:
+    """The structs that a value may be, not those in it."""
+    if get_origin(kind) in (Union, types.UnionType, Annotated):
+        return {one for part in get_args(kind) for one in _structs(part)}
+    return {kind} if _is_struct(kind) else set()
+
+
+def _bare(kind: Any) -> Any:
+    """A kind without what may be left out and what is said of it."""
+    if get_origin(kind) is Annotated:
+        return _bare(get_args(kind)[0])
+    parts = [part for part in get_args(kind) if part is not type(None)]
+    return _bare(parts[0]) if get_origin(kind) in (Union, types.UnionType) and len(parts) == 1 else kind
+
+
+def _is_plain(kind: Any) -> bool:
+    """Whether it is a single value or a list of such."""
+    bare = _bare(kind)
+    if get_origin(bare) in (list, tuple):
+        return _is_plain(get_args(bare)[0])
+    if get_origin(bare) in (Union, types.UnionType):
+        return all(map(_is_plain, get_args(bare)))
+    return get_origin(bare) is Literal or (isinstance(bare, type) and not _is_struct(bare))
 
 
 def _is_struct(kind: Any) -> bool:

@@ -119,8 +119,25 @@ def _undefined(name: str, variables: Mapping[str, Any], place: Place) -> InputEr
     return InputError(
         f"variable ${{{name}}} is not defined in this stage",
         place=place,
-        hint=nearest(name, variables) or "define it under 'variables' in the stage file",
+        hint=nearest(name, variables)
+        or _value_meant(name, variables)
+        or "define it under 'variables' in the stage file",
     )
+
+
+def _value_meant(name: str, variables: Mapping[str, Any]) -> str | None:
+    """For what other gateways call the values of a message, or a stage's variable."""
+    word, _, rest = name.partition(".")
+    if word.lower() == "stagevariables" and rest in variables:
+        return f'did you mean "{rest}"?'
+    ours = _WORDS.get(word.lower().removesuffix("s"))
+    return f'did you mean "{ours}.{rest or "NAME"}"?' if ours else None
+
+
+_WORDS = {
+    **{word: f"request.{word}" for word in ("header", "query", "path", "cookie", "body")},
+    **dict.fromkeys(("jwt", "claim", "token"), "auth.claim"),
+}
 
 
 def variables_in(data: Any) -> set[str]:
@@ -142,5 +159,6 @@ def override_steps(dotted: str) -> tuple[str, ...]:
 
 def nearest(word: str, known: Mapping[str, Any] | set[str] | list[str]) -> str | None:
     """'did you mean …?' for a misspelt word, or None where nothing is near."""
-    found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    found = [one for one in known if one.lower() == word.lower()]
+    found = found or difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f'did you mean "{found[0]}"?' if found else None

@@ -19,7 +19,7 @@ _REFERENCE = ("file:", "env:")
 # In a line of a file: a telling name, and a value that is no mapping or list.
 _WRITTEN = re.compile(
     r"""(authorization|cookie|token|secret|passw\w*|passphrase|(api|private|access)[-_]?key|credentials?|signature)["']?"""
-    r"""\s*:\s*(?![{\[\s]|file:|env:)\S""",
+    r"""\s*:\s*(?![{\[\s]|file:|env:|(?:true|false)\b)\S""",
     re.IGNORECASE,
 )
 

@@ -284,7 +284,10 @@ class Composer:
         at = mark.index if mark else 0
         what = error.problem or error.context or "it cannot be parsed"
         hint = {"\t": "indent with spaces", "@": "write it in quotes", "`": "write it in quotes"}
-        return InputError(f"not valid YAML: {what}", place=self._place(at), hint=hint.get(self.text[at : at + 1]))
+        found = hint.get(self.text[at : at + 1])
+        if self.text[max(0, at - 1) : at + 1] == "${":
+            found = 'text with ${…} inside { } or [ ] needs quotes: "${…}"'
+        return InputError(f"not valid YAML: {what}", place=self._place(at), hint=found)
 
     def _character_error(self) -> InputError:
         bad = _UNPRINTABLE.search(self.text)

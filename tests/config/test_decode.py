@@ -43,7 +43,7 @@ def test_every_problem_is_reported_in_order(tmp_path: Path) -> None:
     text = "version: 2\napis:\n  shop:\n    spec: 7\n    hots: [a]\nupstreams: []\n"
     assert problems(tmp_path, text) == [
         ("apigw.yaml:1:10", "expected 1, got 2", None),
-        ("apigw.yaml:4:11", "expected text, got 7", None),
+        ("apigw.yaml:4:11", "expected text, got 7", 'write it as text: "7"'),
         ("apigw.yaml:5:5", 'unknown key "hots"', 'did you mean "hosts"?'),
         ("apigw.yaml:6:12", "expected a mapping, got a list", None),
     ]
@@ -67,7 +67,7 @@ def test_a_misspelt_policy_is_an_unknown_key_with_the_nearest_name(tmp_path: Pat
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ("{times: 0}", "0: expected `int` >= 1"),
+        ("{times: 0}", "0 is too small: at least 1"),
         ("{times: 10}", "more than nine times is too often"),
         ("{wait: 5}", "expected a duration such as 250ms, 5s or 1m, got 5"),
         ("[1]", "expected a mapping, got a list"),
