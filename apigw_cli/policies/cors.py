@@ -112,22 +112,24 @@ def allows(origins: list[str]) -> Allows:
         return lambda origin: True
     texts = [_canonical(text) for text in origins]
     exact = frozenset(text.encode("ascii") for text in texts if "*" not in text)
-    patterns = [_pattern(text) for text in texts if "*" in text]
+    patterns = [re.compile(pattern(text).encode("ascii")) for text in texts if "*" in text]
 
     def allowed(origin: bytes) -> bool:
-        return origin in exact or any(pattern.fullmatch(origin) for pattern in patterns)
+        return origin in exact or any(one.fullmatch(origin) for one in patterns)
 
     return allowed
 
 
-def _pattern(text: str) -> re.Pattern[bytes]:
-    scheme, _, rest = text.partition("://")
+def pattern(text: str) -> str:
+    """A regular expression for what an entry of `origins` takes, but for `*` alone, as a browser sends it."""
+    scheme, _, rest = _canonical(text).partition("://")
     ports = rest.endswith(":*")
     rest = rest.removesuffix(":*")
     under = rest.startswith("*.")
     host = re.escape(rest.removeprefix("*."))
     labels = r"(?:[a-z0-9_-]+\.)+" if under else ""
-    return re.compile(f"{re.escape(scheme)}://{labels}{host}{'(?::[0-9]{1,5})?' if ports else ''}".encode("ascii"))
+    sign = "://" if rest else ""  # none: `null`
+    return f"{re.escape(scheme)}{sign}{labels}{host}{'(?::[0-9]{1,5})?' if ports else ''}"
 
 
 def filtering(value: Cors) -> AnswerFilter:

@@ -59,16 +59,21 @@ class SecurityHeaders(Struct, frozen=True, forbid_unknown_fields=True, omit_defa
                 raise ValueError(f"{text!r} is not printable ASCII in one line")
 
 
-def _lines(value: SecurityHeaders) -> list[tuple[bytes, bytes]]:
-    """Name in lower case and line, of what holds with and without TLS."""
-    said = {
+def said(value: SecurityHeaders) -> dict[str, str]:
+    """Names and values of what holds with and without TLS."""
+    found = {
         "X-Content-Type-Options": "nosniff" if value.nosniff else None,
         "X-Frame-Options": value.frame.upper() if value.frame != "off" else None,
         "Referrer-Policy": value.referrer if value.referrer != "off" else None,
         "Content-Security-Policy": value.csp,
         "Permissions-Policy": value.permissions,
     }
-    return [(name.lower().encode(), f"{name}: {text}\r\n".encode("ascii")) for name, text in said.items() if text]
+    return {name: text for name, text in found.items() if text}
+
+
+def _lines(value: SecurityHeaders) -> list[tuple[bytes, bytes]]:
+    """Names in lower case, and lines."""
+    return [(name.lower().encode(), f"{name}: {text}\r\n".encode("ascii")) for name, text in said(value).items()]
 
 
 def _filter(value: SecurityHeaders) -> AnswerFilter:

@@ -33,7 +33,11 @@ def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Build:
 
 @dataclass
 class Upstream:
-    """A server that answers everything with 200 and keeps what it was asked."""
+    """A server that answers everything with 200 and keeps what it was asked.
+
+    A request's `X-Say: Name: value|Name: value` has it say these headers, `X-Size` have a body of so many bytes,
+    `X-Status` another status.
+    """
 
     port: int
     seen: list[tuple[str, str, list[tuple[str, str]]]] = field(default_factory=list)
@@ -55,12 +59,16 @@ def upstream() -> Iterator[Upstream]:
         def answer(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length") or 0))
             recorder.seen.append((self.command, self.path, list(self.headers.items())))
-            self.send_response(200)
-            self.send_header("Content-Length", "2")
+            body = b"o" * int(self.headers["X-Size"]) if "X-Size" in self.headers else b"ok"
+            self.send_response(int(self.headers.get("X-Status") or 200))
+            self.send_header("Content-Length", str(len(body)))
             self.send_header("X-Request-Id", "the upstream's own")
+            for line in filter(None, (self.headers.get("X-Say") or "").split("|")):
+                name, _, value = line.partition(":")
+                self.send_header(name, value.strip())
             self.end_headers()
             if self.command != "HEAD":
-                self.wfile.write(b"ok")
+                self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
             pass

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from apigw_cli.generate.nginx.words import Block, Names, quoted
+from apigw_cli.generate.nginx.words import Block, Names, header_variable, in_quotes, quoted
 
 _ALWAYS = {"X-Request-Id": "$apigw_request_id", "RateLimit-Policy": "$apigw_rate_policy"}
 _ERRORS = {"Allow": "$apigw_allow", "Retry-After": "$apigw_retry", "WWW-Authenticate": "$apigw_challenge"}
@@ -18,11 +18,16 @@ _ERRORS = {"Allow": "$apigw_allow", "Retry-After": "$apigw_retry", "WWW-Authenti
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A header of a route's answers. `value` as it is written; `stands`: what an upstream says of it goes before."""
+    """A header of a route's answers. `value` as it is written.
+
+    `stands`: the line is left out where an upstream says something that this regular expression finds; "" is anything,
+    None nothing. `late`: the value is known only with the upstream's answer, our own ones go without.
+    """
 
     name: str
     value: str
-    stands: bool = False
+    stands: str | None = None
+    late: bool = False
 
 
 class Answers:
@@ -36,13 +41,13 @@ class Answers:
 
     def sets(self, lines: Iterable[Line]) -> list[str]:
         """What gives a route's variables their values."""
-        return [f"set ${variable} {line.value};" for variable, line in self._variables(lines)]
+        return [f"set ${variable} {line.value};" for variable, line in self._variables(lines) if not line.late]
 
     def adds(self, lines: Iterable[Line], more: dict[str, str] | None = None) -> list[str]:
         """All headers of a location. `more`: others, by name."""
         said = [(name, value) for name, value in (_ALWAYS | (more or {})).items()]
         for variable, line in self._variables(lines):
-            said.append((line.name, f"${self._unless_said(variable, line) if line.stands else variable}"))
+            said.append((line.name, line.value if line.late else self._unless_said(variable, line)))
         return _written(said)
 
     def of_errors(self) -> list[str]:
@@ -58,15 +63,21 @@ class Answers:
         for line in lines:
             before = sum(other.name.lower() == line.name.lower() for _, other in found)
             variable = self._names.of((line.name.lower(), before), line.name)
-            self._headers.setdefault(variable, line.name)
+            if not line.late:
+                self._headers.setdefault(variable, line.name)
             found.append((variable, line))
         return found
 
     def _unless_said(self, variable: str, line: Line) -> str:
-        name = self._own.of(variable, line.name)
-        upstream = "$upstream_http_" + line.name.lower().replace("-", "_")
-        self._maps[name] = Block(f"map {upstream} ${name}", [f'"" ${variable};', 'default "";'])
-        return name
+        if line.stands is None:
+            return f"${variable}"
+        name = self._own.of((variable, line.stands), line.name)
+        upstream = header_variable(line.name, "upstream_http")
+        body: list[str | Block] = [f'"" ${variable};', 'default "";']
+        if line.stands:
+            body = [f'{in_quotes("~*" + line.stands)} "";', f"default ${variable};"]
+        self._maps[name] = Block(f"map {upstream} ${name}", body)
+        return f"${name}"
 
 
 def _written(said: list[tuple[str, str]]) -> list[str]:

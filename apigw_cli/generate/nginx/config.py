@@ -155,8 +155,8 @@ class Configuration:
         challenge = in_quotes('ApiKey realm="apigw"')
         yield Block("map $status $apigw_challenge", ['default "";', f"401 {challenge};"])
         parts = self._operations
-        for blocks in (parts.addresses.blocks(), parts.answers.blocks(), parts.targets.blocks()):
-            yield from blocks
+        for part in (parts.addresses, parts.origins, parts.values, parts.answers, parts.targets):
+            yield from part.blocks()
 
     # --- gaps that concern several routes
 

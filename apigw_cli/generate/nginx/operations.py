@@ -6,14 +6,18 @@ from collections.abc import Iterator
 from typing import Any
 
 from apigw_cli.config import template
-from apigw_cli.generate.nginx import keys, limits, sites, upstreams
+from apigw_cli.generate.nginx import compression, keys, limits, said, sites, upstreams
 from apigw_cli.generate.nginx.addresses import Addresses
 from apigw_cli.generate.nginx.answers import Answers, Line
+from apigw_cli.generate.nginx.cors import Origins
+from apigw_cli.generate.nginx.said import Said
 from apigw_cli.generate.nginx.servers import Server, Serving
 from apigw_cli.generate.nginx.sites import Sites
 from apigw_cli.generate.nginx.targets import Targets
+from apigw_cli.generate.nginx.values import Values
 from apigw_cli.generate.nginx.words import Block, Names, comment, in_quotes, literal, quoted
 from apigw_cli.generate.target import Gap, of_route
+from apigw_cli.policies.compression.policy import Compress
 from apigw_cli.policies.interface import instance
 from apigw_cli.policies.limit_layer import titles
 from apigw_cli.policies.rate_limit import as_layers
@@ -22,7 +26,10 @@ from apigw_cli.policies.registry import BY_NAME
 from apigw_cli.snapshot.compiler import Compiled
 from apigw_cli.snapshot.model import HttpIntegration, Route, StaticIntegration
 
-_EXPRESSED = ("ip", "auth", "rate_limit", "max_body", "redirect", "request_headers")
+_EXPRESSED = (
+    *("ip", "auth", "rate_limit", "max_body", "redirect", "request_headers"),
+    *("cors", "compress", "response_headers", "security_headers"),
+)
 _NO_FILE = "/."  # `try_files` never finds it: what stands behind it comes after the limits, where `return` would not
 
 
@@ -41,7 +48,9 @@ class Operations:
         self.sites = Sites()
         self.targets = Targets()
         self._names = Names(other_than=r"[^A-Za-z0-9_.-]")
-        self._said: dict[str, list[Line]] = {}
+        self.values = Values()
+        self.origins = Origins()
+        self._said: dict[str, Said] = {}
         self._blocks: dict[str, list[Block]] = {}
         for route in self._snapshot.routes:
             self._blocks[route.id] = list(self._of(route))
@@ -55,7 +64,7 @@ class Operations:
         }
         for site, route in sites.items():
             blocks += self.sites.locations(site, self._adds(route))
-        return Serving(self._location_of, self._sets, blocks, self.answers.of_errors(), bool(sites))
+        return Serving(self._location_of, self._preflight_of, self._sets, blocks, self.answers.of_errors(), bool(sites))
 
     # --- one route
 
@@ -65,35 +74,70 @@ class Operations:
     def _of(self, route: Route) -> Iterator[Block]:
         self._unexpressed(route)
         values = {name: instance(BY_NAME[name], route.policies[name]) for name in _EXPRESSED if name in route.policies}
-        self._said[route.id] = []
         caller, auth = self._auth(route, values.get("auth"))
+        self._said[route.id] = self._say(route, values, caller)
         location = Block(
             f"location = {quoted(self._location_of(route))}",
             [
                 comment(f"{route.method} {route.path}"),
                 "internal;",
                 f"set $apigw_operation {quoted(f'{route.api}:{self._names.of(route.id, route.operation)}')};",
-                *self._sets(route),
                 *self.addresses.lines(values.get("ip")),
                 *auth,
                 *self._rate_limit(route, values.get("rate_limit"), caller),
                 *self._max_body(route, values.get("max_body")),
+                *self._compress(route, values.get("compress")),
             ],
         )
         yield location
+        if "cors" in values:
+            yield self._preflight(route, values)
         if "redirect" in values:
             yield self._redirect(route, values["redirect"], location)
         else:
             location.body += self._answer(route, values)
 
+    def _say(self, route: Route, values: dict[str, Any], caller: str | None) -> Said:
+        files = isinstance(route.integration, StaticIntegration)
+        found = said.of_route(values, route.path, caller, files, self.values, self.origins)
+        for policy, message in found.gaps:
+            self._gap(route, policy, message)
+        return found
+
     def _sets(self, route: Route) -> list[str]:
-        return self.answers.sets(self._said[route.id])
+        return self.answers.sets(self._said[route.id].lines)
 
     def _adds(self, route: Route) -> list[str]:
         """Nothing where the headers of all locations are those of this one."""
-        site = isinstance(route.integration, StaticIntegration)
-        more = self.sites.said(route.integration, route.api) if isinstance(route.integration, StaticIntegration) else {}
-        return self.answers.adds(self._said[route.id], more) if site or self._said[route.id] else []
+        lines, hidden = self._said[route.id].lines, self._said[route.id].hidden
+        if not isinstance(route.integration, StaticIntegration):
+            return self.answers.adds(lines) if lines else []
+        own = self.sites.said(route.integration, route.api)
+        lines = [line for line in lines if line.stands is None or line.name not in own]
+        return self.answers.adds(lines, {name: text for name, text in own.items() if name.lower() not in hidden})
+
+    def _compress(self, route: Route, value: Compress | None) -> list[str]:
+        if value is None:
+            return []
+        for message in compression.gaps(value):
+            self._gap(route, "compress", message)
+        return compression.lines(value)
+
+    def _preflight_of(self, route: Route) -> str | None:
+        """The location that answers the preflights for a route."""
+        return f"{self._location_of(route)}/preflight" if "cors" in route.policies else None
+
+    def _preflight(self, route: Route, values: dict[str, Any]) -> Block:
+        return Block(
+            f"location = {quoted(self._location_of(route) + '/preflight')}",
+            [
+                "internal;",
+                f"set $apigw_operation {quoted(f'{route.api}:{self._names.of(route.id, route.operation)}')};",
+                *self.addresses.lines(values.get("ip")),
+                *self.answers.sets([Line("Vary", "Origin")]),
+                *self.origins.preflight(values["cors"], route),
+            ],
+        )
 
     def _gap(self, route: Route, policy: str, message: str) -> None:
         self.gaps.append(of_route(self._compiled, route, policy, message))
@@ -190,6 +234,7 @@ class Operations:
         host = "$http_host" if upstream.preserve_host else quoted(upstreams.authority(upstream))
         return [
             *self._adds(route),
+            *self._said[route.id].hides,
             *headers,
             *upstreams.timeouts(upstream),
             f"set $apigw_authority {host};",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from apigw_cli.generate.nginx.cors import ASKED
 from apigw_cli.generate.nginx.places import Location, Way, locations
 from apigw_cli.generate.nginx.sites import CONDITION, range_location
 from apigw_cli.generate.nginx.words import Block, comment, in_quotes, quoted
@@ -69,12 +70,14 @@ def _also(host: str, by_host: dict[str, list[Route]]) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """What serves a server's routes. `location`: where a route is served; `sets`: what is said of its refusals.
+    """What serves a server's routes. `location`: where a route is served; `preflight`: where its preflights are, if it
+    has CORS; `sets`: what is said of its refusals.
 
     `blocks` are those locations, `errors` the headers of our own answers; `files`: some of them are files.
     """
 
     location: Callable[[Route], str]
+    preflight: Callable[[Route], str | None]
     sets: Callable[[Route], list[str]]
     blocks: Sequence[Block]
     errors: Sequence[str]
@@ -111,7 +114,8 @@ def _path(location: Location, serving: Serving) -> Block:
         body.append(f"set ${CONDITION} $uri;")
     if any(way.only is not None for way in location.ways):
         body.append('set $apigw_asked "$request_method $uri";')  # the left side of an `if` must be one variable
-    body += [_dispatch(way, serving.location(way.route)) for way in location.ways]
+    body += _preflights(location, serving)
+    body += [_dispatch(way, serving) for way in location.ways]
     body.append(f"set $apigw_allow {in_quotes(', '.join(location.allow))};")
     for way in location.ways:
         if way.only is not None:
@@ -128,13 +132,40 @@ def _nearest(location: Location) -> Route:
     return min(location.ways, key=lambda way: (way.only is not None, min(way.methods))).route
 
 
-def _dispatch(way: Way, target: str) -> str:
+def _preflights(location: Location, serving: Serving) -> Iterator[str]:
+    """Preflights go to the route of the method that they ask about; without one, to that of a method there is."""
+    ways = [(way, serving.preflight(way.route)) for way in location.ways]
+    if not any(target for _, target in ways):
+        return
+    yield f"set $apigw_preflight ${ASKED};"
+    if any(way.only is not None for way in location.ways):
+        yield 'set $apigw_preflight_at "$apigw_preflight $uri";'
+    for way, target in ways:
+        condition = _condition(way, "$apigw_preflight", "$apigw_preflight_at")
+        then = 'set $apigw_preflight ""; set $apigw_preflight_at "";' if target is None else _last(target)
+        yield f"if ({condition}) {{ {then} }}"
+    for way, target in sorted(ways, key=lambda pair: min(pair[0].methods)):
+        if target is not None:
+            others = replace(way, methods=(".+",))
+            yield f"if ({_condition(others, '$apigw_preflight', '$apigw_preflight_at')}) {{ {_last(target)} }}"
+
+
+def _last(target: str) -> str:
+    return f"rewrite ^ {quoted(target)} last;"
+
+
+def _dispatch(way: Way, serving: Serving) -> str:
+    """What answers say is set here: nginx refuses a body that is too long before the operation's own location."""
+    then = " ".join([*serving.sets(way.route), _last(serving.location(way.route))])
+    return f"if ({_condition(way, '$request_method', '$apigw_asked')}) {{ {then} }}"
+
+
+def _condition(way: Way, method: str, asked: str) -> str:
+    """Of an `if`. `method` is the variable that holds it, `asked` the one that holds method and path."""
     methods = "|".join(way.methods)
     if way.only is not None:
         paths = way.only.regex.removeprefix("^")
-        condition = f"$apigw_asked ~ {in_quotes(f'^(?:{methods}) {paths}')}"
-    elif len(way.methods) == 1:
-        condition = f"$request_method = {quoted(methods)}"
-    else:
-        condition = f"$request_method ~ {in_quotes(f'^(?:{methods})$')}"
-    return f"if ({condition}) {{ rewrite ^ {quoted(target)} last; }}"
+        return f"{asked} ~ {in_quotes(f'^(?:{methods}) {paths}')}"
+    if methods.isalpha():
+        return f"{method} = {quoted(methods)}"
+    return f"{method} ~ {in_quotes(f'^(?:{methods})$')}"

@@ -72,9 +72,12 @@ def literal_regex(value: str) -> str:
     return re.escape(value).replace(r"\-", "-")
 
 
-def header_variable(name: str) -> str | None:
-    """nginx's variable for a request header; None for a name that none can be written for, or that nginx drops."""
-    return "$http_" + name.lower().replace("-", "_") if re.fullmatch(r"[A-Za-z0-9-]+", name) else None
+def header_variable(name: str, of: str = "http") -> str | None:
+    """nginx's variable for a request header; None for a name that none can be written for, or that nginx drops.
+
+    `of`: `upstream_http` for a header of an upstream's answer.
+    """
+    return f"${of}_{name.lower().replace('-', '_')}" if re.fullmatch(r"[A-Za-z0-9-]+", name) else None
 
 
 class Names:
