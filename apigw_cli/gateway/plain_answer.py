@@ -24,6 +24,7 @@ _DOUBTFUL = -1
 _LINES_MAXIMUM = 1024
 _LINE_BYTES = 128
 _HEAD_BYTES = 4096
+_HEAD_MAXIMUM = 32 * 1024  # a larger one is for the parser, and to be bounded there
 _lines: dict[bytes, bytes | int] = {}
 _statuses: dict[bytes, int] = {}
 
@@ -49,7 +50,7 @@ class Plain(msgspec.Struct, gc=False):
 
 def read(data: bytes) -> Plain | None:
     """What a plain answer says; None where `data` is anything but one whole plain answer."""
-    end = data.find(b"\r\n\r\n")
+    end = data.find(b"\r\n\r\n", 0, _HEAD_MAXIMUM)
     if end < 0:
         return None
     lines = data[:end].split(b"\r\n")

@@ -25,6 +25,7 @@ _LENGTH, _CHUNKED, _UNTIL_CLOSE, _NONE = range(4)
 
 
 _EVENTS = b"text/event-stream"
+HEAD_MAXIMUM = 64 * 1024  # bytes of an answer's head; and of all else that comes without a byte of body
 
 
 class NoRoom(ValueError):
@@ -62,6 +63,7 @@ class UpstreamConnection(asyncio.Protocol):
         "_done",
         "_framing",
         "_handler",
+        "_idle_bytes",
         "_interim",
         "_length",
         "_lines",
@@ -117,6 +119,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._length = b""
         self._rechunk = False
         self._interim = False
+        self._idle_bytes = 0  # that have come since there was a byte of body
         self._received = False
         self._done = False
         self._dirty = False
@@ -245,8 +248,11 @@ class UpstreamConnection(asyncio.Protocol):
                 self._pass_plain(request, data, plain)
                 return
         self._received = True
+        self._idle_bytes += len(data)
         try:
             self._parser.feed_data(data)
+            if self._idle_bytes > HEAD_MAXIMUM and not self._done:  # heads, 1xx or trailers without an end
+                raise httptools.HttpParserError(f"more than {HEAD_MAXIMUM // 1024} KiB without a body")
         except httptools.HttpParserUpgrade as upgrade:
             self._switch(request, data[upgrade.args[0] :])
             return
@@ -376,6 +382,8 @@ class UpstreamConnection(asyncio.Protocol):
             self._other = self._handler.answered(request, status)
             if self._other is not None:
                 raise _Unwanted
+        if sum(map(len, self._lines)) > HEAD_MAXIMUM:
+            raise ValueError(f"its head is larger than {HEAD_MAXIMUM // 1024} KiB")
         self._settle_framing(request, status)
         if request.taker is None:
             self._out.append(self._head(request, status))
@@ -394,6 +402,7 @@ class UpstreamConnection(asyncio.Protocol):
             self._dirty = True
             return
         request: Request = self._request
+        self._idle_bytes = 0
         if request.taker is not None:
             request.taker.part(data)
             return
