@@ -7,6 +7,8 @@ import shutil
 import sys
 from collections.abc import Sequence
 
+from apigw_cli.cli import terminal
+
 GAP = 2
 NARROW = 12  # a column is not cut below this
 
@@ -31,5 +33,6 @@ def widths(rows: Sequence[Sequence[str]], limit: int | None, cut: Sequence[int])
 
 def line(cells: Sequence[str], to: Sequence[int]) -> str:
     """One row; a cell that is too long ends in an ellipsis."""
-    shown = [cell if len(cell) <= width else cell[: width - 1] + "…" for cell, width in zip(cells, to, strict=True)]
+    cut = "…" if terminal.speaks_unicode() else "~"  # one character in both, or columns would not line up
+    shown = [cell if len(cell) <= width else cell[: width - 1] + cut for cell, width in zip(cells, to, strict=True)]
     return (" " * GAP).join(cell.ljust(width) for cell, width in zip(shown, to, strict=True)).rstrip()

@@ -99,6 +99,8 @@ def _short(place: Place) -> str:
 def _answer(found: Explanation) -> str:
     arrow, where = terminal.symbol("arrow"), f"   {_short(found.integration.place)}" if found.integration else ""
     upstream = found.upstream
+    if any(step.on and step.policy == "redirect" for step in found.steps):
+        return f"  {arrow} the redirect is the answer: nobody else is asked"
     if found.integration is not None and upstream is None and found.integration.note == "site":
         return f"  {arrow} {found.integration.text}{where}"
     if upstream is None:

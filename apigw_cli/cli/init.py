@@ -16,6 +16,7 @@ _ABOUT = {
     "petstore.yaml": "the API's specification (OpenAPI 3.1)",
     "keys.yaml": "who may call; alice's key is demo-alice",
     "schemes/": "a gateway beside it: every way of checking who calls",
+    "site/": "a site beside the API, served on www.petshop.localhost",
     "stages/": "what is different in each stage",
     ".gitignore": "keeps what running gateways leave out of git",
 }
@@ -29,10 +30,8 @@ def init(
 
     written = copy_sample(folder)
     terminal.out(f"{terminal.symbol('ok')} wrote a sample gateway to {folder}{os.sep}")
-    wide = max(map(len, written))
-    for name in written:
-        about = _ABOUT.get(name) or _ABOUT.get(name[: name.rfind("/") + 1], "")
-        terminal.out(f"  {name.ljust(wide)}  {about}".rstrip())
+    for name in dict.fromkeys(name[: name.find("/") + 1] or name for name in written):
+        terminal.out(f"  {name.ljust(max(map(len, _ABOUT)))}  {_ABOUT.get(name, '')}".rstrip())
     if ".gitignore" not in written:
         terminal.out("  your .gitignore stays as it is; add to it: .apigw/run/")
     go = "" if folder == Path() else f"cd {shlex.quote(str(folder))} && "

@@ -60,6 +60,7 @@ def _printable(text: str, stream: IO[str]) -> str:
         return text
     for name, sign in _UNICODE.items():
         text = text.replace(sign, _ASCII[name])
+    text = text.replace("…", "...")
     return text.encode("ascii", "replace").decode("ascii")
 
 

@@ -254,7 +254,7 @@ def _nearest(request: Request, router: Router, snapshot: Snapshot) -> tuple[Rout
     """Routes that were probably meant: the same path at another host, else paths that resemble it."""
     for host in _hosts(snapshot.apis):
         match = router.match(host.replace("*", "any", 1), request.method, request.path)
-        if isinstance(match, Match):
+        if isinstance(match, Match) and not match.route.path.startswith("/{"):  # that may take anything
             return (match.route,)
     by_path: dict[str, list[Route]] = {}
     for route in snapshot.routes:

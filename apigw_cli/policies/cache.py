@@ -251,7 +251,7 @@ class _Policy:
 
     def describe(self, value: Cache) -> str:
         made = rules(value)
-        words = ["as answers say"] if made.ttl is None else [f"{made.ttl:g}s by {_parameters(value)}"]
+        words = ["kept as answers say"] if made.ttl is None else [f"kept {made.ttl:g}s by {_parameters(value)}"]
         words += ["per caller"] if value.per_caller else []
         words += [f"stale {made.stale_revalidate:g}s while fetched"] if made.stale_revalidate else []
         words += [f"stale {made.stale_error:g}s on errors"] if made.stale_error else []

@@ -14,6 +14,7 @@ from typing import Annotated, ClassVar
 from msgspec import Meta, Struct
 
 from apigw_cli.config.values import DURATION, parse_duration
+from apigw_cli.openapi.operations import METHODS
 from apigw_cli.policies.answer_filter import AnswerFilter, Head, name_of, vary
 from apigw_cli.policies.interface import Change, Exchange, Reason, Refusal, Runtime
 from apigw_cli.policies.judging import Setting, differences, fewer, judged, neutral, plain, turned_off
@@ -77,6 +78,9 @@ class Cors(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
         for name in (*(self.methods or ()), *(self.headers or ()), *self.expose):
             if not re.fullmatch(_TOKEN, name):
                 raise ValueError(f"{name!r} is no method or header name")
+        for name in self.methods or ():
+            if name != name.upper() and name.lower() in METHODS:
+                raise ValueError(f"methods: {name!r} is none, {name.upper()} is (they are told apart by case)")
         if self.headers is not None and EVERY in self.headers:
             raise ValueError("headers: leave it out to allow whatever scripts ask for; * does not cover Authorization")
         if not 0 <= parse_duration(self.max_age) <= 86400:

@@ -31,13 +31,13 @@ ROUTES = """\
 8 routes in 1 API and 1 site, stage qa
 
 petstore  Pet shop  petstore.yaml  api.petshop.localhost, localhost, 127.0.0.1  /v1
-  METHOD  PATH              OPERATION   POLICIES                                                                                              ANSWERED BY
-  GET     /v1/pets          listPets    ApiKeyAuth, 50/s burst 20 per api_key, requests validated                                             → pets
-  POST    /v1/pets          createPet   ApiKeyAuth, 5/s burst 5 per api_key, requests validated, + X-Gateway: apigw                           → pets
-  GET     /v1/pets/mine     listMyPets  ApiKeyAuth, 50/s burst 20 per api_key, requests validated                                             → pets
-  GET     /v1/pets/{petId}  getPet      ApiKeyAuth, 50/s burst 20 per api_key, requests validated                                             → pets
-  DELETE  /v1/pets/{petId}  deletePet   ApiKeyAuth, 50/s burst 20 per api_key, requests validated                                             → pets
-  GET     /v1/shop/hours    shopHours   scripts of http://*.petshop.localhost:*, 20/s burst 20 per ip, requests validated, 60s by path+query  → pets
+  METHOD  PATH              OPERATION   POLICIES                                                                                                   ANSWERED BY
+  GET     /v1/pets          listPets    ApiKeyAuth, 50/s burst 20 per api_key, requests validated                                                  → pets
+  POST    /v1/pets          createPet   ApiKeyAuth, 5/s burst 5 per api_key, requests validated, + X-Gateway: apigw                                → pets
+  GET     /v1/pets/mine     listMyPets  ApiKeyAuth, 50/s burst 20 per api_key, requests validated                                                  → pets
+  GET     /v1/pets/{petId}  getPet      ApiKeyAuth, 50/s burst 20 per api_key, requests validated                                                  → pets
+  DELETE  /v1/pets/{petId}  deletePet   ApiKeyAuth, 50/s burst 20 per api_key, requests validated                                                  → pets
+  GET     /v1/shop/hours    shopHours   scripts of http://*.petshop.localhost:*, 20/s burst 20 per ip, requests validated, kept 60s by path+query  → pets
 
 shop  site  www.petshop.localhost  /
   METHOD  PATH      OPERATION  POLICIES  ANSWERED BY
@@ -83,6 +83,16 @@ def test_the_routes_of_a_bare_specification(capsys: Captured) -> None:
     assert "→ mock" in capsys.readouterr().out
     assert run(["routes", "--spec", "petstore.yaml", "--stage", "qa"]) == Exit.USAGE
     assert run(["routes", "--spec", "missing.yaml"]) == Exit.FAILED
+
+
+def test_a_redirect_asks_nobody(sample: Path, capsys: Captured) -> None:
+    config = Path("apigw.yaml").read_text()
+    Path("apigw.yaml").write_text(
+        config.replace("      createPet:", "      getPet: {redirect: {to: /x}}\n      createPet:")
+    )
+    assert run(["explain", "GET", "/v1/pets/7"]) == Exit.OK
+    said = capsys.readouterr().out
+    assert "308 to /x" in said and "→ the redirect is the answer" in said and "upstream" not in said
 
 
 EXPLAINED = """\

@@ -154,6 +154,8 @@ def test_an_unknown_path_names_the_nearest_routes(sample: Compiled) -> None:
     found = ask(sample, "DELETE", "/v1/pet/7")
     assert (found.outcome, found.status) == ("not_found", 404)
     assert [route.operation for route in found.nearest][:2] == ["deletePet", "getPet"]
+    found = ask(sample, "GET", "/v1/pets/7/x", host="localhost")
+    assert "getPet" in [route.operation for route in found.nearest], "no folder of files that takes any path"
     assert ask(sample, "GET", "/zzzzzzzzzzzzzzzzzz").nearest == ()
 
 

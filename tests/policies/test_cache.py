@@ -90,6 +90,6 @@ def test_a_reviewer_reads_what_a_change_does(
 
 
 def test_what_it_says_of_itself() -> None:
-    assert cache.POLICY.describe(made()) == "as answers say"
+    assert cache.POLICY.describe(made()) == "kept as answers say"
     ttl = made(mode="ttl", ttl="90s", key_parameters=["query:a"], invalidation={"allow": ["alice"]}, per_caller=True)
-    assert cache.POLICY.describe(ttl) == "90s by path+query:a, per caller, invalidated by alice"
+    assert cache.POLICY.describe(ttl) == "kept 90s by path+query:a, per caller, invalidated by alice"

@@ -19,7 +19,7 @@ LABEL = st.from_regex(r"[a-z][a-z0-9-]{0,8}", fullmatch=True)
 @pytest.mark.parametrize(
     ("value", "why"),
     [
-        ({"origins": []}, "length >= 1"),
+        ({"origins": []}, "length >= 1|must not be empty"),
         ({"origins": ["app.example"]}, "is not an origin"),
         ({"origins": ["https://app.example/path"]}, "an origin has no path"),
         ({"origins": ["https://app.example/"]}, "an origin has no path"),
@@ -31,6 +31,7 @@ LABEL = st.from_regex(r"[a-z][a-z0-9-]{0,8}", fullmatch=True)
         ({"origins": ["*"], "headers": ["*"]}, "leave it out"),
         ({"origins": ["*"], "max_age": "25h"}, "24h"),
         ({"origins": ["*"], "methods": ["GET\n"]}, "no method or header name"),
+        ({"origins": ["*"], "methods": ["put"]}, "PUT is"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(value: dict[str, Any], why: str) -> None:

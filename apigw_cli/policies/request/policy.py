@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
@@ -190,6 +191,6 @@ def _words(value: Request) -> Iterator[str]:
 def _shown(name: str, written: Any) -> str:
     """A template for people; what stands beside its values may be a credential."""
     if not isinstance(written, str):
-        return str(secrecy.masked(written, name))
+        return json.dumps(secrecy.masked(written, name), ensure_ascii=False)
     only_values = all(isinstance(part, Value) and not part.default for part in template.parts(written))
     return written if only_values else secrecy.shown(name, written)
