@@ -55,7 +55,8 @@ LIMIT = {"rate_limit": {"rate": "1000000/s", "burst": 1_000_000, "key": "api_key
 HEADERS = {"request_headers": {"set": {"X-Gateway": "apigw"}}}
 TEMPLATES = {"request": {"headers": {"set": {"X-Gateway": "apigw ${request.path.id}"}}}}
 CORS = {"cors": {"origins": ["https://app.example"]}}
-ANSWER_HEADERS = {"response_headers": {"set": {"X-Gateway": "apigw"}}, "security_headers": {}}
+ANSWER_HEADERS = {"response": {"headers": {"set": {"X-Gateway": "apigw"}}}, "security_headers": {}}
+RESPONSE_BODY = {"response": {"body": {"remove": ["/tag"], "set": {"/status": "${response.status}"}}}}
 COMPRESS = {"compress": {"min_size": 0, "codings": ["gzip"]}}  # the client takes none: what looking costs
 ALL = KEY | LIMIT | HEADERS
 VARIANTS: dict[str, tuple[dict[str, Any], bool, int]] = {  # policies, log, workers that share the limiter
@@ -63,6 +64,7 @@ VARIANTS: dict[str, tuple[dict[str, Any], bool, int]] = {  # policies, log, work
     "key": (KEY, False, 1),
     "cors": (CORS, False, 1),
     "answer": (ANSWER_HEADERS, False, 1),
+    "answer_body": (RESPONSE_BODY, False, 1),
     "compress": (COMPRESS, False, 1),
     "filters": (CORS | ANSWER_HEADERS | COMPRESS, False, 1),
     "headers": (HEADERS, False, 1),

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""What `request` adds to a request: its step alone, without sockets, for each kind of change.
+"""What `request` adds to a request and `response` to an answer: step and filter alone, without sockets.
 
     python benchmarks/transformation.py [--rounds 20]
 
 The least time of all rounds counts: on a noisy machine the others hold somebody else's work.
-`benchmarks/data_path.py bare headers templates` says what a header from a template costs on the whole way.
+`benchmarks/data_path.py bare headers templates answer answer_body` says what they cost on the whole way.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from apigw_cli.limits.store import NoStore
-from apigw_cli.policies.interface import Rewrite, Runtime, instance
-from apigw_cli.policies.request import POLICY
+from apigw_cli.policies import request, response
+from apigw_cli.policies.answer_filter import AnswerFilter, Head, Held
+from apigw_cli.policies.interface import Rewrite, Runtime, Step, instance
 from apigw_cli.snapshot.model import MockIntegration, Route, Snapshot
 
 JSON = (b"content-type", b"application/json")
@@ -41,6 +43,32 @@ CASES: dict[str, tuple[dict[str, Any], bytes]] = {
         SMALL,
     ),
 }
+
+ANSWERS: dict[str, tuple[dict[str, Any], bytes]] = {
+    "a fixed header": ({"headers": {"set": {"X-A": "one"}}}, SMALL),
+    "a header removed, one of a value": (
+        {"headers": {"remove": ["Server"], "set": {"X-User": "${auth.principal}"}}},
+        SMALL,
+    ),
+    "another status": ({"status": {"200": 202}}, SMALL),
+    "a header of a small body": ({"headers": {"set": {"X-Id": "${response.body/id}"}}}, SMALL),
+    "a member of a small body removed": ({"body": {"remove": ["/tags"]}}, SMALL),
+    "a member of a body of 9 KiB removed": ({"body": {"remove": ["/id"]}}, LARGE),
+    "a body of JSON made of a small one": (
+        {"body": {"json": {"by": "${auth.principal}", "data": "${response.body}"}}},
+        SMALL,
+    ),
+    "XML made of a small one": (
+        {"body": {"text": "<pet id='${response.body/id}'>${response.body/name}</pet>", "type": "application/xml"}},
+        SMALL,
+    ),
+}
+LINES = [
+    b"Date: Sun, 22 Nov 2026 10:45:10 GMT\r\n",
+    b"Server: nginx\r\n",
+    b"Content-Type: application/json\r\n",
+    b'ETag: "7"\r\n',
+]
 
 
 @dataclass
@@ -77,17 +105,34 @@ class Message:
         """The next call begins with the same body again."""
 
 
-def measure(step: Any, message: Message, rounds: int) -> float:
+def measure(call: Callable[[], object], size: int, rounds: int) -> float:
     """Microseconds a call, the least of the rounds."""
-    calls = max(10, 1_000_000 // (len(message.body) + 500))
+    calls = max(10, 1_000_000 // (size + 500))
     best = float("inf")
     for _ in range(rounds):
         started = time.perf_counter()
         for _ in range(calls):
-            message.extra = []
-            step(message)
+            call()
         best = min(best, (time.perf_counter() - started) / calls)
     return best * 1e6
+
+
+def changing(step: Step, message: Message) -> Callable[[], object]:
+    def call() -> object:
+        message.extra = []
+        return step(message)
+
+    return call
+
+
+def answering(through: AnswerFilter, message: Message, body: bytes) -> Callable[[], object]:
+    head = Head(200, b"OK", LINES, len(body))
+
+    def call() -> object:
+        outcome = through(message, head)
+        return outcome.decide(body) if isinstance(outcome, Held) else outcome
+
+    return call
 
 
 def main() -> None:
@@ -97,10 +142,16 @@ def main() -> None:
     runtime = Runtime(Snapshot(1, "qa", (), (), {}, {}, {}), lambda: 0, NoStore())
     route = Route("pets", "putPet", "POST", "/pets/{id}", (), MockIntegration("spec", ()), {})
     for name, (value, body) in CASES.items():
-        step = POLICY.compile(instance(POLICY, value), route, runtime)
+        step = request.POLICY.compile(instance(request.POLICY, value), route, runtime)
         message = Message(body)
-        assert step is not None and step(message) is None
-        print(f"{name:34} {len(body):7,} bytes {measure(step, message, rounds):8.1f} µs")
+        assert step is not None
+        assert step(message) is None
+        print(f"request   {name:34} {len(body):7,} bytes {measure(changing(step, message), len(body), rounds):8.1f} µs")
+    for name, (value, body) in ANSWERS.items():
+        through = response.POLICY.filter(instance(response.POLICY, value), route, runtime)
+        assert through is not None
+        cost = measure(answering(through, Message(), body), len(body), rounds)
+        print(f"response  {name:34} {len(body):7,} bytes {cost:8.1f} µs")
 
 
 if __name__ == "__main__":

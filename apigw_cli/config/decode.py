@@ -22,6 +22,9 @@ from apigw_cli.config.values import Duration, Percent, parse_duration, parse_per
 from apigw_cli.errors import InputError, Place
 from apigw_cli.openapi.yaml import Steps
 
+# Keys that were something else once, and what is written now.
+NOW = {"response_headers": "response: {headers: …}"}
+
 
 class PolicyModel(Protocol):
     """What decoding needs to know of a policy."""
@@ -144,7 +147,7 @@ class Decoder:
                 elif takes_policies and key in self.policies:
                     policies[key] = self._policy(value, self.policies[key], at)
                 else:
-                    hint = nearest(key, known) or f"known here: {', '.join(known)}"
+                    hint = self._hint(key, known)
                     private = kind is SecretReference
                     raise self._fail(at, f'unknown key "{key}"', key=True, hint=hint, private=private)
             except Wrong:
@@ -158,6 +161,12 @@ class Decoder:
         if takes_policies:
             values["policies"] = policies
         return self._construct(kind, values, steps)
+
+    @staticmethod
+    def _hint(key: str, known: list[str]) -> str:
+        if key in NOW and NOW[key].partition(":")[0] in known:
+            return f"write {NOW[key]}"
+        return nearest(key, known) or f"known here: {', '.join(known)}"
 
     def _construct(self, kind: type[msgspec.Struct], values: dict[str, Any], steps: Steps) -> Any:
         try:

@@ -259,13 +259,18 @@ class CachedRoute:
             self.alone(request)
 
     def _give(self, request: Request, entry: Entry, line: bytes, age: float) -> bool:
-        asks = self._ttl is None and answer.is_conditional(request.fields)
-        found = answer.of(entry, fields.of_pairs(request.headers) if asks else None, age)
+        asks = self._ttl is None and answer.is_conditional(request.fields_passed())
+        found = answer.of(entry, _asked_with(request) if asks else None, age)
         if found is None:
             return False
         if not request.connection.respond_stored(request, found, line):
             self.store.drop(self._key(request), entry)
         return True
+
+
+def _asked_with(request: Request) -> fields.Fields:
+    """The request's fields, less those that a step keeps from the upstream: then the cache is not asked with them."""
+    return fields.of_pairs(pair for pair in request.headers if pair[0] not in request.remove)
 
 
 class Invalidating:

@@ -201,7 +201,7 @@ class Fetch:
         if self.leader is not None and self.leader.writer is not None:
             forwarded = head.status if self.reason.entry is not None else 0
             line = status.forward(self.reason.why, self.stored is not None, forwarded, detail=why_not)
-            if self.stored is not None and self._has_it(self.stored):
+            if self.stored is not None and self._has_it(self.leader.request, self.stored):
                 self._plan = (self.stored, line, "miss")
             else:
                 self.leader.writer.head(head, line)
@@ -211,10 +211,13 @@ class Fetch:
         if self.reason.entry is not None:
             self.route.store.drop(self.key, self.reason.entry)
 
-    def _has_it(self, entry: Entry) -> bool:
+    def _has_it(self, client: Request, entry: Entry) -> bool:
         """Whether the leader, whose conditions were not sent, has this very answer."""
         return (
-            self.reason.why != b"bypass" and entry.status == 200 and conditions.not_modified(self.asked.fields, entry)
+            self.reason.why != b"bypass"
+            and entry.status == 200
+            and conditions.CONDITIONS.isdisjoint(client.remove)  # else they are not about what is stored
+            and conditions.not_modified(self.asked.fields, entry)
         )
 
     def _came(self, code: int, reason: bytes, lines: Any) -> Came:

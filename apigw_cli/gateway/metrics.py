@@ -33,7 +33,7 @@ REASONS = (
     "invalid_answer", "answer_unfit", "cors_origin",
 )  # fmt: skip
 # What is remarkable of messages, refused or not.
-NOTICES = ("invalid_request", "invalid_answer")
+NOTICES = ("invalid_request", "invalid_answer", "unsuitable_answer")
 # Refusals of requests that no limit has seen.
 _BEFORE_LIMITS = ("unauthorized", "forbidden", "auth_unavailable", "key_missing", "limiter_unavailable")
 _REASON_AT = {reason: CLASSES + index for index, reason in enumerate(REASONS)}

@@ -111,6 +111,12 @@ class Request(msgspec.Struct, eq=False):
         """The first value of a header (name in lower case)."""
         return self.fields.get(name)
 
+    def fields_passed(self) -> dict[bytes, bytes]:
+        """The first value of each header, less those that a step keeps from the upstream."""
+        if self.remove.isdisjoint(self.fields):
+            return self.fields
+        return {name: value for name, value in self.fields.items() if name not in self.remove}
+
     def content(self) -> bytes:
         """The body, which is all here: a step has asked for it."""
         return self.body[0] if len(self.body) == 1 else b"".join(self.body)

@@ -76,7 +76,7 @@ def _wants_page(request: Request) -> bool:
 
 
 def _answer(request: Request, opened: Opened) -> None:
-    it, fields = opened.representation, request.fields
+    it, fields = opened.representation, request.fields_passed()
     verdict = preconditions.evaluate(fields, it)
     if verdict is not Verdict.SEND:
         opened.close()

@@ -13,7 +13,7 @@ from apigw_cli.gateway import forward, plain_answer
 from apigw_cli.gateway.repeated import PATIENCE
 from apigw_cli.gateway.tunnel import accept_of
 from apigw_cli.integrations.trouble import Failure, failure
-from apigw_cli.policies.answer_filter import Head, Unfit
+from apigw_cli.policies.answer_filter import Head, Unfit, Unwanted
 
 if TYPE_CHECKING:
     from apigw_cli.gateway.passing import Taker
@@ -549,7 +549,8 @@ class UpstreamConnection(asyncio.Protocol):
         if isinstance(cause, NoRoom):
             request.connection.overloaded(request)
             return
-        self._handler.failed(request.target, failure(Failure.INVALID))
+        if not isinstance(cause, Unwanted):
+            self._handler.failed(request.target, failure(Failure.INVALID))
         message = f"upstream {self._handler.name} sent an invalid answer: {cause}"
         request.connection.fail(request, 502, message, "upstream_invalid")
 

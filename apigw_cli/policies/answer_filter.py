@@ -87,6 +87,10 @@ class Unfit(ValueError):
     """The answer may not pass. The text goes to the client: no word of what is in the answer."""
 
 
+class Unwanted(Unfit):
+    """The same of an answer that is no fault of the server's: it counts as no failure of its target."""
+
+
 AnswerFilter = Callable[[Any, Head], Head | Flowing | Held]
 
 

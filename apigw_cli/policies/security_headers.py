@@ -1,7 +1,7 @@
 """`security_headers`: what browsers are told so that they protect the pages and answers of a route.
 
 The values are those that the OWASP Secure Headers project recommends and that break no API. What an answer says of a
-name itself stands: a page knows its own policy best. `response_headers: {remove: …}` comes before, for upstreams that
+name itself stands: a page knows its own policy best. `response: {headers: …}` comes before, for upstreams that
 say less than is wanted.
 """
 

@@ -23,11 +23,12 @@ paths:
   /headers/{{rest+}}:
     x-apigw:
       security_headers: {{csp: "default-src 'none'"}}
-      response_headers:
-        rename: {{X-Old: X-New}}
-        remove: [Server, RateLimit]
-        set: {{X-Shop: pets, X-Who: "${{auth.principal}}", X-Asked: "${{request.query.q}}"}}
-        add: {{X-Also: "1"}}
+      response:
+        headers:
+          rename: {{X-Old: X-New}}
+          remove: [Server, RateLimit]
+          set: {{X-Shop: pets, X-Who: "${{auth.principal}}", X-Asked: "${{request.query.q}}"}}
+          add: {{X-Also: "1"}}
       rate_limit: {{rate: 100/s}}
     get: {{operationId: headers, {OK}}}
     post: {{operationId: keyed, security: [{{Key: []}}], {OK}}}

@@ -22,11 +22,12 @@ apis:
     base_path: ""
     routes:
       edited:
-        response_headers:
-          rename: {X-Old: X-New}
-          remove: [X-Powered-By, X-Frame-Options]
-          set: {X-Shop: 'a "b" $host; {c} \\d', X-Tenant: "t-${request.header.X-Tenant}-${request.path.id}"}
-          add: {Link: "</terms>", X-Who: "${request.cookie.who:-nobody$}"}
+        response:
+          headers:
+            rename: {X-Old: X-New}
+            remove: [X-Powered-By, X-Frame-Options]
+            set: {X-Shop: 'a "b" $host; {c} \\d', X-Tenant: "t-${request.header.X-Tenant}-${request.path.id}"}
+            add: {Link: "</terms>", X-Who: "${request.cookie.who:-nobody$}"}
         security_headers: {csp: "default-src 'none'; img-src $x", permissions: "camera=()", frame: sameorigin}
       secured: {security_headers: {}}
       open: {cors: {origins: ["*"], expose: ["*"]}}
@@ -43,7 +44,7 @@ apis:
       both:
         cors: {origins: ["https://app.test"], credentials: true}
         security_headers: {frame: "off"}
-        response_headers: {set: {Vary: Accept, Access-Control-Allow-Origin: "https://evil.test"}}
+        response: {headers: {set: {Vary: Accept, Access-Control-Allow-Origin: "https://evil.test"}}}
       gone: {redirect: {to: /new}, security_headers: {}, cors: {origins: ["https://app.test"]}}
       packed: {compress: {min_size: 100, codings: [gzip]}}
       closed: {security_headers: {}, cors: {origins: ["https://app.test"]}}
@@ -56,7 +57,7 @@ sites:
     hosts: [www.test]
     defaults:
       security_headers: {csp: "default-src 'self'"}
-      response_headers: {remove: [Cache-Control], set: {X-Site: "yes"}}
+      response: {headers: {remove: [Cache-Control], set: {X-Site: "yes"}}}
       cors: {origins: ["https://app.test"]}
       compress: {min_size: 100, codings: [gzip]}
 """
@@ -224,8 +225,8 @@ def test_what_nginx_cannot_say_is_told(build: Build) -> None:
     gaps = {(gap.item, gap.routes) for gap in Configuration(build(config, api=API, keys="{}"), "8080").gaps}
     assert gaps >= {
         ("compress", ("packed",)),
-        ("response_headers", ("edited",)),
-        ("response_headers", ("web_home", "web_file")),
+        ("response", ("edited",)),
+        ("response", ("web_home", "web_file")),
     }
     assert not {item for item, _ in gaps} & {"cors", "security_headers"}
 
@@ -235,10 +236,13 @@ def test_what_nginx_cannot_say_is_told(build: Build) -> None:
     [
         ("compress: {codings: [br]}", "nginx has gzip alone, not br"),
         ("compress: {types: [text/css]}", "nginx compresses text/html too"),
-        ("response_headers: {remove: [Server]}", "nginx says Server itself"),
-        ("response_headers: {set: {Content-Type: a/b}}", "nginx says it itself: Content-Type is not set"),
-        ("response_headers: {add: {X-A: '${auth.claim.sub}'}}", "nginx has no such value: X-A is not add"),
-        ("response_headers: {rename: {A-b: X-Frame-Options}}, security_headers: {}", "only where an upstream says"),
+        ("response: {headers: {remove: [Server]}}", "nginx says Server itself"),
+        ("response: {headers: {set: {Content-Type: a/b}}}", "nginx says it itself: Content-Type is not set"),
+        ("response: {headers: {add: {X-A: '${auth.claim.sub}'}}}", "nginx has no such value: X-A is not add"),
+        ("response: {headers: {rename: {A-b: X-Frame-Options}}}, security_headers: {}", "only where an upstream says"),
+        ("response: {body: {remove: [/a]}}", "nginx does not change bodies"),
+        ("response: {status: {404: 204}}", "nginx does not change statuses"),
+        ("response: {on: [2xx], headers: {remove: [X-A]}}", "nginx does not tell statuses apart"),
         ("response_limit: {max_body: 5}", "nginx has no response_limit"),
     ],
 )

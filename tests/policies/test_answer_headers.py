@@ -35,25 +35,25 @@ def test_strict_transport_security_is_said_over_tls_alone() -> None:
 
 
 def test_what_is_taken_away_first_is_said_anew() -> None:
-    policies = {"security_headers": {"frame": "sameorigin"}, "response_headers": {"remove": ["x-frame-options"]}}
+    policies = {"security_headers": {"frame": "sameorigin"}, "response": {"headers": {"remove": ["x-frame-options"]}}}
     lines = passed(policies, Exchange(), b"X-Frame-Options: ALLOWALL")
     assert [line for line in lines if b"Frame" in line] == [b"X-Frame-Options: SAMEORIGIN"]
 
 
 def test_no_value_ends_its_line() -> None:
     exchange = Exchange([(b"x-a", b"a\xc3\xa9\r\nEvil: 1")])
-    lines = passed({"response_headers": {"set": {"X-B": "${request.header.x-a}"}}}, exchange)
-    assert lines == [b"X-B: a%C3%A9%0D%0AEvil: 1"]
+    lines = passed({"response": {"headers": {"set": {"X-B": "${request.header.x-a}"}}}}, exchange)
+    assert lines == [b"Vary: x-a", b"X-B: a%C3%A9%0D%0AEvil: 1"]
 
 
 @pytest.mark.parametrize(
     ("name", "value", "why"),
     [
-        ("response_headers", {"set": {"X-Request-Id": "a"}}, "gateway's own"),
-        ("response_headers", {"set": {"Content-Length": "1"}}, "gateway's own"),
-        ("response_headers", {"set": {"X-A": "1"}, "remove": ["x-a"]}, "named twice"),
-        ("response_headers", {"set": {"X-A": "é"}}, "printable ASCII"),
-        ("response_headers", {"set": {"X-A": "${request.body/a}"}}, "gone by then"),
+        ("response", {"headers": {"set": {"X-Request-Id": "a"}}}, "gateway's own"),
+        ("response", {"headers": {"set": {"Content-Length": "1"}}}, "gateway's own"),
+        ("response", {"headers": {"set": {"X-A": "1"}, "remove": ["x-a"]}}, "named twice"),
+        ("response", {"headers": {"set": {"X-A": "é"}}}, "printable ASCII"),
+        ("response", {"headers": {"set": {"X-A": "${request.body/a}"}}}, "gone by then"),
         ("security_headers", {"hsts": 0, "hsts_subdomains": True}, "needs hsts"),
         ("security_headers", {"csp": "a\nEvil: 1"}, "matching regex|one line"),
         ("compress", {"codings": ["gzip", "gzip"]}, "each coding once"),
@@ -80,8 +80,8 @@ def test_a_coding_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None
         ("security_headers", {}, {"frame": "off"}, Change.WEAKEN),
         ("response_limit", None, {"max_body": 1}, Change.STRENGTHEN),
         ("response_limit", {"max_body": 1}, {"max_body": 2}, Change.WEAKEN),
-        ("response_headers", {"set": {"X-A": "1"}}, {"set": {"x-a": "1"}}, Change.NEUTRAL),
-        ("response_headers", None, {"remove": ["X-A"]}, Change.WEAKEN),
+        ("response", {"headers": {"set": {"X-A": "1"}}}, {"headers": {"set": {"x-a": "1"}}}, Change.NEUTRAL),
+        ("response", None, {"headers": {"remove": ["X-A"]}}, Change.WEAKEN),
         ("compress", None, {}, Change.NEUTRAL),
     ],
 )

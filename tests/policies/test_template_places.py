@@ -48,9 +48,14 @@ def load(folder: Path, policy: str = "{}", extension: str = "", stage: str = "{}
         ('request: {headers: {set: {X: "${response.status}"}}}', 38, "${response.status} is not known here"),
         ('request: {body: {json: {a: ["${auth.nobody}"]}}}', 37, "there is no value ${auth.nobody}"),
         ('request: {headers: {set: {X: "${nothing}"}}}', 38, "variable ${nothing} is not defined in this stage"),
-        ('request_headers: {set: {X: "${request.id}"}}', 36, "values of requests cannot stand here"),
+        ('request_headers: {set: {X: "${request.body/a}"}}', 26, "request_headers does not read the body"),
+        ('response: {headers: {set: {X: "${request.body/a}"}}}', 19, "the request's body, which is gone by then"),
+        ('response: {body: {json: ["${request.path.name}"]}}', 34, "the path /pets/{id} has no variable {name}"),
+        ('response: {headers: {set: {X: "${response.bodies}"}}}', 39, "there is no value ${response.bodies}"),
+        ('response: {body: {text: "<a>${auth.principal}", type: text/xml}}', 26, "the text is no XML"),
+        ('response_headers: {set: {X: "1"}}', 9, 'unknown key "response_headers"'),
         ('{upstream: "${request.host}"}', 20, "values of requests cannot stand here"),
-        ('{request_headers: {set: {X: "1"}}, request: {headers: {set: {x: "2"}}}}', 73, "set by request_headers too"),
+        ('{request_headers: {set: {X: "1"}}, request: {headers: {set: {x: "2"}}}}', 37, "named by request too"),
     ],
 )
 def test_places(tmp_path: Path, policy: str, column: int, message: str) -> None:

@@ -28,7 +28,7 @@ from apigw_cli.snapshot.model import HttpIntegration, Route, StaticIntegration
 
 _EXPRESSED = (
     *("ip", "auth", "rate_limit", "max_body", "redirect", "request_headers"),
-    *("cors", "compress", "response_headers", "security_headers"),
+    *("cors", "compress", "response", "security_headers"),
 )
 _NO_FILE = "/."  # `try_files` never finds it: what stands behind it comes after the limits, where `return` would not
 

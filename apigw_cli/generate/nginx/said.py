@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import to_builtins
 
 from apigw_cli.generate.nginx.answers import Line
 from apigw_cli.generate.nginx.cors import HIDDEN, Origins
 from apigw_cli.generate.nginx.values import Values, gaps
 from apigw_cli.generate.nginx.words import header_variable, literal, quoted
 from apigw_cli.policies import security_headers
-from apigw_cli.policies.response_headers import ResponseHeaders
+from apigw_cli.policies.response.headers import FOR_SHARED, depends_on
+from apigw_cli.policies.response.model import Headers, Response
 from apigw_cli.policies.security_headers import SecurityHeaders
+from apigw_cli.policies.templates import writing
 
 _HSTS = "strict-transport-security"
 _OURS = ("server", "content-type")  # of nginx itself
@@ -45,8 +50,8 @@ def of_route(
 ) -> Said:
     """All that the policies of a route say. `files`: a site answers, not an upstream."""
     said = Said()
-    if "response_headers" in values:
-        _edits(said, values["response_headers"], path, caller, files, maker)
+    if "response" in values:
+        _response(said, values["response"], path, caller, files, maker)
     if "security_headers" in values:
         _security(said, values["security_headers"])
     if "cors" in values:
@@ -54,7 +59,33 @@ def of_route(
     return said
 
 
-def _edits(said: Said, edits: ResponseHeaders, path: str, caller: str | None, files: bool, maker: Values) -> None:
+def _response(said: Said, value: Response, path: str, caller: str | None, files: bool, maker: Values) -> None:
+    """Headers of all answers; what is about some of them, their statuses and their bodies nginx does not do."""
+    if value.changes_body:
+        _gap(said, "nginx does not change bodies: clients see the upstream's, with what is to be left out")
+    if value.status:
+        _gap(said, "nginx does not change statuses: clients see the upstream's")
+    if value.on is not None:
+        _gap(said, "nginx does not tell statuses apart: no header is changed")
+    elif value.headers is not None:
+        _told(said, value.headers, files)
+        _edits(said, value.headers, path, caller, files, maker)
+
+
+def _told(said: Said, edits: Headers, files: bool) -> None:
+    """What caches on the way are told of values of one request, unless the edits say it themselves."""
+    fields, private = depends_on(writing.names(to_builtins(edits)))
+    own = {name.lower() for name in (*edits.set, *edits.remove, *edits.rename.values())}
+    if "vary" not in own:
+        said.lines += [Line("Vary", literal(name), rf"(?:^|,)[ \t]*{re.escape(name)}[ \t]*(?:,|$)") for name in fields]
+    if private:
+        for name in FOR_SHARED:
+            said.hide(name)
+    if private and "cache-control" not in own:
+        said.lines.append(Line("Cache-Control", literal("private"), r"(?:^|,)[ \t]*(?:private|no-store)[ \t]*(?:,|$)"))
+
+
+def _edits(said: Said, edits: Headers, path: str, caller: str | None, files: bool, maker: Values) -> None:
     for old, new in edits.rename.items():
         said.hide(old)
         said.hide(new)
@@ -83,7 +114,7 @@ def _edits(said: Said, edits: ResponseHeaders, path: str, caller: str | None, fi
 
 
 def _gap(said: Said, message: str) -> None:
-    said.gaps.append(("response_headers", message))
+    said.gaps.append(("response", message))
 
 
 def _security(said: Said, value: SecurityHeaders) -> None:

@@ -8,8 +8,9 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from apigw_cli.config import template
 from apigw_cli.generate.nginx.words import Block, Names, header_variable, literal, quoted
-from apigw_cli.policies.request_headers import RequestHeaders
+from apigw_cli.policies.request.model import Headers
 from apigw_cli.snapshot.model import Upstream
 from apigw_cli.snapshot.schemes import ApiKeys, Scheme
 
@@ -190,7 +191,7 @@ def _is_address(host: str) -> bool:
     return True
 
 
-def request_headers(schemes: dict[str, Scheme], edits: RequestHeaders | None = None) -> list[str]:
+def request_headers(schemes: dict[str, Scheme], edits: Headers | None = None) -> list[str]:
     """The `proxy_set_header` lines of a level. A level that has one inherits none, so an edit repeats them all."""
     lines: dict[str, list[tuple[str, str]]] = {name.lower(): [(name, value)] for name, value in _FORWARDING.items()}
     for scheme in schemes.values():
@@ -200,18 +201,39 @@ def request_headers(schemes: dict[str, Scheme], edits: RequestHeaders | None = N
         if variable:  # of several only the one that was checked goes on
             lines.setdefault(scheme.parameter.lower(), [(scheme.parameter, variable)])
     if edits is not None:
-        for name in edits.remove:
+        for name in (*edits.remove, *edits.rename, *edits.rename.values()):
             lines[name.lower()] = [(name, '""')]
-        for name, value in edits.set.items():
+        for name in _of_values(edits):  # what is ours to say no client says
+            lines[name.lower()] = [(name, '""')]
+        for name, value in _fixed(edits.set):
             lines[name.lower()] = [(name, literal(value))]
-        for name, value in edits.add.items():
+        for name, value in _fixed(edits.add):
             client = header_variable(name)
             before = lines.setdefault(name.lower(), [(name, client)] if client else [])
             before.append((name, literal(value)))
     return [f"proxy_set_header {quoted(name)} {value};" for pairs in lines.values() for name, value in pairs]
 
 
-def header_gaps(edits: RequestHeaders) -> Iterator[str]:
+def _of_values(edits: Headers) -> list[str]:
+    """What is made of values that a request has."""
+    texts = (*edits.set.items(), *edits.add.items())
+    return [name for name, written in texts if template.values(written)]
+
+
+def _fixed(edits: dict[str, str]) -> list[tuple[str, str]]:
+    texts = {name: template.parts(written) for name, written in edits.items()}
+    return [
+        (name, "".join(map(str, parts)))
+        for name, parts in texts.items()
+        if all(isinstance(part, str) for part in parts)
+    ]
+
+
+def header_gaps(edits: Headers) -> Iterator[str]:
+    if edits.rename:
+        yield "nginx does not rename headers: neither name is passed on"
+    for name in _of_values(edits):
+        yield f"nginx is told of fixed texts alone: the header {name} is not sent, the client's neither"
     for name in edits.add:
         if header_variable(name) is None:
             yield f"nginx has no variable for the header {name}: the client's own is not passed on beside the added one"

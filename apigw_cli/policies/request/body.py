@@ -8,7 +8,7 @@ from typing import Any
 from apigw_cli.policies.interface import Exchange
 from apigw_cli.policies.request.change import Change, Edit, Unsuitable
 from apigw_cli.policies.request.model import Body
-from apigw_cli.policies.templates import members, writing
+from apigw_cli.policies.templates import documents, members, writing
 from apigw_cli.policies.validation import strict_json
 from apigw_cli.policies.validation.bodies import MediaType, is_json
 from apigw_cli.policies.validation.codings import TooLarge, inflated, known, named
@@ -71,6 +71,11 @@ def of_form(fields: dict[str, str], path: str, typed: bool = False) -> Edit:
         return "&".join(f"{name}={value}" for name, value in values if value is not None).encode("ascii")
 
     return _whole(make, b"" if typed else _FORM_LINE)
+
+
+def of_text(written: str, kind: str, path: str, typed: bool = False) -> Edit:
+    """The same of text. Raises InputError for values that requests of this path do not have."""
+    return _whole(documents.document(written, kind, path), b"" if typed else documents.content_type(kind))
 
 
 def _whole(make: Callable[[Change], bytes], content_type: bytes) -> Edit:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from apigw_cli.policies.interface import Exchange, Rewrite
+from apigw_cli.policies.interface import Exchange, Refusal, Rewrite
 from apigw_cli.policies.templates.reading import Subject
 from apigw_cli.policies.templates.writing import Text
 
@@ -20,6 +20,9 @@ class Unsuitable(Exception):
         self.status = status
         self.message = message
 
+    def refusal(self) -> Refusal:
+        return Refusal(self.status, self.message, (), "unsuitable_request")
+
 
 class Change(Subject):
     """What values are read from, and what becomes of the request. `told`: what a cache, if there is one,
@@ -31,7 +34,7 @@ class Change(Subject):
     def __init__(self, exchange: Exchange, body: Any, is_cached: bool) -> None:
         self.exchange = exchange
         self.body = body
-        self.rewrite: Rewrite | None = None
+        self.rewrite: Rewrite | None = exchange.rewrite
         self.told: list[bytes] | None = [] if is_cached else None
         self.changed_body: bytes | None = None
 
@@ -40,6 +43,14 @@ class Change(Subject):
         if self.rewrite is None:
             self.rewrite = Rewrite()
         return self.rewrite
+
+    def keep(self) -> None:
+        """What was found out is the exchange's."""
+        if self.told:
+            self.rewritten().told += b"".join(self.told)
+        self.exchange.rewrite = self.rewrite
+        if self.changed_body is not None:
+            self.exchange.replace_content(self.changed_body)
 
 
 Edit = Callable[[Change], None]

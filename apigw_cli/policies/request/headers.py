@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import product
 
-from apigw_cli.policies.request.change import Change, Edit, made
+from apigw_cli.policies.interface import Exchange, Refusal, Step
+from apigw_cli.policies.request.change import Change, Edit, Unsuitable, made
 from apigw_cli.policies.request.model import Cookies, Headers
 from apigw_cli.policies.templates import writing
 from apigw_cli.policies.templates.writing import Text
@@ -30,15 +31,57 @@ def gone(edits: Headers) -> frozenset[bytes]:
     return kept_out | {name.lower().encode("ascii") for name in edits.rename}
 
 
+def step(edits: Headers, path: str, is_cached: bool) -> Step | None:
+    """Of headers alone, without a body. Raises InputError as `of_headers`."""
+    if edits == Headers():
+        return None
+    edit = of_headers(edits, path)
+    fixed = _fixed(_texts(edits, path))
+    if not edits.rename and fixed is not None:
+        return _fixed_step(gone(edits), fixed)
+
+    def of_values(exchange: Exchange) -> Refusal | None:
+        try:
+            change = Change(exchange, None, is_cached)
+            edit(change)
+        except Unsuitable as error:
+            return error.refusal()
+        change.keep()
+        return None
+
+    return of_values
+
+
+def _fixed_step(removed: frozenset[bytes], lines: bytes) -> Step:
+    def of_fixed(exchange: Exchange) -> None:
+        if removed:
+            exchange.remove.update(removed)
+        if lines:
+            exchange.extra.append(lines)
+
+    return of_fixed
+
+
+def _texts(edits: Headers, path: str) -> list[tuple[bytes, Text]]:
+    return [
+        (name.encode("ascii"), writing.text(written, path, writing.as_header))
+        for name, written in (*edits.set.items(), *edits.add.items())
+    ]
+
+
+def _fixed(texts: list[tuple[bytes, Text]]) -> bytes | None:
+    """The lines, where all of them are always the same."""
+    if any(one.constant is None for _, one in texts):
+        return None
+    return b"".join(b"%b: %b\r\n" % (name, _line(one.constant or "")) for name, one in texts)
+
+
 def of_headers(edits: Headers, path: str) -> Edit:
     """Raises InputError for values that requests of this path do not have."""
     removed = gone(edits)
     renamed = {old.lower().encode("ascii"): new.encode("ascii") for old, new in edits.rename.items()}
-    texts = [
-        (name.encode("ascii"), writing.text(written, path, writing.as_header))
-        for name, written in (*edits.set.items(), *edits.add.items())
-    ]
-    fixed = b"".join(b"%b: %b\r\n" % (name, _line(one.constant)) for name, one in texts if one.constant is not None)
+    texts = _texts(edits, path)
+    fixed = _fixed([(name, one) for name, one in texts if one.constant is not None])
     open_ones = [(name, one) for name, one in texts if one.constant is None]
 
     def edit(change: Change) -> None:

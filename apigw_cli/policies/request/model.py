@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
 from apigw_cli.config import template
 from apigw_cli.config.template import takes
-from apigw_cli.policies.request_headers import HeaderName, check_name, repeated
+from apigw_cli.policies.header_edits import HeaderName, check_line, check_name, check_twice
+from apigw_cli.policies.templates import documents
 from apigw_cli.routing.path import normalise
 
 _WORDS = takes("request", "auth")
@@ -23,6 +23,7 @@ Tree = Annotated[Any, _WORDS]
 Parameter = Annotated[str, Meta(min_length=1, max_length=200)]
 Cookie = Annotated[str, Meta(pattern=_COOKIE)]
 Pointer = Annotated[str, Meta(pattern=POINTER, examples=["/a", "/a/b"])]
+MediaType = Annotated[str, Meta(pattern=documents.TYPE, examples=["text/plain", "text/csv"])]
 Path = Annotated[str, Meta(pattern=r"^/[!-~]*$", examples=["/", "/a", "/v2"])]
 
 
@@ -37,9 +38,9 @@ class Headers(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
     def __post_init__(self) -> None:
         for name in (*self.set, *self.add, *self.remove, *self.rename, *self.rename.values()):
             check_name(name)
-        _check_twice("header", [*self.set, *self.remove], list(self.add), self.rename)
+        check_twice("header", [*self.set, *self.remove], list(self.add), self.rename)
         for name, written in (*self.set.items(), *self.add.items()):
-            _check_line(name, written)
+            check_line(name, written)
 
 
 class Query(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -51,7 +52,7 @@ class Query(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
     rename: Annotated[dict[Parameter, Parameter], Meta(description="The client's parameter → the name it gets.")] = {}
 
     def __post_init__(self) -> None:
-        _check_twice("query parameter", [*self.set, *self.remove], list(self.add), self.rename)
+        check_twice("query parameter", [*self.set, *self.remove], list(self.add), self.rename)
 
 
 class Cookies(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -64,7 +65,7 @@ class Cookies(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
         for name in (*self.set, *self.remove):
             if not re.fullmatch(_COOKIE.removesuffix("$"), name):
                 raise ValueError(f"{name!r} is not a cookie's name")
-        _check_twice("cookie", [*self.set, *self.remove], [], {})
+        check_twice("cookie", [*self.set, *self.remove], [], {})
 
 
 class Body(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -80,21 +81,20 @@ class Body(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
         dict[Parameter, Template] | None,
         Meta(description="In place of the client's body: these fields, as application/x-www-form-urlencoded."),
     ] = None
+    text: Annotated[
+        Annotated[Template, Meta(examples=["a", "b"])] | None,
+        Meta(description="In place of the client's body: this text; its values are escaped for `type`."),
+    ] = None
+    type: Annotated[MediaType | None, Meta(description="The Content-Type of `text`; default: text/plain.")] = None
 
     def __post_init__(self) -> None:
-        for pointer in (*self.set, *self.remove, *self.rename, *self.rename.values()):
-            if not re.fullmatch(template.POINTER, pointer):
-                raise ValueError(f"{pointer!r} is not a JSON pointer such as /a/b")
-        if self.json is not None and self.form is not None:
-            raise ValueError("json and form make two bodies")
-        if self.makes_one and (self.set or self.remove or self.rename):
-            raise ValueError("json and form make a whole new body: set, remove and rename have nothing to change")
-        _check_twice("member", [*self.set, *self.remove], [], self.rename)
+        check_members(self.set, self.remove, self.rename)
+        check_whole({"json": self.json, "form": self.form, "text": self.text}, self.type, bool(_members(self)))
 
     @property
     def makes_one(self) -> bool:
         """A whole new body, whatever the client's is."""
-        return self.json is not None or self.form is not None
+        return self.json is not None or self.form is not None or self.text is not None
 
 
 class Prefix(Struct, frozen=True, forbid_unknown_fields=True):
@@ -108,6 +108,31 @@ class Prefix(Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         for path in (self.old, self.new):
             _check_path(path, path)
+
+
+def _members(body: Body) -> list[str]:
+    return [*body.set, *body.remove, *body.rename]
+
+
+def check_members(set_: dict[str, Any], remove: list[str], rename: dict[str, str]) -> None:
+    """Raises ValueError for what is no pointer, or named twice."""
+    for pointer in (*set_, *remove, *rename, *rename.values()):
+        if not re.fullmatch(template.POINTER, pointer):
+            raise ValueError(f"{pointer!r} is not a JSON pointer such as /a/b")
+    check_twice("member", [*set_, *remove], [], rename)
+
+
+def check_whole(made: dict[str, Any], kind: str | None, changes: bool) -> None:
+    """Raises ValueError for two whole bodies, one beside changes of members, and text that does not fit its type."""
+    names = [name for name, value in made.items() if value is not None]
+    if len(names) > 1:
+        raise ValueError(f"{' and '.join(names)} make two bodies")
+    if names and changes:
+        raise ValueError(f"{names[0]} makes a whole new body: set, remove and rename have nothing to change")
+    if made["text"] is not None:
+        documents.check(made["text"], kind or documents.PLAIN)
+    elif kind is not None:
+        raise ValueError("type says what text is, and there is none")
 
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -155,30 +180,6 @@ class Request(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
     def types_body(self) -> bool:
         """Which Content-Type it has is said under `headers`."""
         return self.headers is not None and any(name.lower() == "content-type" for name in self.headers.set)
-
-
-def _check_twice(kind: str, kept: list[str], added: list[str], renamed: dict[str, str]) -> None:
-    """What two settings say of one name would be left to chance."""
-    for names in (kept, added, list(renamed), [*renamed.values(), *kept]):
-        seen = repeated(names) if kind == "header" else _repeated_exactly(names)
-        if seen is not None:
-            raise ValueError(f"{kind} {seen} is named twice")
-
-
-def _repeated_exactly(names: Iterable[str]) -> str | None:
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            return name
-        seen.add(name)
-    return None
-
-
-def _check_line(name: str, written: str) -> None:
-    for part in template.parts(written):
-        plain = part if isinstance(part, str) else part.default or ""
-        if not (plain.isascii() and plain.isprintable()):
-            raise ValueError(f"the value of header {name} is not printable ASCII in one line")
 
 
 def _shape(written: str) -> str:

@@ -17,6 +17,7 @@ from apigw_cli.policies.request import body, headers, target
 from apigw_cli.policies.request.change import Change, Edit, Unsuitable
 from apigw_cli.policies.request.model import Request
 from apigw_cli.policies.templates import writing
+from apigw_cli.policies.templates.documents import PLAIN
 from apigw_cli.policies.templates.problems import of_template
 from apigw_cli.snapshot.model import Route
 
@@ -37,15 +38,8 @@ class _Policy:
         return _step(value, edits, "cache" in route.policies)
 
     def problems(self, value: Request, route: Route) -> Iterator[Problem]:
-        """Values that requests of this route do not have, and what another policy sets too."""
+        """Values that requests of this route do not have."""
         yield from of_template(to_builtins(value), route.path)
-        other = route.policies.get("request_headers")
-        if value.headers is None or other is None:
-            return
-        set_there = {name.lower() for kind in ("set", "add") for name in other.get(kind, {})}
-        for name in value.headers.set:
-            if name.lower() in set_there:
-                yield Problem(("headers", "set", name), f"header {name} is set by request_headers too")
 
     def compare(self, old: Request | None, new: Request | None) -> Verdict:
         """What is set or removed no client can send: an upstream may rely on that. Another target may be anything."""
@@ -90,6 +84,8 @@ def _edits(value: Request, path: str) -> Iterator[Edit]:
         yield body.of_json(value.body.json, path, value.types_body)
     elif value.body is not None and value.body.form is not None:
         yield body.of_form(value.body.form, path, value.types_body)
+    elif value.body is not None and value.body.text is not None:
+        yield body.of_text(value.body.text, value.body.type or PLAIN, path, value.types_body)
     elif value.body is not None:
         yield body.of_members(value.body, path)
 
@@ -113,22 +109,15 @@ def _step(value: Request, edits: tuple[Edit, ...], is_cached: bool) -> Step:
                     if not exchange.complete:
                         return whole
                     content = body.read(exchange, maximum) if is_json else None
-            _change(Change(exchange, content, is_cached), edits)
+            change = Change(exchange, content, is_cached)
+            for edit in edits:
+                edit(change)
+            change.keep()
         except Unsuitable as error:
-            return Refusal(error.status, error.message, (), "unsuitable_request")
+            return error.refusal()
         return None
 
     return step
-
-
-def _change(change: Change, edits: tuple[Edit, ...]) -> None:
-    for edit in edits:
-        edit(change)
-    if change.told:
-        change.rewritten().told = b"".join(change.told)
-    change.exchange.rewrite = change.rewrite
-    if change.changed_body is not None:
-        change.exchange.replace_content(change.changed_body)
 
 
 # --- what a change of it does
@@ -161,7 +150,8 @@ def _of_what_is_kept(before: dict[str, Any], after: dict[str, Any]) -> Iterator[
 
 
 def _whole_body(value: Request | None) -> Any:
-    return (value.body.json, value.body.form) if value is not None and value.body is not None else (None, None)
+    body = value.body if value is not None else None
+    return (body.json, body.form, body.text, body.type) if body is not None else (None,) * 4
 
 
 # --- how it reads
@@ -181,14 +171,14 @@ def _words(value: Request) -> Iterator[str]:
         for old, new in getattr(edits, "rename", {}).items():
             yield f"{kind} {old} → {new}"
         for one, text in (*edits.set.items(), *getattr(edits, "add", {}).items()):
-            yield f"+ {kind} {one}: {_shown(one, text)}"
+            yield f"+ {kind} {one}: {shown(one, text)}"
         for one in edits.remove:
             yield f"- {kind} {one}"
     if value.makes_body:
         yield "a body made here"
 
 
-def _shown(name: str, written: Any) -> str:
+def shown(name: str, written: Any) -> str:
     """A template for people; what stands beside its values may be a credential."""
     if not isinstance(written, str):
         return json.dumps(secrecy.masked(written, name), ensure_ascii=False)

@@ -81,7 +81,7 @@ def of_parts(found: Sequence[Part], path: str, encode: Encode) -> Text:
     if not any(isinstance(part, Value) for part in found):
         constant = "".join(map(str, found))
         return Text(constant, lambda subject: constant)
-    pieces = [part if isinstance(part, str) else _piece(part, path, encode) for part in found]
+    pieces = [part if isinstance(part, str) else piece(part, path, encode) for part in found]
     keyed = any(isinstance(part, Value) and part.name not in _INCIDENTAL for part in found)
     if len(pieces) == 1 and not isinstance(pieces[0], str):
         return Text(None, pieces[0], keyed)
@@ -101,7 +101,8 @@ def _joined(pieces: list[str | Make]) -> Make:
     return make
 
 
-def _piece(value: Value, path: str, encode: Encode) -> Make:
+def piece(value: Value, path: str, encode: Encode) -> Make:
+    """One value, encoded; where it is not there its default."""
     read = reader(value.name, path)
     default = None if value.default is None else encode(value.default)
 
