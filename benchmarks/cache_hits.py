@@ -6,7 +6,8 @@
 Every answer but the first comes out of the cache; the origin and the load generator (wrk) are on CPU 1, the caches on
 CPU 0, all of them run all the time and are asked in turn. `uncached` is apigw without the policy, in front of the same
 origin: what a hit saves. Prints requests a second, the median over the rounds and its share of nginx's, for a small
-answer and for one of 64 KiB. nginx and wrk are in Debian.
+answer and for one of 64 KiB. nginx and wrk are in Debian. With `--workers N` each cache has so many, all on CPU 0: what
+sharing the store costs.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def main() -> None:
     need("nginx", "wrk")
     with tempfile.TemporaryDirectory(dir="/dev/shm") as name, contextlib.ExitStack() as stack:
         folder = Path(name)
-        ports = _start(folder, stack)
+        ports = _start(folder, stack, options.workers)
         for size in SIZES:
             rounds: dict[str, list[float]] = {who: [] for who in ports}
             for port in ports.values():  # fill
@@ -52,10 +53,11 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=3)
+    parser.add_argument("--workers", type=int, default=1)
     return parser.parse_args()
 
 
-def _start(folder: Path, stack: contextlib.ExitStack) -> dict[str, int]:
+def _start(folder: Path, stack: contextlib.ExitStack, workers: int) -> dict[str, int]:
     origin, nginx, cached, uncached = (free_port() for _ in range(4))
     (folder / "files").mkdir()
     (folder / "files").chmod(0o755)
@@ -63,10 +65,10 @@ def _start(folder: Path, stack: contextlib.ExitStack) -> dict[str, int]:
     for size, length in SIZES.items():
         (folder / "files" / size).write_bytes(b"x" * length)
     started = [
-        (_nginx(folder, "origin", _origin(folder, origin)), origin, LOAD_CPU),
-        (_nginx(folder, "nginx", _proxy_cache(folder, nginx, origin)), nginx, CACHE_CPU),
-        (_apigw(folder, "cached", cached, origin, {"cache": {}}), cached, CACHE_CPU),
-        (_apigw(folder, "uncached", uncached, origin, {}), uncached, CACHE_CPU),
+        (_nginx(folder, "origin", _origin(folder, origin), 1), origin, LOAD_CPU),
+        (_nginx(folder, "nginx", _proxy_cache(folder, nginx, origin), workers), nginx, CACHE_CPU),
+        (_apigw(folder, "cached", cached, origin, {"cache": {}}, workers), cached, CACHE_CPU),
+        (_apigw(folder, "uncached", uncached, origin, {}, workers), uncached, CACHE_CPU),
     ]
     for number, (command, port, cpu) in enumerate(started):
         log = folder / f"{number}.log"
@@ -75,9 +77,9 @@ def _start(folder: Path, stack: contextlib.ExitStack) -> dict[str, int]:
     return {"nginx": nginx, "cached": cached, "uncached": uncached}
 
 
-def _nginx(folder: Path, name: str, inside: str) -> list[str]:
+def _nginx(folder: Path, name: str, inside: str, workers: int) -> list[str]:
     (folder / f"{name}.conf").write_text(
-        f"user root;\ndaemon off;\nworker_processes 1;\npid {folder}/{name}.pid;\nerror_log stderr;\n"
+        f"user root;\ndaemon off;\nworker_processes {workers};\npid {folder}/{name}.pid;\nerror_log stderr;\n"
         f"events {{ worker_connections 4096; }}\nhttp {{\naccess_log off;\nkeepalive_requests {10**9};\n{inside}\n}}\n"
     )
     return [find("nginx") or "nginx", "-e", "stderr", "-c", str(folder / f"{name}.conf")]
@@ -98,7 +100,7 @@ server {{
 }}"""
 
 
-def _apigw(folder: Path, name: str, port: int, origin: int, policies: dict[str, object]) -> list[str]:
+def _apigw(folder: Path, name: str, port: int, origin: int, policies: dict[str, object], workers: int) -> list[str]:
     home = folder / name
     home.mkdir()
     operation = {"get": {"operationId": "read", "responses": {"200": {"description": "ok"}}}}
@@ -112,7 +114,7 @@ def _apigw(folder: Path, name: str, port: int, origin: int, policies: dict[str, 
     }
     (home / "apigw.yaml").write_text(json.dumps(config))
     words = ["serve", "-c", str(home / "apigw.yaml"), "--port", str(port), "--admin-port", "0"]
-    return [*APIGW, *words, "--access-log", "off", "--no-watch"]
+    return [*APIGW, *words, "--access-log", "off", "--no-watch", "--workers", str(workers)]
 
 
 def _rate(port: int, size: str, seconds: int) -> float:

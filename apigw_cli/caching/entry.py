@@ -36,6 +36,7 @@ class Entry:
     variant: tuple[bytes, ...] = ()
     part: tuple[int, int, int] | None = None
     tags: tuple[int, ...] = ()  # hashes
+    at: int = 0  # where the store has it; 0: nowhere
     head: bytes = field(default=b"", repr=False)  # status line and lines, made once
 
     def __post_init__(self) -> None:

@@ -51,7 +51,7 @@ def serve(
         typer.Option(min=128, max=1 << 28, help="Keys that limits have room for; 32 bytes each, used where needed."),
     ] = 1 << 20,
     cache_memory: Annotated[
-        int, typer.Option(min=1, max=1 << 20, metavar="MIB", help="Memory for cached answers in MiB, each worker.")
+        int, typer.Option(min=1, max=1 << 20, metavar="MIB", help="Memory for cached answers in MiB, over all workers.")
     ] = 64,
     test_clock: Annotated[
         bool, typer.Option("--test-clock", help="Let POST /clock on the admin port move the time of limits and quotas.")

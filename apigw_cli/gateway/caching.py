@@ -13,14 +13,16 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from apigw_cli.caching import answer, conditions, fields, lookup, status, storing, targeted
+from apigw_cli.caching import answer, conditions, fields, leases, lookup, status, storing, targeted
 from apigw_cli.caching.entry import Entry
 from apigw_cli.caching.fields import Directives, Fields
+from apigw_cli.caching.leases import LEADS_ALONE, Lease, Taken
 from apigw_cli.caching.lookup import Outcome
 from apigw_cli.caching.storing import Asked, Came
 from apigw_cli.gateway import cache_keys
 from apigw_cli.gateway.fetch import Fetch, Reason
 from apigw_cli.gateway.filtering import taker
+from apigw_cli.gateway.following import Following
 from apigw_cli.gateway.worker_cache import BACKGROUND
 from apigw_cli.policies import cache as policy
 
@@ -147,16 +149,54 @@ class CachedRoute:
         where = self.flight(key, request)
         if not together or not self.rules.collapse or b"range" in request.fields or self.cache.passes(where):
             self._send(key, request, reason)
-            return
+        elif self._together(request, key, reason, self.site.now + int(self.rules.collapse * 1e9)):
+            self.cache.count("collapsed")
+
+    def _together(self, request: Request, key: bytes, reason: Reason, deadline: int) -> bool:
+        """Fetch for all who ask the same, or wait for who does, here or in another worker. Says whether it waits."""
+        where = self.flight(key, request)
         flight = self.cache.flights.get(where)
         if flight is not None and flight.route.rules is self.rules:
-            self.cache.count("collapsed")
-            flight.join(request)
-            return
-        fetch = Fetch(self, key, request, reason)
+            flight.join(request, deadline)
+            return True
+        taken = self._take(request, where)
+        if taken.passes:
+            self.cache.let_pass(where)
+            self._send(key, request, reason)
+        elif not taken.leads and taken.lease is not None:
+            following = Following(self, where, taken.lease)
+            self.cache.follow(following)
+            following.join(request, deadline)
+            return True
+        elif not self._came_meanwhile(request, key, taken.lease):
+            self._lead(key, request, reason, taken.lease)
+        return False
+
+    def _take(self, request: Request, where: bytes) -> Taken:
+        """Ask the other workers whether one of them fetches it already."""
+        shared = self.cache.leases
+        return shared.take(where) if shared is not None and request.method == b"GET" else LEADS_ALONE
+
+    def _came_meanwhile(self, request: Request, key: bytes, lease: Lease | None) -> bool:
+        """Whether another worker has stored it between our look into the store and our turn to fetch it."""
+        if lease is None or self.cache.leases is None or not self._has_come(request, key):
+            return False
+        self.cache.leases.end(lease, leases.Outcome.STORED)
+        return True
+
+    def _lead(self, key: bytes, request: Request, reason: Reason, lease: Lease | None) -> None:
+        fetch = Fetch(self, key, request, reason, lease=lease)
         if request.method == b"GET":
-            self.cache.flights[where] = fetch
-        fetch.begin()
+            self.cache.flights[fetch.flight] = fetch
+        self._begin(fetch)
+
+    @staticmethod
+    def _begin(fetch: Fetch) -> None:
+        try:
+            fetch.begin()
+        except BaseException:  # a bug: nobody elsewhere shall wait for what does not come
+            fetch.land(leases.Outcome.LEFT)
+            raise
 
     def flight(self, key: bytes, request: Request) -> bytes:
         """Who may wait for whom: those that say who asks, and those that do not, each among themselves.
@@ -173,9 +213,12 @@ class CachedRoute:
         where = self.flight(key, request)
         if where in self.cache.flights or self.cache.background >= BACKGROUND or request.method != b"GET":
             return
-        fetch = Fetch(self, key, request, Reason(b"stale", entry), leads=False)
+        taken = self._take(request, where)
+        if not taken.leads:
+            return
+        fetch = Fetch(self, key, request, Reason(b"stale", entry), leads=False, lease=taken.lease)
         self.cache.flights[where] = fetch
-        fetch.begin()
+        self._begin(fetch)
 
     def alone(self, request: Request) -> None:
         """Fetch for this request only."""
@@ -186,21 +229,40 @@ class CachedRoute:
 
     def resume(self, request: Request) -> None:
         """What a request has waited for may be here now."""
-        key = self._key(request)
-        entry = self.store.find(key, lambda: fields.of_pairs(request.headers))
-        now = self.now()
-        outcome = lookup.decide(entry, _NOTHING, now, self.rules)
-        line = status.forward(b"uri-miss", True, collapsed=True)
-        request.cache = "hit"
-        if entry is None or outcome is not Outcome.HIT or not self._give(request, entry, line, entry.current_age(now)):
+        if not self._has_come(request, self._key(request)):
             self.alone(request)
 
-    def landed(self, fetch: Fetch) -> bool:
-        """Nobody new may wait for it. Says whether anybody might have."""
-        if self.cache.flights.get(fetch.flight) is not fetch:
+    def _has_come(self, request: Request, key: bytes) -> bool:
+        """Answer with what has been stored since the request came, where that fits it."""
+        entry = self.store.find(key, lambda: fields.of_pairs(request.headers))
+        now = self.now()
+        if entry is None or lookup.decide(entry, _NOTHING, now, self.rules) is not Outcome.HIT:
             return False
-        del self.cache.flights[fetch.flight]
-        return True
+        request.cache = "hit"
+        if self._give(request, entry, status.forward(b"uri-miss", True, collapsed=True), entry.current_age(now)):
+            return True
+        request.cache = "miss"
+        return False
+
+    def follow_on(self, request: Request, deadline: int) -> None:
+        """Who led in another worker is gone: wait for another, or lead, still until `deadline` at most."""
+        key = self._key(request)
+        if self._has_come(request, key):
+            return
+        if deadline <= self.site.now or self.cache.passes(self.flight(key, request)):
+            self.alone(request)
+            return
+        entry = self.store.find(key, lambda: fields.of_pairs(request.headers))
+        whole = entry is not None and entry.part is None
+        self._together(request, key, Reason(b"stale", entry) if whole else Reason(b"uri-miss"), deadline)
+
+    def fail(self, request: Request, code: int, message: str, headers: tuple[bytes, ...], reason: str) -> None:
+        """No answer came: each gets a stale one where that is allowed, their own, or the error."""
+        stale = self.stale_for(request)
+        if stale is not None:
+            self.give(request, stale, status.forward(b"stale", detail="stale-if-error"), "stale")
+        else:
+            request.connection.answer(request, code, message, headers, reason)
 
     def stale_for(self, request: Request) -> Entry | None:
         """What is stored for a request and may be given in place of an error."""

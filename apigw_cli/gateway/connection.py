@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, cast
 from apigw_cli.gateway import client_certificate, forward, gathering, tracing
 from apigw_cli.gateway.accesslog import client_fields
 from apigw_cli.gateway.answering import DISCARD_MAXIMUM, SECOND, Answering
-from apigw_cli.gateway.fetch import Guest
 from apigw_cli.gateway.framing import HOLD_MAXIMUM, METHODS, Malformed
 from apigw_cli.gateway.gathering import Gathering
+from apigw_cli.gateway.guest import Guest
 from apigw_cli.gateway.queueing import Queued
 from apigw_cli.gateway.request import Request
 from apigw_cli.gateway.table import Plan

@@ -22,9 +22,11 @@ from typing import TYPE_CHECKING, Any
 
 from apigw_cli.caching import conditions, fields, status, storing
 from apigw_cli.caching.entry import Entry
+from apigw_cli.caching.leases import Lease, Outcome
 from apigw_cli.caching.storing import Asked, Came
 from apigw_cli.gateway import answers
-from apigw_cli.gateway.filtering import taker
+from apigw_cli.gateway.following import encoded
+from apigw_cli.gateway.guest import FOREVER, Guest
 from apigw_cli.gateway.queueing import Queued
 from apigw_cli.gateway.request import Request
 from apigw_cli.integrations.trouble import Failure, failure
@@ -35,7 +37,6 @@ if TYPE_CHECKING:
     from apigw_cli.gateway.request import Header
 
 ERRORS = frozenset((500, 502, 503, 504))  # RFC 5861, section 4
-_FOREVER = 1 << 62
 _RANGE = frozenset((b"range", b"if-range"))
 
 
@@ -47,61 +48,26 @@ class Reason:
     entry: Entry | None = None
 
 
-class Guest:
-    """A client's request that a fetch answers: stands where the exchange with the upstream would be."""
-
-    __slots__ = ("fetch", "request", "writer")
-
-    def __init__(self, fetch: Fetch, request: Request, leads: bool) -> None:
-        self.fetch = fetch
-        self.request = request
-        self.writer = taker(request) if leads else None
-        request.sink = self
-        request.connection.deadline = _FOREVER  # the fetch has its own
-
-    def leave(self) -> Request:
-        """The request, which something else answers from here on."""
-        self.request.sink = None
-        return self.request
-
-    # --- what its connection tells the exchange
-
-    def send(self, data: bytes) -> None:
-        """There is no body."""
-
-    def end(self) -> None:
-        """There is no body."""
-
-    def pause(self) -> None:
-        if self.writer is not None:
-            self.fetch.pause()
-
-    def resume(self) -> None:
-        if self.writer is not None:
-            self.fetch.resume()
-
-    def cancel(self) -> None:
-        """The client has left."""
-        self.request.sink = None
-        self.fetch.left(self)
-
-    def expire(self) -> None:
-        """It has waited long enough for another's answer."""
-        self.fetch.followers.remove(self)
-        self.fetch.route.alone(self.leave())
-
-
 class Fetch:
     """See the module's docstring."""
 
-    def __init__(self, route: CachedRoute, key: bytes, request: Request, reason: Reason, leads: bool = True) -> None:
-        """`key`: where the answer is stored. `flight`: what those say who may wait for it."""
+    def __init__(
+        self,
+        route: CachedRoute,
+        key: bytes,
+        request: Request,
+        reason: Reason,
+        leads: bool = True,
+        lease: Lease | None = None,
+    ) -> None:
+        """`key`: where the answer is stored. `flight`: who may wait for it. `lease`: says so to other workers."""
         self.route = route
         self.site = route.site
         self.key = key
         self.flight = route.flight(key, request)
         self.reason = reason
-        self.deadline = _FOREVER
+        self.lease = lease
+        self.deadline = FOREVER
         self.followers: list[Guest] = []
         self.forwarded = request.connection.forwarded
         self.certificate = request.connection.certificate
@@ -154,10 +120,10 @@ class Fetch:
         self.site.cache.background += self._behind
         self.route.inner.start(self.ask)
 
-    def join(self, request: Request) -> None:
-        """Another client asks the same."""
+    def join(self, request: Request, deadline: int) -> None:
+        """Another client asks the same, and waits until `deadline` at most."""
         guest = Guest(self, request, False)
-        request.connection.deadline = self.site.now + int(self.route.rules.collapse * 1e9)
+        request.connection.deadline = deadline
         self.followers.append(guest)
 
     # --- taker: the upstream's answer
@@ -291,7 +257,7 @@ class Fetch:
 
     def finish(self, request: Request) -> None:
         """The answer has come to its end."""
-        self._settle()
+        self._settle(Outcome.STORED)
         leader, self.leader = self.leader, None
         if leader is not None:
             client = leader.leave()
@@ -314,19 +280,15 @@ class Fetch:
             return
         self._forget()
         self._name_server()
-        self._settle()
+        self._settle(Outcome.FAILED, encoded(code, message, headers, reason) if self.lease is not None else b"")
         guests = [*([self.leader] if self.leader is not None else []), *self.followers]
         self.leader, self.followers = None, []
         for guest in guests:
             client = guest.leave()
             if client.head_sent:
                 client.connection.fail(client, code, message, reason)
-                continue
-            stale = self.route.stale_for(client)  # each their own: what fits the leader need not fit the others
-            if stale is not None:
-                self.route.give(client, stale, status.forward(b"stale", detail="stale-if-error"), "stale")
             else:
-                client.connection.answer(client, code, message, headers, reason)
+                self.route.fail(client, code, message, headers, reason)
 
     def respond(self, request: Request, code: int, headers: tuple[bytes, ...], body: bytes, own: bool = False) -> None:
         """A whole answer of the gateway's own making (a mock)."""
@@ -387,8 +349,13 @@ class Fetch:
             self.resume()
         elif guest in self.followers:
             self.followers.remove(guest)
-        if self.leader is None and not self.followers and not self._behind:
+        if self.leader is None and not self.followers and not self._behind and not self._is_followed():
             self.abandon()
+
+    def _is_followed(self) -> bool:
+        """Whether somebody waits for it in another worker."""
+        leases = self.site.cache.leases
+        return self.lease is not None and leases is not None and leases.is_followed(self.lease)
 
     def abandon(self) -> None:
         """Nobody waits for it any more."""
@@ -397,7 +364,7 @@ class Fetch:
         self._forget()
         if self.ask.sink is not None:
             self.ask.sink.cancel()
-        self._settle()
+        self._settle(Outcome.LEFT)
 
     def pause(self) -> None:
         """The leader is slow. As long as the answer is stored that is its own affair: what waits is kept anyway."""
@@ -423,19 +390,27 @@ class Fetch:
 
     # --- the others
 
-    def _settle(self) -> None:
+    def _settle(self, outcome: Outcome, text: bytes = b"") -> None:
+        """`outcome`, `text`: for those who wait in other workers."""
         ask = self.ask
         ask.answered = True
         self.site.fetches.discard(self)
         self.site.cache.background -= self._behind
-        self.route.landed(self)
+        self.land(outcome, text)
         if ask.handler is not None:
             ask.handler.done(ask.target)
         ask.is_over()
 
+    def land(self, outcome: Outcome, text: bytes = b"") -> bool:
+        """Nobody new may wait for it. Says whether anybody here might have."""
+        lease, self.lease = self.lease, None
+        if lease is not None and self.site.cache.leases is not None:
+            self.site.cache.leases.end(lease, outcome, text)
+        return self.site.cache.land(self)
+
     def _dismiss(self) -> None:
         """The answer is not for others: let them go, and let nobody wait for the next one of its kind."""
-        if self.route.landed(self):
+        if self.land(Outcome.PASSED):
             self.site.cache.let_pass(self.flight)
         followers, self.followers = self.followers, []
         for guest in followers:

@@ -55,12 +55,9 @@ _OTHER = (HISTOGRAM + ROUTE, HISTOGRAM + ROUTE + HISTOGRAM)
 TUNNELS = 2 * (HISTOGRAM + ROUTE)
 STREAMS, WAITING = TUNNELS + 1, TUNNELS + 2
 WAITED = TUNNELS + 3  # how many ever waited
-# Of the cache; the last three are what a worker's store has now, or did in its life.
+# Of the cache.
 CACHE = WAITED + 1
-CACHE_WORDS = (
-    *("hits", "stale", "misses", "validations", "validated", "collapsed", "bypasses"),
-    *("bytes", "entries", "evictions"),
-)
+CACHE_WORDS = (*("hits", "stale", "misses", "validations", "validated", "collapsed", "bypasses"),)
 
 
 class WorkerCells:
@@ -170,6 +167,15 @@ class SideCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class Stored:
+    """What the cache that all workers share has now, and how often it had to make room."""
+
+    bytes: int = 0
+    entries: int = 0
+    evictions: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Gauges:
     """What the supervisor knows by itself. `limited` holds the routes that have a limit."""
 
@@ -185,6 +191,7 @@ class Gauges:
     limited: frozenset[tuple[str, str]]
     targets: tuple[TargetGauges, ...] = ()
     sides: tuple[SideCounts, ...] = ()
+    stored: Stored = Stored()
 
 
 def render(layout: Layout, totals: Totals, gauges: Gauges, by_route: bool = False) -> str:
@@ -205,7 +212,7 @@ def render(layout: Layout, totals: Totals, gauges: Gauges, by_route: bool = Fals
     lines += _targets(gauges.targets)
     lines += _gauges(gauges)
     lines += _singles(totals)
-    lines += _cache(totals)
+    lines += _cache(totals, gauges.stored)
     lines += _sides(gauges.sides)
     return "\n".join(lines) + "\n"
 
@@ -320,22 +327,22 @@ def _singles(totals: Totals) -> Iterator[str]:
 _LOOKUPS = ("hits", "stale", "misses", "validations", "bypasses")
 
 
-def _cache(totals: Totals) -> Iterator[str]:
+def _cache(totals: Totals, stored: Stored) -> Iterator[str]:
     words = dict(zip(CACHE_WORDS, totals.read(CACHE, len(CACHE_WORDS)), strict=True))
     name = "apigw_cache_requests_total"
     yield from _family(name, "counter", "Requests of routes with a cache, by what it did.")
     for what in _LOOKUPS:
         yield f"{name}{_labels(result=what)} {words[what]}"
     singles = (
-        ("validated_total", "counter", "Stored answers that their upstream said still hold.", "validated"),
-        ("collapsed_total", "counter", "Requests that waited for another's answer.", "collapsed"),
-        ("evictions_total", "counter", "Answers that made room for others.", "evictions"),
-        ("bytes", "gauge", "What stored answers take, over all workers.", "bytes"),
-        ("entries", "gauge", "Stored answers, over all workers.", "entries"),
+        ("validated_total", "counter", "Stored answers that their upstream said still hold.", words["validated"]),
+        ("collapsed_total", "counter", "Requests that waited for another's answer.", words["collapsed"]),
+        ("evictions_total", "counter", "Answers that made room for others.", stored.evictions),
+        ("bytes", "gauge", "What stored answers take of the memory that all workers share.", stored.bytes),
+        ("entries", "gauge", "Stored answers, which all workers share.", stored.entries),
     )
-    for suffix, kind, text, what in singles:
+    for suffix, kind, text, value in singles:
         yield from _family(f"apigw_cache_{suffix}", kind, text)
-        yield f"apigw_cache_{suffix} {words[what]}"
+        yield f"apigw_cache_{suffix} {value}"
 
 
 def _sides(sides: tuple[SideCounts, ...]) -> Iterator[str]:

@@ -47,5 +47,5 @@ class Options:
     admin_token_file: Path | None = None
     access_log_share: float = 1
     limit_keys: int = CAPACITY  # that the limiter has room for
-    cache_memory: int = BUDGET  # bytes of stored answers, each worker
+    cache_memory: int = BUDGET  # bytes of stored answers, over all workers
     test_clock: bool = False  # the admin port moves the limiter's time

@@ -70,9 +70,9 @@ class ProcessHandle:
         ours, theirs = socket.socketpair()
         descriptors = (listener.fileno(), theirs.fileno(), *_memory(shared))
         doors = shared.doors.descriptors(index) if shared.doors is not None else None
-        purges = shared.purges.fd
-        inherited = Inherited(index, *descriptors, shared.log, shared.log_share, doors, purges, shared.cache_memory)
-        passed = (*descriptors, purges, shared.log, *(doors.all() if doors is not None else ()))
+        cache = shared.cache.descriptors
+        inherited = Inherited(index, *descriptors, shared.log, shared.log_share, doors, cache)
+        passed = (*descriptors, *cache.all(), shared.log, *(doors.all() if doors is not None else ()))
         process = await _spawn(inherited, [d for d in passed if d > 2])
         theirs.close()
         ours.setblocking(False)
@@ -160,8 +160,8 @@ class LocalHandle:
         self.started = time.monotonic()
         log = AccessLog(shared.log, shared.log_share) if shared.log >= 0 else None
         limiting = Limiting(shared.limits, shared.quotas, shared.slots, shared.clock)
-        cells, purges = WorkerCells(shared.metrics, 0), shared.purges.of_worker(0)
-        self._worker = Worker(listener, shared.inflight, limiting, cells, log, purges, shared.cache_memory)
+        cells, cache = WorkerCells(shared.metrics, 0), shared.cache.of_worker(0)
+        self._worker = Worker(listener, shared.inflight, limiting, cells, log, cache)
         self._ended = asyncio.Event()
 
     async def prepare(self, order: Prepare) -> Refused | None:

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from apigw_cli.caching.purges import Purges
+from apigw_cli.caching.memory import CacheMemory
 from apigw_cli.errors import EnvironmentFailure
 from apigw_cli.gateway import metrics
 from apigw_cli.gateway.doors import Doors
@@ -36,8 +36,7 @@ class Shared:
     quotas: SharedStore | MemoryStore
     slots: Slots
     clock: Clock
-    purges: Purges
-    cache_memory: int
+    cache: CacheMemory
 
     @classmethod
     def create(cls, options: Options, quotas: Path | None = None) -> Shared:
@@ -58,8 +57,7 @@ class Shared:
                 kept,
                 Slots.create(options.workers, options.concurrency),
                 TestClock.create() if options.test_clock else Clock(),
-                Purges.create(options.workers),
-                options.cache_memory,
+                CacheMemory.create(options.workers, options.cache_memory),
             )
         except OSError as error:
             raise EnvironmentFailure(f"no memory for the workers to share: {error.strerror}") from None

@@ -22,6 +22,7 @@ from apigw_cli.gateway.worker_cache import WorkerCache
 from apigw_cli.routing.path import normalise
 
 if TYPE_CHECKING:
+    from apigw_cli.caching.memory import CacheMemory
     from apigw_cli.gateway.accesslog import AccessLog
     from apigw_cli.gateway.connection import ClientConnection
     from apigw_cli.gateway.fetch import Fetch
@@ -44,8 +45,15 @@ class Site:
     """One worker's data plane. `table` is swapped whole by a reload; requests keep the plan they began with."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, inflight: InFlight, cells: WorkerCells, log: AccessLog | None
+        self,
+        loop: asyncio.AbstractEventLoop,
+        inflight: InFlight,
+        cells: WorkerCells,
+        log: AccessLog | None,
+        cache: CacheMemory | None = None,
+        offset: Callable[[], int] = lambda: 0,
     ) -> None:
+        """`cache` None: one of its own. `offset`: nanoseconds that a test moved the cache's time by."""
         self.loop = loop
         self.inflight = inflight
         self.cells = cells
@@ -57,7 +65,7 @@ class Site:
         self.connections: set[ClientConnection] = set()
         self.tunnels: set[Tunnel] = set()
         self.fetches: set[Fetch] = set()
-        self.cache = WorkerCache.alone(cells.words)
+        self.cache = WorkerCache(loop, cache, cells.words, offset)
         self.streams = 0  # answers under way that are streams of events
         cells.words[TUNNELS] = cells.words[WAITING] = cells.words[STREAMS] = 0  # a killed predecessor's are gone
         self.draining = False
@@ -183,6 +191,7 @@ class Site:
         for upstream in self.upstreams.values():
             upstream.stop()
         self.room.stop()
+        self.cache.stop()
         if self._ticker is not None:
             self._ticker.cancel()
 
@@ -209,7 +218,6 @@ class Site:
         words = self.cells.words
         words[WAITING], words[STREAMS] = len(self.waiting), self.streams
         words[WAITED] += self.room.taken()
-        self.cache.publish()
         if self.log is not None:
             self.log.flush()
         self._ticker = self.loop.call_later(TICK, self._tick)

@@ -14,7 +14,7 @@ from apigw_cli import __version__
 from apigw_cli.errors import ApigwError
 from apigw_cli.gateway import changes, metrics, origins
 from apigw_cli.gateway.canary import SHORT
-from apigw_cli.gateway.metrics import TARGET, TARGET_DOWN, Gauges, Layout, SideCounts, TargetGauges, Totals
+from apigw_cli.gateway.metrics import TARGET, TARGET_DOWN, Gauges, Layout, SideCounts, Stored, TargetGauges, Totals
 from apigw_cli.gateway.options import Options
 from apigw_cli.gateway.origins import Origins
 from apigw_cli.gateway.overlay import NOTHING, Overlay
@@ -212,8 +212,13 @@ class Status:
             ),
             limited=frozenset((r.api, r.operation) for r in self._routes() if "rate_limit" in r.policies),
             sides=self._sides(),
+            stored=self._stored(),
         )
         return metrics.render(self.layout, self._totals, gauges, by_route)
+
+    def _stored(self) -> Stored:
+        ring = self._shared.cache.ring
+        return Stored(ring.filled, ring.entries, ring.evictions)
 
 
 def _wall_time(moment: int) -> str | None:

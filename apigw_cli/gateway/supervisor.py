@@ -269,6 +269,7 @@ class Supervisor:
             self._shared.inflight.clear(number)
             self._divert(number)
             self._shared.slots.clear(number)
+            self._shared.cache.clear(number)
             failures = 0 if time.monotonic() - handle.started > _STEADY_SECONDS else failures
             self.status.worker_restarts += 1
             delay = _BACKOFF[min(failures, len(_BACKOFF) - 1)]
@@ -321,7 +322,7 @@ class Supervisor:
 
     def purge(self, order: purging.Order) -> int:
         """Use nothing of it any more, in no worker. Raises InputError."""
-        return purging.carry_out(order, self._shared.purges)
+        return purging.carry_out(order, self._shared.cache.purges)
 
     # --- reload
 

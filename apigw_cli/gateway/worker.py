@@ -19,8 +19,8 @@ from typing import Any
 
 import msgspec
 
-from apigw_cli.caching.purges import Purges
-from apigw_cli.caching.store import BUDGET
+from apigw_cli.caching import memory
+from apigw_cli.caching.memory import CacheMemory
 from apigw_cli.errors import InputError
 from apigw_cli.gateway import control, tls, tracing
 from apigw_cli.gateway.accesslog import AccessLog
@@ -33,7 +33,6 @@ from apigw_cli.gateway.metrics import WorkerCells
 from apigw_cli.gateway.site import Site
 from apigw_cli.gateway.table import Table
 from apigw_cli.gateway.tls import HANDSHAKE_SECONDS, Listening
-from apigw_cli.gateway.worker_cache import WorkerCache
 from apigw_cli.limits.clock import Clock, TestClock
 from apigw_cli.limits.inflight import InFlight
 from apigw_cli.limits.kept import KeptStore
@@ -63,8 +62,7 @@ class Inherited(msgspec.Struct, frozen=True):
     log: int
     log_share: float = 1
     doors: Descriptors | None = None  # none where there is no other worker
-    purges: int = -1
-    cache_memory: int = BUDGET
+    cache: memory.Descriptors | None = None
 
 
 class Worker:
@@ -77,8 +75,7 @@ class Worker:
         limiting: Limiting,
         cells: WorkerCells,
         log: AccessLog | None,
-        purges: Purges | None = None,
-        cache_memory: int = BUDGET,
+        cache: CacheMemory | None = None,
     ) -> None:
         self._listener = listener
         self._limiting = limiting
@@ -88,9 +85,7 @@ class Worker:
         self._fingerprint = ""  # of the TLS settings that new connections are served with
         self._server: asyncio.Server | None = None
         self._loop = asyncio.get_running_loop()
-        self.site = Site(self._loop, inflight, cells, log)
-        if purges is not None:
-            self.site.cache = WorkerCache(cache_memory, purges, cells.words, limiting.clock.offset)
+        self.site = Site(self._loop, inflight, cells, log, cache, limiting.clock.offset)
         self.handover: Handover | None = None
         if tracing.is_on():
             self.site.export = tracing.Export()
@@ -254,8 +249,8 @@ def _assemble(inherited: Inherited) -> Worker:
     )
     cells = WorkerCells(SharedMemory.attach(inherited.metrics), inherited.index)
     log = AccessLog(inherited.log, inherited.log_share) if inherited.log >= 0 else None
-    purges = Purges.attach(inherited.purges, inherited.index)
-    worker = Worker(listener, inflight, limiting, cells, log, purges, inherited.cache_memory)
+    cache = CacheMemory.attach(inherited.cache, inherited.index) if inherited.cache is not None else None
+    worker = Worker(listener, inflight, limiting, cells, log, cache)
     if inherited.doors is not None:
         worker.handover = Handover(inherited.doors, inherited.index, worker.site)
     return worker
@@ -265,9 +260,10 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGHUP):  # they mean the supervisor, which says what is to be done
         signal.signal(number, signal.SIG_IGN)
     inherited = msgspec.json.decode(sys.argv[1], type=Inherited)
-    memory = (inherited.inflight, inherited.limits, inherited.metrics, inherited.quotas, inherited.slots)
-    own = (inherited.listen, inherited.control, *memory, inherited.purges, inherited.clock)
-    for descriptor in (*own, *(inherited.doors.all() if inherited.doors is not None else ())):
+    shared = (inherited.inflight, inherited.limits, inherited.metrics, inherited.quotas, inherited.slots)
+    own = (inherited.listen, inherited.control, *shared, inherited.clock)
+    cache = inherited.cache.all() if inherited.cache is not None else ()
+    for descriptor in (*own, *cache, *(inherited.doors.all() if inherited.doors is not None else ())):
         if descriptor >= 0:
             os.set_inheritable(descriptor, False)
     sys.setswitchinterval(_SWITCH_SECONDS)

@@ -5,36 +5,17 @@ from __future__ import annotations
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from apigw_cli.caching import answer, conditions, fields, freshness, lookup, ranges, storing, tags, targeted, vary
+from apigw_cli.caching import answer, conditions, fields, freshness, lookup, ranges, tags, targeted, vary
 from apigw_cli.caching.entry import Entry
 from apigw_cli.caching.freshness import Said
 from apigw_cli.caching.lookup import Outcome
 from apigw_cli.caching.purges import SLOTS, Purges
 from apigw_cli.caching.rules import Rules
-from apigw_cli.caching.store import VARIANTS, MemoryStore
-from apigw_cli.caching.storing import Asked, Came
 from apigw_cli.limits.memory import SharedMemory
-
-NOW = 1_900_000_000.0
-DATE = b"Sun, 17 Mar 2030 17:46:40 GMT"
-
-
-def entry(
-    *lines: bytes, status: int = 200, body: bytes = b"0123456789", request: fields.Fields | None = None
-) -> Entry | None:
-    """The entry of an answer that came at once at NOW; None where it is not stored."""
-    asked = Asked(request or {}, False, NOW, 1)
-    ended = [line + b"\r\n" for line in (*lines, b"Date: " + DATE)]
-    rules = Rules()
-    if storing.storable(asked, status, fields.of_lines(ended), rules):
-        return None
-    made = storing.entry(asked, Came(status, b"OK", ended, NOW, NOW), rules)
-    if made is not None:
-        made.body = body
-    return made
+from tests.caching.answers import DATE, NOW, entry
 
 
 def lifetime(*lines: bytes) -> float | None:
@@ -159,68 +140,6 @@ def test_a_hit_is_fresh_or_allowed_to_be_stale(age: int, fresh: int, min_fresh: 
         assert (outcome is Outcome.HIT) == (left > min_fresh)
     else:
         assert (outcome is Outcome.HIT) == (left > 0 or -left <= max_stale)
-
-
-# --- the store
-
-
-def _store(budget: int) -> MemoryStore:
-    return MemoryStore(budget, Purges.alone())
-
-
-_step = st.tuples(
-    st.sampled_from(["put", "put", "put", "find", "hold", "drop"]),
-    st.integers(0, 5),
-    st.integers(0, 3),
-    st.integers(0, 9000),
-)
-
-
-@settings(max_examples=40)
-@given(st.integers(3000, 40_000), st.lists(_step, max_size=40))
-def test_never_above_the_budget_whatever_is_done(budget: int, steps: list[tuple[str, int, int, int]]) -> None:
-    store = _store(budget)
-    for what, key, variant, size in steps:
-        name, request = b"key %d" % key, {b"foo": [b"%d" % variant]}
-        if what == "put":
-            made = entry(b"Cache-Control: max-age=60", b"Vary: Foo", body=b"x" * size, request=request)
-            assert made is not None
-            assert store.put(name, made) == (store.find(name, lambda request=request: request) is made)
-        elif what == "hold" and store.hold(size):
-            assert store.bytes + store.held <= budget
-            store.release(size)
-        elif (found := store.find(name, lambda request=request: request)) is not None:
-            assert found.variant == (b"%d" % variant,)
-            if what == "drop":
-                store.drop(name, found)
-                assert store.find(name, lambda request=request: request) is None
-        assert 0 <= store.bytes <= budget
-        assert (store.bytes == 0) == (len(store) == 0)
-        assert store.held == 0
-
-
-def test_what_was_used_last_stays() -> None:
-    store = _store(20_000)
-    for number in range(4):
-        store.put(b"%d" % number, _body(3000))
-    store.find(b"0", dict)
-    store.put(b"new", _body(4000))
-    assert [store.has(b"%d" % n) for n in range(4)] == [True, False, True, True]
-
-
-def _body(size: int) -> Entry:
-    made = _fresh()
-    made.body = b"x" * size
-    return made
-
-
-def test_a_key_has_no_more_variants_than_it_may() -> None:
-    store = _store(1 << 20)
-    for number in range(VARIANTS + 10):
-        made = entry(b"Cache-Control: max-age=60", b"Vary: Foo", request={b"foo": [b"%d" % number]})
-        assert made is not None
-        store.put(b"key", made)
-    assert len(store) == VARIANTS
 
 
 # --- purges

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from apigw_cli.caching.purges import Purges
+from apigw_cli.caching.memory import CacheMemory
 from apigw_cli.gateway import metrics, sockets
 from apigw_cli.gateway.limiting import Limiting
 from apigw_cli.gateway.metrics import WorkerCells
@@ -192,9 +192,8 @@ async def bench(budget: int = 1 << 20, **policy: Any) -> AsyncIterator[Bench]:
     origin.port = server.sockets[0].getsockname()[1]
     listener = sockets.bind("127.0.0.1", 0, 1)[0]
     limiting = Limiting(MemoryStore(1024), MemoryStore(1024), Slots.create(1, 100), clock)
-    purges = Purges.alone()
     cells = WorkerCells(metrics.create(1), 0)
-    worker = Worker(listener, InFlight.create(1, 200), limiting, cells, None, purges, budget)
+    worker = Worker(listener, InFlight.create(1, 200), limiting, cells, None, CacheMemory.alone(budget))
     one = Bench(Inside(worker, listener.getsockname()[1]), origin, clock, policy)
     await one.configure(**policy)
     try:
