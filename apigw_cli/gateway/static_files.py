@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from apigw_cli.snapshot.model import StaticIntegration
 
 _PART = 128 * 1024  # bytes that are read at once
+_VARY = b"Vary: Accept, Sec-Fetch-Mode\r\n"  # what decides between the fallback and a 404
 _TIMEOUT = 60 * 10**9  # nanoseconds for a client to take a part
 
 
@@ -58,9 +59,11 @@ class StaticHandler:
 
     def _instead(self, request: Request) -> None:
         try:
-            if self._fallback and _wants_page(request):
-                _answer(request, self._folder.named(self._fallback))
-                return
+            if self._fallback:
+                request.answer_extra.append(_VARY)
+                if _wants_page(request):
+                    _answer(request, self._folder.named(self._fallback))
+                    return
             if self._not_found:
                 _send(request, 404, self._folder.named(self._not_found), None)
                 return
@@ -70,7 +73,13 @@ class StaticHandler:
 
 
 def _wants_page(request: Request) -> bool:
-    """Whether this is somebody's navigation, which an app answers by itself, and not a file that is missing."""
+    """Whether this is somebody's navigation, which an app answers by itself, and not a file that is missing.
+
+    Browsers say so (Fetch Metadata); of others their Accept is looked at, and whether the path ends as a file's.
+    """
+    mode = request.fields.get(b"sec-fetch-mode")
+    if mode is not None:
+        return mode == b"navigate"
     accept = request.fields.get(b"accept", b"*/*")
     return b"text/html" in accept or (b"*/*" in accept and b"." not in request.path.rpartition("/")[2].encode())
 

@@ -12,8 +12,11 @@ import errno
 import fnmatch
 import mimetypes
 import os
+import re
 import stat
 import sys
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import formatdate
 from pathlib import Path
@@ -34,7 +37,15 @@ for _kind, _ending in (
     _TYPES.add_type(_kind, _ending)
 _TEXTUAL = ("application/json", "application/manifest+json", "application/xml", "application/yaml", "image/svg+xml")
 _DESCRIPTORS = Path("/proc/self/fd")
-_MISSING = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.EISDIR)
+_MISSING = frozenset((
+    errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.EISDIR,
+    errno.ENXIO, errno.ENODEV, errno.EOPNOTSUPP,  # a socket, a device that nothing drives
+))  # fmt: skip
+# A pipe must not be waited for, and no terminal become ours.
+_FLAGS = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_CLOEXEC", "O_NOCTTY", "O_BINARY"))
+_GETPATH = 50  # fcntl.F_GETPATH of macOS
+_FRESH = 2 * 10**9  # nanoseconds: the clocks of file systems tick every 4 ms to 2 s
+_DEVICE = re.compile(r"CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|COM[0-9\xb9\xb2\xb3]|LPT[0-9\xb9\xb2\xb3]")
 REVALIDATE = "no-cache"  # keep it, ask each time whether it still is the one: ETag answers that
 
 
@@ -65,8 +76,11 @@ class Opened:
 class Folder:
     """One site's files."""
 
-    def __init__(self, site: str, integration: StaticIntegration, root: Path) -> None:
-        """Raises InputError where there is no such folder."""
+    def __init__(
+        self, site: str, integration: StaticIntegration, root: Path, now: Callable[[], int] = time.time_ns
+    ) -> None:
+        """Raises InputError where there is no such folder. `now`: nanoseconds since 1970."""
+        self._now = now
         self._folder = os.path.realpath(root / integration.folder)
         if not os.path.isdir(self._folder):  # noqa: PTH112
             message = f"site {site}: there is no folder {root / integration.folder}"
@@ -107,7 +121,7 @@ class Folder:
         """None: it is a folder. Raises NotThere."""
         path = os.path.join(self._folder, *name.split("/"))  # noqa: PTH118
         try:
-            descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+            descriptor = os.open(path, _FLAGS)
         except (OSError, ValueError) as error:
             if isinstance(error, OSError) and error.errno not in _MISSING:
                 raise
@@ -122,30 +136,41 @@ class Folder:
         except BaseException:
             os.close(descriptor)
             raise
-        return Opened(descriptor, representation(found), self._lines(name, found))
+        it = representation(found, self._now())
+        return Opened(descriptor, it, self._lines(name, it))
 
     def _is_inside(self, path: str, descriptor: int, found: os.stat_result) -> bool:
         if self._has_descriptors:
             real = os.readlink(_DESCRIPTORS / str(descriptor))  # noqa: PTH115
+        elif sys.platform == "darwin":
+            import fcntl
+
+            real = os.fsdecode(fcntl.fcntl(descriptor, _GETPATH, bytes(1024)).rstrip(b"\0"))
         else:
             real = os.path.realpath(path)
             if not os.path.samestat(os.stat(real), found):  # noqa: PTH116
                 return False
         return real.startswith(self._folder + os.sep) or self._folder == os.sep
 
-    def _lines(self, name: str, found: os.stat_result) -> bytes:
+    def _lines(self, name: str, it: Representation) -> bytes:
         fitting = (value for pattern, value in self._caching if fnmatch.fnmatchcase("/" + name, pattern))
         caching = next(fitting, REVALIDATE)
-        it = representation(found)
+        modified = f"Last-Modified: {formatdate(it.modified, usegmt=True)}\r\n" if it.modified is not None else ""
         lines = (
-            f"Content-Type: {content_type(name)}\r\nLast-Modified: {formatdate(it.modified, usegmt=True)}\r\n"
+            f"Content-Type: {content_type(name)}\r\n{modified}"
             f"Accept-Ranges: bytes\r\nCache-Control: {caching}\r\nX-Content-Type-Options: nosniff\r\n"
         )
         return lines.encode("latin-1") + b"ETag: %b\r\n" % it.etag
 
 
-def representation(found: os.stat_result) -> Representation:
-    """What tells this content of the file from any other: its time, to the nanosecond, and its size."""
+def representation(found: os.stat_result, now: int) -> Representation:
+    """What tells this content of the file from any other: its time, to the nanosecond, and its size.
+
+    A file that was written just now (`now` in nanoseconds since 1970) may be written again within the same tick of its
+    file system's clock: it gets a tag that no other answer has, and no time: nobody takes the first for the second.
+    """
+    if abs(now - found.st_mtime_ns) < _FRESH:
+        return Representation(b'"%x-%x-%x"' % (found.st_mtime_ns, found.st_size, now), None, found.st_size)
     return Representation(b'"%x-%x"' % (found.st_mtime_ns, found.st_size), int(found.st_mtime), found.st_size)
 
 
@@ -169,6 +194,14 @@ def _segment(text: str) -> str:
     except UnicodeDecodeError:
         raise NotThere(text) from None
     hidden = decoded.startswith(".") and decoded != ".well-known"
-    if hidden or any(sign in decoded for sign in "/\\\0") or (os.name == "nt" and any(s in decoded for s in ':*?"<>|')):
+    if hidden or any(sign in decoded for sign in "/\\\0") or (os.name == "nt" and is_strange(decoded)):
         raise NotThere(text)
     return decoded
+
+
+def is_strange(name: str) -> bool:
+    """Whether Windows takes this name for another one: a stream, a device, a short name (`GIT~1`), `index.html.`."""
+    base = name.partition(".")[0].rstrip(" ").upper()
+    return bool(
+        set(name) & set(':*?"<>|') or name[-1:] in (".", " ") or re.search(r"~\d", name) or _DEVICE.fullmatch(base)
+    )

@@ -25,10 +25,10 @@ class Verdict(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Representation:
-    """`etag` with its quotes, strong; `modified` in seconds since 1970; `length` in bytes."""
+    """`etag` with its quotes, strong; `modified` in seconds since 1970, None: too fresh to say; `length` in bytes."""
 
     etag: bytes
-    modified: int
+    modified: int | None
     length: int
 
 
@@ -40,13 +40,15 @@ def evaluate(fields: Fields, it: Representation) -> Verdict:
             return Verdict.FAILED
     elif unmodified is not None:
         since = date(unmodified)
-        if since is not None and it.modified > since:
+        if since is not None and (it.modified is None or it.modified > since):
             return Verdict.FAILED
     none_match, modified = fields.get(b"if-none-match"), fields.get(b"if-modified-since")
     if none_match is not None:
         return Verdict.NOT_MODIFIED if _names(none_match, it.etag) else Verdict.SEND
     since = date(modified) if modified is not None else None
-    return Verdict.NOT_MODIFIED if since is not None and it.modified <= since else Verdict.SEND
+    if since is None or it.modified is None:
+        return Verdict.SEND
+    return Verdict.NOT_MODIFIED if it.modified <= since else Verdict.SEND
 
 
 def _names(value: bytes, etag: bytes, *, weak: bool = True) -> bool:
@@ -93,7 +95,7 @@ class Unsatisfiable(ValueError):
 def _if_range(value: bytes | None, it: Representation) -> bool:
     if value is None:
         return True
-    return value.strip() == it.etag or date(value) == it.modified
+    return value.strip() == it.etag or (it.modified is not None and date(value) == it.modified)
 
 
 def date(value: bytes) -> int | None:
