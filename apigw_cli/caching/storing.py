@@ -16,6 +16,7 @@ THEIRS = "authorization"  # why an answer is not stored that is for who asked al
 
 # Statuses whose rules for caches are kept here (`must-understand`, section 5.2.2.3).
 UNDERSTOOD = frozenset((200, 203, 204, 206, 300, 301, 302, 303, 307, 308, 404, 405, 410, 414, 501))
+_OF_RANGES = frozenset((200, 206))
 _TTL = frozenset((200, 203, 204, 300, 301, 308, 404, 410))
 
 # Of one connection or one hop, not of the answer (section 3.1); framing and the request's id are ours.
@@ -45,6 +46,8 @@ def storable(asked: Asked, status: int, found: Fields, rules: Rules) -> str:
     said = Said(found)
     if status < 200 or status == 304:
         return "status"
+    if b"range" in asked.fields and status not in _OF_RANGES:  # an error that who asks for the whole would not see
+        return "range"
     if _is_withheld(said, status):
         return "no-store"
     if said.has(b"private") and not said.directives[b"private"]:

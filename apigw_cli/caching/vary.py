@@ -19,7 +19,17 @@ def names(fields: Fields) -> tuple[bytes, ...] | None:
 
 def values(vary: Sequence[bytes], request: Fields) -> tuple[bytes, ...]:
     """What a request says in those fields, in one form for all that means the same."""
-    return tuple(normal(name, joined(request, name)) for name in vary)
+    return tuple(normal(name, joined(spelled(request), name)) for name in vary)
+
+
+def spelled(request: Fields) -> Fields:
+    """The fields with `X_Lang` among those of `X-Lang`: servers of the CGI family (WSGI, PHP) read them as one."""
+    if not any(b"_" in name for name in request):
+        return request
+    found: Fields = {}
+    for name, said in request.items():
+        found.setdefault(name.replace(b"_", b"-"), []).extend(said)
+    return found
 
 
 def normal(name: bytes, value: bytes | None) -> bytes:

@@ -14,8 +14,9 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
-from apigw_cli.caching import tags
+from apigw_cli.caching import fields, tags
 from apigw_cli.caching.fields import Fields
+from apigw_cli.gateway.forward import DROP_REQUEST, forwarded, spellings
 from apigw_cli.routing.path import normalise
 
 if TYPE_CHECKING:
@@ -25,7 +26,23 @@ if TYPE_CHECKING:
 
 # Where clients say who they are, beside what authentication here found.
 CREDENTIALS = frozenset(
-    (b"authorization", b"proxy-authorization", b"x-api-key", b"api-key", b"x-auth-token", b"x-access-token")
+    (
+        *(b"authorization", b"proxy-authorization", b"x-api-key", b"api-key", b"x-auth-token", b"x-access-token"),
+        *(b"x-session-token", b"x-session-id", b"x-api-token", b"x-token", b"x-amz-security-token"),
+    )
+)
+# By these some frameworks let a request ask for another path, method, host or scheme than its first line does. They go
+# on, as without a cache, and are part of the key: who sends one chooses only what others get who send the same.
+_OVERRIDES = frozenset(
+    spelling
+    for name in (
+        *(b"x-original-url", b"x-rewrite-url", b"x-original-uri", b"x-forwarded-uri", b"x-forwarded-path"),
+        *(b"x-forwarded-prefix", b"x-script-name", b"x-original-path", b"x-envoy-original-path"),
+        *(b"x-http-method-override", b"x-http-method", b"x-method-override"),
+        *(b"x-host", b"x-original-host", b"x-http-host-override", b"x-forwarded-domain"),
+        *(b"x-forwarded-scheme", b"x-forwarded-protocol", b"x-forwarded-ssl", b"x-url-scheme", b"front-end-https"),
+    )
+    for spelling in spellings(name)
 )
 # What an upstream hears from a trusted proxy of how it was asked; the client's address is not among it.
 _TOLD = re.compile(rb'(?im)^x-forwarded-(?:proto|host): [^\r\n]*|\b(?:host|proto)=(?:"[^"\r\n]*"|[^;,\s]+)')
@@ -35,14 +52,16 @@ KeyOf = Callable[["Request"], bytes]
 
 def reader(namespace: bytes, chosen: Chosen, per_caller: bool) -> KeyOf:
     def key(request: Request) -> bytes:
-        forwarded = request.forwarded
-        told = _told_by(forwarded) if forwarded else _told(request.connection.scheme, request.authority)
+        said = request.forwarded
+        way = _told_by(said) if said else _told(request.connection.scheme, request.authority)
         own = _caller(request) if per_caller else b""
         if request.rewrite is not None:
             own = _rewritten(request.rewrite) + own
+        if not _OVERRIDES.isdisjoint(request.fields):
+            own += _overriding(request)
         path, more = request.path.encode("ascii"), chosen(request)
         # Each with its length: no part can pass for two.
-        return b"%b%b%d:%b%d:%b%b" % (namespace, told, len(path), path, len(more), more, own)
+        return b"%b%b%d:%b%d:%b%b" % (namespace, way, len(path), path, len(more), more, own)
 
     return key
 
@@ -61,6 +80,11 @@ def _rewritten(rewrite: Rewrite) -> bytes:
     return b"".join([b"%d:%b" % (len(part), part) for part in parts])
 
 
+def _overriding(request: Request) -> bytes:
+    """What it says in such fields, in the order it says it."""
+    return b"".join([b"!%d:%b:%b" % (len(v), name, v) for name, v in request.headers if name in _OVERRIDES])
+
+
 def _told_by(forwarded: bytes) -> bytes:
     told = b"\n".join(_TOLD.findall(forwarded)).lower()
     return b"%d:%b" % (len(told), told)
@@ -76,6 +100,19 @@ def _caller(request: Request) -> bytes:
     for part in parts:
         digest.update(b"%d:" % len(part) + part)
     return digest.digest()
+
+
+def told(request: Request) -> Fields:
+    """The fields that its upstream is told, by which it chooses what `Vary` is about.
+
+    Not those that policies remove or `Connection` names; with those that policies and the gateway set.
+    """
+    remove = request.remove
+    pairs = [pair for pair in request.headers if pair[0] not in DROP_REQUEST and pair[0] not in remove]
+    for line in b"".join((request.forwarded or forwarded(request), *request.extra)).splitlines():
+        name, _, value = line.partition(b":")
+        pairs.append((name.lower(), value.strip()))
+    return fields.of_pairs(pairs)
 
 
 def is_identified(request: Request) -> bool:

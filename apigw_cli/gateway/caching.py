@@ -77,7 +77,7 @@ class CachedRoute:
                 self._around(request)
                 return
         key = self._key(request)
-        entry = self.store.find(key, lambda: fields.of_pairs(request.headers))
+        entry = self.store.find(key, lambda: cache_keys.told(request))
         if entry is not None and self._refreshes and self._is_refresh(request):
             directives = {b"no-cache": None}
         now = self.now()
@@ -234,7 +234,7 @@ class CachedRoute:
 
     def _has_come(self, request: Request, key: bytes) -> bool:
         """Answer with what has been stored since the request came, where that fits it."""
-        entry = self.store.find(key, lambda: fields.of_pairs(request.headers))
+        entry = self.store.find(key, lambda: cache_keys.told(request))
         now = self.now()
         if entry is None or lookup.decide(entry, _NOTHING, now, self.rules) is not Outcome.HIT:
             return False
@@ -252,7 +252,7 @@ class CachedRoute:
         if deadline <= self.site.now or self.cache.passes(self.flight(key, request)):
             self.alone(request)
             return
-        entry = self.store.find(key, lambda: fields.of_pairs(request.headers))
+        entry = self.store.find(key, lambda: cache_keys.told(request))
         whole = entry is not None and entry.part is None
         self._together(request, key, Reason(b"stale", entry) if whole else Reason(b"uri-miss"), deadline)
 
@@ -266,7 +266,7 @@ class CachedRoute:
 
     def stale_for(self, request: Request) -> Entry | None:
         """What is stored for a request and may be given in place of an error."""
-        entry = self.store.find(self._key(request), lambda: fields.of_pairs(request.headers))
+        entry = self.store.find(self._key(request), lambda: cache_keys.told(request))
         return entry if entry is not None and self.may_replace_error(entry, request) else None
 
     def may_replace_error(self, entry: Entry, request: Request) -> bool:
@@ -275,7 +275,7 @@ class CachedRoute:
     # --- what a fetch needs
 
     def asked(self, request: Request) -> Asked:
-        found = fields.of_pairs(request.headers)
+        found = cache_keys.told(request)
         return Asked(
             found,
             cache_keys.is_identified(request),

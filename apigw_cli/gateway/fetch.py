@@ -108,6 +108,8 @@ class Fetch:
             plan=client.plan,
             forwarded=client.forwarded,
         )
+        if self.route.capability:  # we say what we can; a client's word on that is not in the key
+            ask.remove.add(b"surrogate-capability")
         if self.reason.why != b"bypass":
             ask.remove |= conditions.CONDITIONS
         if self.reason.entry is not None:

@@ -31,7 +31,7 @@ _OWN = (
 )  # fmt: skip
 
 
-def _spellings(name: bytes) -> set[bytes]:
+def spellings(name: bytes) -> set[bytes]:
     """`x-real-ip` also as `x_real_ip`: servers of the CGI family (WSGI, PHP) take them for the same field."""
     parts = name.split(b"-")
     found = set()
@@ -41,7 +41,7 @@ def _spellings(name: bytes) -> set[bytes]:
 
 
 DROP_REQUEST = frozenset(
-    {b"expect", b"host", *(s for name in (*_HOP_BY_HOP, *_OWN, b"content-length") for s in _spellings(name))}
+    {b"expect", b"host", *(s for name in (*_HOP_BY_HOP, *_OWN, b"content-length") for s in spellings(name))}
 )
 DROP_RESPONSE = frozenset({*_HOP_BY_HOP, b"content-length", b"x-request-id"})
 
@@ -64,7 +64,7 @@ def request_head(request: Request, authority: bytes, strip: int) -> bytes:
         target,
         authority,
         lines,
-        request.forwarded or _forwarded(request),
+        request.forwarded or forwarded(request),
         request.id,
         b"".join(request.extra) if request.extra else b"",
         _request_framing(request)
@@ -98,7 +98,8 @@ def passed_on(headers: list[Header], remove: Collection[bytes] = ()) -> bytes:
     return b"".join([b"%b: %b\r\n" % h for h in headers if h[0] not in drop])
 
 
-def _forwarded(request: Request) -> bytes:
+def forwarded(request: Request) -> bytes:
+    """The lines that say who asks and by which way, where no proxy has a word in it."""
     told: bytes = request.connection.forwarded
     return b"%bX-Forwarded-Host: %b\r\n" % (told, request.authority) if request.authority else told
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from typing import Annotated, ClassVar, Literal
+from urllib.parse import unquote_to_bytes
 
 from msgspec import Meta, Struct
 
@@ -160,19 +161,33 @@ Reader = Callable[[Exchange], list[bytes]]
 
 
 def _query(name: bytes) -> Reader:
+    """All that some server could take for this parameter counts, or one would answer by what the key does not have."""
+    wanted = _folded(name)
+
     def read(exchange: Exchange) -> list[bytes]:
-        pairs = (pair.partition(b"=") for pair in exchange.query.split(b"&"))
-        found = [sign + value for key, sign, value in pairs if key == name]
+        pairs = exchange.query.replace(b";", b"&").split(b"&")
+        found = [pair for pair in pairs if _folded(pair.partition(b"=")[0]) == wanted]
         return [b"%d" % len(found), *found]
 
     return read
 
 
+def _folded(name: bytes) -> bytes:
+    """Decoded, without case, as PHP reads it: cut at `[`, spaces and dots as `_`."""
+    if not name.isalnum():
+        decoded = unquote_to_bytes(name.replace(b"+", b" ")).strip()
+        name = re.split(rb"[\[\0]", decoded, maxsplit=1)[0].translate(_AS_UNDERSCORE)
+    return name.lower()
+
+
+_AS_UNDERSCORE = bytes.maketrans(b" .", b"__")
+
+
 def _header(name: bytes) -> Reader:
-    low = name.lower()
+    low = name.lower().replace(b"_", b"-")
 
     def read(exchange: Exchange) -> list[bytes]:
-        found = [value for key, value in exchange.headers if key == low]
+        found = [value for key, value in exchange.headers if key.replace(b"_", b"-") == low]
         return [b"%d" % len(found), *found]
 
     return read

@@ -18,6 +18,10 @@ def request(**fields: Any) -> Any:
     return SimpleNamespace(connection=connection, **{**given, "forwarded": b"", "rewrite": None, **fields})
 
 
+def overriding(name: bytes, value: bytes) -> dict[str, Any]:
+    return {"headers": [(name, value)], "fields": {name: value}}
+
+
 KEY = cache_keys.reader(b"route", cache.chosen(cache.Cache()), False)
 TOLD = b"X-Forwarded-For: 1.2.3.4\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: api.test\r\n"
 
@@ -42,6 +46,12 @@ TOLD = b"X-Forwarded-For: 1.2.3.4\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Hos
         ({"rewrite": Rewrite(told=b"X: 1\r\n")}, {"rewrite": Rewrite(told=b"X: 2\r\n")}, False),
         ({"rewrite": Rewrite(path="/b")}, {"rewrite": Rewrite(query=b"/b")}, False),
         ({"rewrite": Rewrite(method=b"POST")}, {"rewrite": Rewrite(method=b"POST")}, True),
+        (overriding(b"x-original-url", b"/admin"), {}, False),
+        (overriding(b"x_rewrite-url", b"/admin"), {}, False),
+        (overriding(b"x-http-method-override", b"DELETE"), {}, False),
+        (overriding(b"x-forwarded-prefix", b"/a"), overriding(b"x-forwarded-prefix", b"/b"), False),
+        (overriding(b"x-forwarded-prefix", b"/a"), overriding(b"x-forwarded-prefix", b"/a"), True),
+        (overriding(b"x-unknown", b"/a"), {}, True),
     ],
 )
 def test_which_requests_meet(one: dict[str, Any], other: dict[str, Any], same: bool) -> None:
