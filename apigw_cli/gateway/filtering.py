@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from apigw_cli.gateway.passing import Writer
-from apigw_cli.policies.answer_filter import AnswerFilter, Body, Flowing, Head, Held, Unfit
+from apigw_cli.policies.answer_filter import AnswerFilter, Body, Flowing, Head, Held, Unfit, name_of, withheld
 
 if TYPE_CHECKING:
     from apigw_cli.gateway.handlers import Handler
@@ -55,6 +55,9 @@ class Filtering:
     # --- taker
 
     def interim(self, data: bytes) -> None:
+        names = withheld(self._filters)
+        if names:
+            data = b"".join(line for line in data.splitlines(keepends=True) if name_of(line) not in names)
         self._writer.interim(data)
 
     def head(self, head: Head, more: bytes = b"") -> None:
@@ -84,7 +87,10 @@ class Filtering:
             self._go_on(head, self._at)
             self._out(self._through(data))
             self._out(self._last())
-        self._writer.end(trailers if self._untouched else None, sound)
+        if trailers:
+            names = withheld(self._filters)
+            trailers = [one for one in trailers if one[0] not in names] if self._untouched else None
+        self._writer.end(trailers, sound)
 
     # --- the way
 

@@ -94,6 +94,14 @@ class Unwanted(Unfit):
 AnswerFilter = Callable[[Any, Head], Head | Flowing | Held]
 
 
+def withheld(filters: Iterable[AnswerFilter]) -> frozenset[bytes]:
+    """Names that neither an interim answer nor a trailer may have: what filters change or leave out.
+
+    A filter that has such names says them as its attribute `withheld`, in lower case.
+    """
+    return frozenset[bytes]().union(*(getattr(one, "withheld", ()) for one in filters))
+
+
 @runtime_checkable
 class Filtering(Protocol):
     """A policy that has a say in answers. `answer_order`: lowest first, that is nearest to the upstream."""

@@ -30,6 +30,9 @@ paths:
     get: {{operationId: members, {OK}}}
     head: {{operationId: membersHead, {OK}}}
     put: {{operationId: membersPut, {OK}}}
+  /headers/{{rest+}}:
+    x-apigw: {{response: {{headers: {{remove: [Server]}}}}}}
+    get: {{operationId: headers, {OK}}}
   /stored/{{rest+}}:
     x-apigw:
       cache: {{}}
@@ -217,6 +220,17 @@ def test_a_condition_is_about_what_the_client_gets(gateway: Gateway, recorder: R
 def test_a_part_does_not_pass(gateway: Gateway, recorder: Recorder) -> None:
     recorder.says = plain(PET, JSON, f"Content-Range: bytes 0-{len(PET) - 1}/99", status=206)
     assert ask(gateway, "/members/say", "Range: bytes=0-9").status == 502
+
+
+def test_a_header_comes_by_no_other_way(gateway: Gateway, recorder: Recorder) -> None:
+    early = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nServer: x\r\n\r\n"
+    end = b"0\r\nServer: x\r\nX-Sum: 1\r\n\r\n"
+    recorder.says = [early + b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n" + end]
+    with Wire(gateway.port) as wire:
+        wire.send(request("/headers/say"))
+        assert [wire.line() for _ in range(3)] == [b"HTTP/1.1 103 Early Hints\r\n", b"Link: </a>\r\n", b"\r\n"]
+        answer = wire.answer()
+    assert (answer.body, answer.trailers) == (b"a", [("x-sum", "1")])
 
 
 # --- beside other policies

@@ -67,6 +67,12 @@ def test_places(tmp_path: Path, policy: str, column: int, message: str) -> None:
     assert (Path(place.file).name, place.line, place.column) == ("apigw.yaml", 8, column)
 
 
+def test_a_policy_that_is_another_one_now(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        load(tmp_path, 'response_headers: {set: {X: "1"}}')
+    assert caught.value.hint == "write response: {headers: …}"
+
+
 def test_a_place_in_a_specification(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         load(tmp_path, extension='request: {path: "/${request.path.id}"}')

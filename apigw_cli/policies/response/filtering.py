@@ -55,6 +55,7 @@ class Changes:
         edits = [headers.dependence(writing.names(to_builtins(value)))]
         edits += [headers.of_headers(value.headers, path)] if value.headers is not None else []
         self._edits = [one for one in edits if one is not None]
+        self.withheld = headers.names_of(value.headers)
         self._making = None if value.body is None else body.of_body(value.body, path, value.types_body)
         self._reads = value.reads_body
         self._own = value.own

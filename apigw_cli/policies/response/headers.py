@@ -17,6 +17,14 @@ Lines = list[bytes]
 Edit = Callable[[Subject, Lines], Lines]
 
 
+def names_of(edits: Headers | None) -> frozenset[bytes]:
+    """What the upstream's own lines do not say, nor a trailer (in lower case)."""
+    if edits is None:
+        return frozenset()
+    named = (*edits.set, *edits.remove, *edits.rename, *edits.rename.values())
+    return frozenset(name.lower().encode("ascii") for name in named)
+
+
 def of_headers(edits: Headers, path: str) -> Edit:
     """Raises InputError for values that requests of this path do not have."""
     gone = frozenset(name.lower().encode("ascii") for name in (*edits.set, *edits.remove))
