@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from apigw_cli.bench import assertion, command, comparison
 from apigw_cli.bench.comparison import Comparison, Figures
 from apigw_cli.bench.coordinator import Live, run
+from apigw_cli.bench.options import Options
 from apigw_cli.bench.request import parse_url
 from apigw_cli.bench.result import Result, assemble
 from apigw_cli.bench.results import Repeated
@@ -25,7 +26,7 @@ class Talk:
     cell: Callable[[int, int, str], None]
 
 
-def repeated(options: command.Options, times: int, talk: Talk) -> Repeated:
+def repeated(options: Options, times: int, talk: Talk) -> Repeated:
     """The same run so many times. A signal ends it with the runs that there are."""
     plan = command.plan_for(options, talk.note)
     talk.note(f"{times} runs · {plan.in_words()}")
@@ -40,7 +41,7 @@ def repeated(options: command.Options, times: int, talk: Talk) -> Repeated:
     return Repeated.of(runs)
 
 
-def against(options: command.Options, base: str, pairs: int, tolerance: float, talk: Talk) -> Comparison:
+def against(options: Options, base: str, pairs: int, tolerance: float, talk: Talk) -> Comparison:
     """Runs in turn, so that both sides meet the same machine: base, URL, URL, base, base, URL, …"""
     if options.duration is None and options.requests is None:
         options = replace(options, duration=f"{EACH:g}s")

@@ -11,8 +11,9 @@ import msgspec
 
 from apigw_cli.bench import lesson, sweep
 from apigw_cli.bench import request as requests
-from apigw_cli.bench.command import MOST_CONNECTIONS, MOST_WORKERS, ending_on_sigterm
+from apigw_cli.bench.command import ending_on_sigterm
 from apigw_cli.bench.coordinator import Live, reach, run
+from apigw_cli.bench.options import MOST_CONNECTIONS, MOST_WORKERS
 from apigw_cli.bench.plan import Plan
 from apigw_cli.bench.request import Request
 from apigw_cli.bench.result import assemble

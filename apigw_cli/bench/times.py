@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from apigw_cli.config.values import parse_duration
 from apigw_cli.errors import UsageError
 
-DEFAULT_DURATION = 10.0
+DEFAULT_DURATION, DEFAULT_WARMUP = 10.0, 1.0
 MOST_RATE = 1_000_000
 _LONGEST_RUN, _LONGEST_TIMEOUT = 12 * 3600.0, 3600.0
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from apigw_cli.bench.command import Options, Talk, bench
+from apigw_cli.bench.command import Talk, bench
+from apigw_cli.bench.options import Options
 from apigw_cli.bench.result import Result
 
 

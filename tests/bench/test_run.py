@@ -9,7 +9,8 @@ import signal
 import pytest
 
 from apigw_cli.bench import coordinator
-from apigw_cli.bench.command import Options, Talk, bench
+from apigw_cli.bench.command import Talk, bench
+from apigw_cli.bench.options import Options
 from apigw_cli.bench.plan import Share
 from apigw_cli.errors import EnvironmentFailure, Exit, UsageError
 from tests.bench.running import measured, talked

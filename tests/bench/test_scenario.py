@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from apigw_cli.bench import repeating
-from apigw_cli.bench.command import Options, Talk, bench
+from apigw_cli.bench.command import Talk, bench
+from apigw_cli.bench.options import Options
 from apigw_cli.bench.result import Result
 from apigw_cli.cli.app import run
 from apigw_cli.errors import ApigwError
