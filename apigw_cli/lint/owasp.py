@@ -114,7 +114,10 @@ def _missing_status(name: str, status: str, message: str, why: str) -> Rule:
 @lru_cache(maxsize=1)
 def rules() -> tuple[Rule, ...]:
     """All of them; made when first asked for."""
-    parts: tuple[Callable[[], list[Rule]], ...] = (_access, _authentication, _properties, _resources, _configuration)
+    parts: tuple[Callable[[], list[Rule]], ...] = (
+        *(_access, _authentication, _tokens, _protection, _properties),
+        *(_resources, _sizes, _integers, _configuration, _errors, _inventory),
+    )
     return tuple(rule for part in parts for rule in part())
 
 
@@ -182,6 +185,11 @@ def _authentication() -> list[Rule]:
             _then("pattern", {"notMatch": "^(negotiate|oauth)$"}),
             formats=OAS3,
         ),
+    ]
+
+
+def _tokens() -> list[Rule]:
+    return [
         _rule(
             "api2:2023-jwt-best-practices",
             "Security schemes using JWTs must explicitly declare support for RFC8725 in the description.",
@@ -201,6 +209,11 @@ def _authentication() -> list[Rule]:
             '$.components.securitySchemes[?(@ && @.type=="oauth2")].flows.*',
             _then("truthy", field="refreshUrl"),
         ),
+    ]
+
+
+def _protection() -> list[Rule]:
+    return [
         _rule(
             "api2:2023-write-restricted",
             "This write operation is not protected by any security scheme.",
@@ -273,6 +286,11 @@ def _resources() -> list[Rule]:
             "Operation is missing rate limiting response in {{property}}.",
             "Callers must expect to be limited, and know what the refusal looks like.",
         ),
+    ]
+
+
+def _sizes() -> list[Rule]:
+    return [
         _rule(
             "api4:2023-array-limit",
             "Schema of type array must specify maxItems.",
@@ -295,7 +313,6 @@ def _resources() -> list[Rule]:
             _then("schema", _needs_one(("format",), ("pattern",), ("enum",), ("const",))),
             severity=WARN,
         ),
-        *_integers(),
     ]
 
 
@@ -335,8 +352,6 @@ def _integers() -> list[Rule]:
 
 def _configuration() -> list[Rule]:
     encrypted = {"schema": {"type": "string", "enum": ["https", "wss"]}}
-    missing = "Operation is missing {{property}}."
-    errors = "An error that nobody designed shows what is inside: stack traces, names, versions."
     return [
         _rule(
             "api8:2023-define-cors-origin",
@@ -361,6 +376,13 @@ def _configuration() -> list[Rule]:
             _then("pattern", {"notMatch": "/^http:/"}),
             formats=OAS3,
         ),
+    ]
+
+
+def _errors() -> list[Rule]:
+    missing = "Operation is missing {{property}}."
+    errors = "An error that nobody designed shows what is inside: stack traces, names, versions."
+    return [
         _rule(
             "api8:2023-define-error-validation",
             "Missing error response of either 400, 422 or 4XX.",
@@ -371,6 +393,11 @@ def _configuration() -> list[Rule]:
         ),
         _missing_status("api8:2023-define-error-responses-401", "401", missing, errors),
         _missing_status("api8:2023-define-error-responses-500", "500", missing, errors),
+    ]
+
+
+def _inventory() -> list[Rule]:
+    return [
         _rule(
             "api9:2023-inventory-access",
             "Declare intended audience of every server by defining servers{{property}} as true/false.",

@@ -61,7 +61,7 @@ def _bounds() -> Iterator[Facet]:
             yield from _two(f"{name}-set", f"{name}-unset", none, gone)
 
 
-def _values() -> Iterator[Facet]:
+def _types() -> Iterator[Facet]:
     yield _itself("type-changed", _DIFFERS, "values of the old type are not of the new one")
     yield from _two(
         "type-specialized", "type-generalized", "values of fewer types are allowed", "values of more types are allowed"
@@ -90,6 +90,9 @@ def _values() -> Iterator[Facet]:
         _IGNORED,
         "the list is declared open: clients expect unknown values",
     )
+
+
+def _texts_and_numbers() -> Iterator[Facet]:
     yield from _bounds()
     yield from _two(
         "pattern-added", "pattern-removed", "text must match a pattern", "text need not match a pattern any more"
@@ -111,6 +114,9 @@ def _values() -> Iterator[Facet]:
         "more multiples are allowed",
     )
     yield _itself("multiple-of-changed", _DIFFERS, "multiples of the old are not all allowed")
+
+
+def _contents() -> Iterator[Facet]:
     yield _itself("content-media-type-changed", _DIFFERS, "the text holds something else")
     yield _itself("content-encoding-changed", _DIFFERS, "the same bytes are written differently")
     yield from _two(
@@ -125,7 +131,7 @@ def _values() -> Iterator[Facet]:
                 "calls that leave it out are accepted as before and do something else")  # fmt: skip
 
 
-def _objects() -> Iterator[Facet]:
+def _open_properties() -> Iterator[Facet]:
     for name, refused, accepted in (
         ("additional-properties", "refused", "accepted"),
         ("unevaluated-properties", "added", "removed"),
@@ -158,6 +164,9 @@ def _objects() -> Iterator[Facet]:
         _IGNORED,
         _IGNORES_UNKNOWN,
     )
+
+
+def _names_and_dependents() -> Iterator[Facet]:
     yield from _two(
         "property-names-added",
         "property-names-removed",
@@ -174,7 +183,7 @@ def _objects() -> Iterator[Facet]:
     yield _itself("dependent-required-changed", _DIFFERS, "a property needs other properties beside it")  # fmt: skip
 
 
-def _composed() -> Iterator[Facet]:
+def _conditions() -> Iterator[Facet]:
     yield from _two(
         "unevaluated-items-added",
         "unevaluated-items-removed",
@@ -197,6 +206,9 @@ def _composed() -> Iterator[Facet]:
             "values must match one condition less",
         )
     yield _itself("if-changed", _UNDECIDED, "which values a condition holds for is undecided")
+
+
+def _alternatives() -> Iterator[Facet]:
     yield from _two(
         "any-of-removed", "any-of-added", "an alternative is not allowed any more", "one more alternative is allowed"
     )
@@ -282,5 +294,17 @@ def _lifecycle() -> Iterator[Facet]:
 
 
 FACETS: dict[str, Facet] = {
-    facet.suffix: facet for facet in (*_values(), *_objects(), *_composed(), *_discriminators(), *_lifecycle())
+    facet.suffix: facet
+    for table in (
+        _types,
+        _texts_and_numbers,
+        _contents,
+        _open_properties,
+        _names_and_dependents,
+        _conditions,
+        _alternatives,
+        _discriminators,
+        _lifecycle,
+    )
+    for facet in table()
 }
