@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from apigw_cli.lint.model import Hit
 from apigw_cli.lint.schema_function import dialect_of, invalid_schema
-from apigw_cli.lint.validation.evaluator import Evaluator, MissingReference, Plans, SchemaError
+from apigw_cli.lint.validation.evaluator import Evaluator, Plans
+from apigw_cli.lint.validation.values import MissingReference, SchemaError
 from apigw_cli.lint.validation.wording import Worded, worded
 from apigw_cli.openapi.document import Document, Node
 from apigw_cli.openapi.places import Steps

@@ -12,7 +12,8 @@ import msgspec
 
 from apigw_cli.lint.functions import Context, Fault, Function, OptionsError, _Option, checked
 from apigw_cli.lint.javascript import UNDEFINED
-from apigw_cli.lint.validation.evaluator import Evaluator, MissingReference, Plans, SchemaError
+from apigw_cli.lint.validation.evaluator import Evaluator, Plans
+from apigw_cli.lint.validation.values import MissingReference, SchemaError
 from apigw_cli.lint.validation.wording import worded
 from apigw_cli.openapi.references import pointer_path
 

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from apigw_cli.lint.validation.evaluator import Problem
+from apigw_cli.lint.validation.values import Problem
 from apigw_cli.openapi.references import pointer
 
 _SEGMENTS = re.compile(r"/[\w$_-]+(?:/\d+)?", re.ASCII)
