@@ -20,9 +20,12 @@ _decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(
 )
 
 
-def meta(entry: Entry) -> bytes:
-    """All but the body."""
-    return _encoder.encode(_values(entry))
+def meta(entry: Entry) -> bytes | None:
+    """All but the body; None where a number in it is beyond all measure (a Content-Range says what it likes)."""
+    try:
+        return _encoder.encode(_values(entry))
+    except OverflowError:
+        return None
 
 
 def entry(data: bytes, position: int) -> Entry | None:

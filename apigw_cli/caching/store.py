@@ -184,11 +184,10 @@ class Store:
     def put(self, key: bytes, entry: Entry) -> bool:
         """Store in place of what fits the same requests. Says whether there was room."""
         meta, ring = records.meta(entry), self.ring
-        size = ring.size(key, meta, entry.body)
-        if not ring.begin():
+        if meta is None or not ring.begin():
             return False
         try:
-            if not ring.make_room(size):
+            if not ring.make_room(ring.size(key, meta, entry.body)):
                 return False
             self._write(key, meta, entry)
         finally:

@@ -67,12 +67,13 @@ class WorkerCache:
             self._look = self._loop.call_later(LOOK, self._look_again)
 
     def _look_again(self) -> None:
-        self._look = None
+        self._look = self._loop.call_later(LOOK, self._look_again)  # first: whatever happens, the next look comes
         for one in list(self._following):
             if one.look():
                 self._following.discard(one)
-        if self._following and self._look is None:
-            self._look = self._loop.call_later(LOOK, self._look_again)
+        if not self._following:
+            self._look.cancel()
+            self._look = None
 
     def land(self, flight: Fetch | Following) -> bool:
         """Nobody new may wait for it. Says whether anybody might have."""

@@ -220,6 +220,12 @@ def test_who_is_never_given_the_turn_goes_without() -> None:
     fcntl.lockf(memory.ring.fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, 0)  # nobody has kept it
 
 
+def test_numbers_beyond_all_measure_are_not_stored() -> None:
+    one = store()
+    assert not one.put(b"a", fresh(part=(0, 9, 10**30)))
+    assert len(one) == 0
+
+
 def test_an_only_worker_locks_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     import fcntl
 

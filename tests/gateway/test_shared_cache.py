@@ -73,12 +73,13 @@ class Origin:
                 fields = [one for one in iter(stream.readline, b"\r\n") if one.strip()]
                 self.peers.append(peer)
                 self.asked.append(target)
+                number = len(self.asked)
                 self.gate.wait(PATIENCE)
                 if self.breaks:
                     connection.sendall(b"nonsense\r\n\r\n")
                     return
                 who = b"".join(one for one in fields if one.lower().startswith(b"authorization:")).strip()
-                body = b"%d %b %b" % (self.asked.index(target), target.encode(), who) + b"x" * self.size
+                body = b"%d %b %b" % (number, target.encode(), who) + b"x" * self.size
                 said = self.fields.get(target.split("?")[0].split("/")[1], b"Cache-Control: max-age=600\r\n")
                 connection.sendall(b"HTTP/1.1 200 OK\r\n%bContent-Length: %d\r\n\r\n%b" % (said, len(body), body))
 
@@ -98,7 +99,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory, origin: Origin) -> Iterato
     folder = tmp_path_factory.mktemp("shared")
     (folder / "any.json").write_text(json.dumps(DOCUMENT))
     (folder / "apigw.yaml").write_text(config(origin.port, collapse="30s"))
-    one = Gateway(folder, "--workers", str(WORKERS), "--cache-memory", "1")
+    one = Gateway(folder, "--workers", str(WORKERS), "--cache-memory", "1", "--test-clock")
     try:
         yield one.ready()
     finally:
@@ -184,6 +185,22 @@ def test_the_first_who_asked_leaves_and_all_others_are_answered(
     origin.gate.set()
     assert {wire.answer().status for wire in clients[1:]} == {200}
     assert origin.times("/leaves") == 1
+
+
+def test_what_is_stale_is_fetched_once_behind_the_backs_of_all(
+    gateway: Gateway, origin: Origin, clients: list[Wire]
+) -> None:
+    origin.fields["stale"] = b"Cache-Control: max-age=10, stale-while-revalidate=600\r\n"
+    first = get(gateway.port, "/stale").body
+    wait_until(lambda: "hit" in (get(gateway.port, "/stale").header("cache-status") or ""), "it to be stored")
+    host = f"127.0.0.1:{gateway.admin_port}"
+    assert gateway.admin("/clock", "POST", b'{"advance": "1m"}', Host=host)[0] == 200
+    origin.gate.clear()
+    assert {ask(wire, "/stale").answer().body for wire in clients} == {first}
+    wait_until(lambda: origin.times("/stale") == 2, "it to be fetched")
+    origin.gate.set()
+    wait_until(lambda: get(gateway.port, "/stale").body != first, "the new answer")
+    assert origin.times("/stale") == 2
 
 
 def test_a_full_cache_gives_nobody_anothers_answer(gateway: Gateway, origin: Origin, clients: list[Wire]) -> None:
