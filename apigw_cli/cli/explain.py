@@ -165,11 +165,13 @@ def _route_line(route: Route, host: str) -> str:
 
 
 def _print_json(found: Explanation) -> None:
-    """The request's headers and query are left out: they may hold a key."""
+    """The request's headers and query are left out: they may hold a key. Literal secrets are masked, as in the text."""
     import msgspec
     import orjson
 
-    data: dict[str, Any] = msgspec.to_builtins(found)
+    from apigw_cli.config.secrecy import masked
+
+    data: dict[str, Any] = masked(msgspec.to_builtins(found))
     for secret in ("headers", "query"):
         del data["request"][secret]
     sys.stdout.write(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode() + "\n")

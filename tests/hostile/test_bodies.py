@@ -79,10 +79,10 @@ def memory(gateway: Gateway) -> int:
 
 @functools.cache
 def gzip_bomb() -> bytes:
-    """Some 900 MB of zeros."""
+    """Some 300 MB of zeros."""
     machine = zlib.compressobj(6, zlib.DEFLATED, 31)
     block = bytes(10 * MIB)
-    return b"".join([*(machine.compress(block) for _ in range(90)), machine.flush()])
+    return b"".join([*(machine.compress(block) for _ in range(30)), machine.flush()])
 
 
 def zstd_bomb() -> bytes:
@@ -93,7 +93,7 @@ def zstd_bomb() -> bytes:
 
 @functools.cache
 def brotli_bomb() -> bytes:
-    """Some 900 MB of zeros."""
+    """Some 300 MB of zeros."""
     machine = brotli.Compressor(quality=1)
     block = bytes(10 * MIB)
     return b"".join([*(machine.process(block) for _ in range(100)), machine.finish()])
