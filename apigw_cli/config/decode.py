@@ -197,6 +197,8 @@ class Decoder:
         for kind in rest:
             if isinstance(kind, type) and type(data) is kind:
                 return data
+            if get_origin(kind) is Literal and isinstance(data, str) and str not in rest:
+                return self._literal(data, get_args(kind), steps)
             if isinstance(data, dict) and _is_struct(kind):
                 return self._struct(data, kind, steps)
             if isinstance(data, list) and get_origin(kind) is list:
@@ -291,6 +293,8 @@ _LIMITS: tuple[tuple[str, Callable[[Any, Any], bool], str], ...] = (
 def _named(kind: Any) -> str:
     if get_origin(kind) is list:
         return "a list"
+    if get_origin(kind) is Literal:
+        return ", ".join(map(str, get_args(kind)))
     return "a mapping" if _is_struct(kind) else _NAMES.get(kind, str(kind))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 import pytest
@@ -108,3 +108,26 @@ def test_durations(text: str, seconds: float) -> None:
 def test_what_is_no_duration(text: object) -> None:
     with pytest.raises(ValueError, match="expected a duration"):
         parse_duration(text)
+
+
+class Chosen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    who: Literal["nobody", "anyone"] | list[str] = "nobody"
+
+
+@pytest.mark.parametrize("written", ["nobody", "anyone", "[alice, bob]"])
+def test_a_word_or_a_list(tmp_path: Path, written: str) -> None:
+    path = tmp_path / "apigw.yaml"
+    path.write_text(f"who: {written}\n")
+    tree = located.read(path, "apigw.yaml")
+    assert decode.decode(tree.data, Chosen, tree.place, ()).who == tree.data["who"]
+
+
+@pytest.mark.parametrize(
+    ("written", "said", "hint"),
+    [
+        ("anyon", "expected one of nobody, anyone, got 'anyon'", 'did you mean "anyone"?'),
+        ("7", "expected nobody, anyone or a list, got 7", None),
+    ],
+)
+def test_what_is_neither_a_word_nor_a_list(tmp_path: Path, written: str, said: str, hint: str | None) -> None:
+    assert problems(tmp_path, f"who: {written}\n", Chosen) == [("apigw.yaml:1:6", said, hint)]
