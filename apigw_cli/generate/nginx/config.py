@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import msgspec
 
 from apigw_cli import __version__
-from apigw_cli.generate.nginx import keys, sites, upstreams
+from apigw_cli.generate.nginx import caches, keys, sites, upstreams
 from apigw_cli.generate.nginx.operations import Operations
 from apigw_cli.generate.nginx.servers import block, servers
 from apigw_cli.generate.nginx.words import (
@@ -74,7 +74,8 @@ class Configuration:
             yield comment(f"- {gap.subject}: {gap.message}" + (f" ({gap.place})" if gap.place else ""))
 
     def _notes(self) -> tuple[str, ...]:
-        return _NOTES + (sites.NOTES if self._operations.sites.used else ())
+        parts = self._operations
+        return _NOTES + (sites.NOTES if parts.sites.used else ()) + (caches.NOTES if parts.caches.used else ())
 
     def _main(self) -> list[str | Block]:
         return [
@@ -155,7 +156,7 @@ class Configuration:
         challenge = in_quotes('ApiKey realm="apigw"')
         yield Block("map $status $apigw_challenge", ['default "";', f"401 {challenge};"])
         parts = self._operations
-        for part in (parts.addresses, parts.origins, parts.values, parts.answers, parts.targets):
+        for part in (parts.addresses, parts.origins, parts.values, parts.caches, parts.answers, parts.targets):
             yield from part.blocks()
 
     # --- gaps that concern several routes

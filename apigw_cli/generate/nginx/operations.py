@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from apigw_cli.config import template
-from apigw_cli.generate.nginx import compression, keys, limits, said, sites, upstreams
+from apigw_cli.generate.nginx import caches, compression, keys, limits, said, sites, upstreams
 from apigw_cli.generate.nginx.addresses import Addresses
 from apigw_cli.generate.nginx.answers import Answers, Line
+from apigw_cli.generate.nginx.caches import Caches
 from apigw_cli.generate.nginx.cors import Origins
 from apigw_cli.generate.nginx.said import Said
 from apigw_cli.generate.nginx.servers import Server, Serving
@@ -17,18 +18,20 @@ from apigw_cli.generate.nginx.targets import Targets
 from apigw_cli.generate.nginx.values import Values
 from apigw_cli.generate.nginx.words import Block, Names, comment, in_quotes, literal, quoted
 from apigw_cli.generate.target import Gap, of_route
+from apigw_cli.policies.cache import Cache
 from apigw_cli.policies.compression.policy import Compress
 from apigw_cli.policies.interface import instance
 from apigw_cli.policies.limit_layer import titles
 from apigw_cli.policies.rate_limit import as_layers
 from apigw_cli.policies.redirect import Redirect
 from apigw_cli.policies.registry import BY_NAME
+from apigw_cli.routing.methods import ANY
 from apigw_cli.snapshot.compiler import Compiled
 from apigw_cli.snapshot.model import HttpIntegration, Route, StaticIntegration
 
 _EXPRESSED = (
     *("ip", "auth", "rate_limit", "max_body", "redirect", "request_headers"),
-    *("cors", "compress", "response", "security_headers"),
+    *("cors", "compress", "response", "security_headers", "cache"),
 )
 _NO_FILE = "/."  # `try_files` never finds it: what stands behind it comes after the limits, where `return` would not
 
@@ -49,6 +52,7 @@ class Operations:
         self.targets = Targets()
         self._names = Names(other_than=r"[^A-Za-z0-9_.-]")
         self.values = Values()
+        self.caches = Caches()
         self.origins = Origins()
         self._said: dict[str, Said] = {}
         self._blocks: dict[str, list[Block]] = {}
@@ -95,7 +99,7 @@ class Operations:
         if "redirect" in values:
             yield self._redirect(route, values["redirect"], location)
         else:
-            location.body += self._answer(route, values)
+            location.body += self._answer(route, values, caller)
 
     def _say(self, route: Route, values: dict[str, Any], caller: str | None) -> Said:
         files = isinstance(route.integration, StaticIntegration)
@@ -185,6 +189,16 @@ class Operations:
 
     # --- what answers
 
+    def _kept(self, route: Route, value: Cache | None) -> Cache | None:
+        """The cache of a route that has something to keep."""
+        if value is None or route.method not in ("GET", ANY):
+            return None
+        for message in caches.gaps(value):
+            self._gap(route, "cache", message)
+        self._said[route.id].lines.append(Line("Cache-Status", "$apigw_cache_status", late=True))
+        self._said[route.id].hide("Surrogate-Control")
+        return value
+
     def _redirect(self, route: Route, value: Redirect, location: Block) -> Block:
         """A fixed address, with the client's query behind it where that is all of one."""
         name = f"@apigw_redirect_{self._names.of(route.id, route.operation)}"
@@ -204,9 +218,9 @@ class Operations:
             ],
         )
 
-    def _answer(self, route: Route, values: dict[str, Any]) -> list[str | Block]:
+    def _answer(self, route: Route, values: dict[str, Any], caller: str | None) -> list[str | Block]:
         if isinstance(route.integration, HttpIntegration):
-            return self._forward(route, route.integration, values)
+            return self._forward(route, route.integration, values, caller)
         if isinstance(route.integration, StaticIntegration):
             place = self._compiled.provenance.place(route.id, "integration")
             found = sites.gaps(route.integration)
@@ -217,11 +231,15 @@ class Operations:
         self.gaps.append(Gap("mock", message, (route.operation,), place))
         return ["return 501;"]
 
-    def _forward(self, route: Route, to: HttpIntegration, values: dict[str, Any]) -> list[str | Block]:
+    def _forward(
+        self, route: Route, to: HttpIntegration, values: dict[str, Any], caller: str | None
+    ) -> list[str | Block]:
         headers: list[str] = []
-        edits = values.get("request_headers")
+        edits, kept = values.get("request_headers"), self._kept(route, values.get("cache"))
+        alone = self.caches.headers(kept) if kept is not None else []
+        if edits is not None or alone:
+            headers = upstreams.request_headers(self._snapshot.auth, edits, alone)
         if edits is not None:
-            headers = upstreams.request_headers(self._snapshot.auth, edits)
             for message in upstreams.header_gaps(edits):
                 self._gap(route, "request_headers", message)
         upstream = self.upstreams.of(to.upstream)
@@ -238,5 +256,6 @@ class Operations:
             *headers,
             *upstreams.timeouts(upstream),
             f"set $apigw_authority {host};",
+            *(self.caches.lines(kept, caller, ()) if kept is not None else []),
             f"proxy_pass http://{name}{self.targets.without(to.strip)};",
         ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from urllib.parse import urlsplit
 
 from apigw_cli.config import template
@@ -191,8 +191,13 @@ def _is_address(host: str) -> bool:
     return True
 
 
-def request_headers(schemes: dict[str, Scheme], edits: Headers | None = None) -> list[str]:
-    """The `proxy_set_header` lines of a level. A level that has one inherits none, so an edit repeats them all."""
+def request_headers(
+    schemes: dict[str, Scheme], edits: Headers | None = None, first: Iterable[tuple[str, str]] = ()
+) -> list[str]:
+    """The `proxy_set_header` lines of a level. A level that has one inherits none, so an edit repeats them all.
+
+    `first`: headers, each with its variable, of which only the client's first line goes on.
+    """
     lines: dict[str, list[tuple[str, str]]] = {name.lower(): [(name, value)] for name, value in _FORWARDING.items()}
     for scheme in schemes.values():
         if not (isinstance(scheme, ApiKeys) and scheme.location == "header"):
@@ -200,6 +205,8 @@ def request_headers(schemes: dict[str, Scheme], edits: Headers | None = None) ->
         variable = header_variable(scheme.parameter)
         if variable:  # of several only the one that was checked goes on
             lines.setdefault(scheme.parameter.lower(), [(scheme.parameter, variable)])
+    for name, variable in first:
+        lines.setdefault(name.lower(), [(name, variable)])
     if edits is not None:
         for name in (*edits.remove, *edits.rename, *edits.rename.values()):
             lines[name.lower()] = [(name, '""')]
