@@ -14,7 +14,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
-from apigw_cli.caching import fields, tags
+from apigw_cli.caching import asking, fields, tags
 from apigw_cli.caching.fields import Fields
 from apigw_cli.gateway.forward import DROP_REQUEST, forwarded, spellings
 from apigw_cli.routing.path import normalise
@@ -24,26 +24,9 @@ if TYPE_CHECKING:
     from apigw_cli.policies.cache import Chosen
     from apigw_cli.policies.interface import Rewrite
 
-# Where clients say who they are, beside what authentication here found.
-CREDENTIALS = frozenset(
-    (
-        *(b"authorization", b"proxy-authorization", b"x-api-key", b"api-key", b"x-auth-token", b"x-access-token"),
-        *(b"x-session-token", b"x-session-id", b"x-api-token", b"x-token", b"x-amz-security-token"),
-    )
-)
-# By these some frameworks let a request ask for another path, method, host or scheme than its first line does. They go
-# on, as without a cache, and are part of the key: who sends one chooses only what others get who send the same.
-_OVERRIDES = frozenset(
-    spelling
-    for name in (
-        *(b"x-original-url", b"x-rewrite-url", b"x-original-uri", b"x-forwarded-uri", b"x-forwarded-path"),
-        *(b"x-forwarded-prefix", b"x-script-name", b"x-original-path", b"x-envoy-original-path"),
-        *(b"x-http-method-override", b"x-http-method", b"x-method-override"),
-        *(b"x-host", b"x-original-host", b"x-http-host-override", b"x-forwarded-domain"),
-        *(b"x-forwarded-scheme", b"x-forwarded-protocol", b"x-forwarded-ssl", b"x-url-scheme", b"front-end-https"),
-    )
-    for spelling in spellings(name)
-)
+CREDENTIALS = frozenset(name.encode() for name in asking.CREDENTIALS)
+# These go on, as without a cache, and are part of the key: who sends one chooses what others get who send the same.
+_OVERRIDES = frozenset(spelling for name in asking.OVERRIDES for spelling in spellings(name.encode()))
 # What an upstream hears from a trusted proxy of how it was asked; the client's address is not among it.
 _TOLD = re.compile(rb'(?im)^x-forwarded-(?:proto|host): [^\r\n]*|\b(?:host|proto)=(?:"[^"\r\n]*"|[^;,\s]+)')
 

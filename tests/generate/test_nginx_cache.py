@@ -109,7 +109,22 @@ REQUEST = st.fixed_dictionaries(
     {},
     optional={
         "query": st.sampled_from(
-            ["?a=1", "?a=2", "?a=1&a=2", "?b=1", "?b=2", "?A=1", "?a", "?%61=2", "?k=0", "?k=x", "?a=1&b=2"]
+            [
+                "?a=1",
+                "?a=2",
+                "?a=1&a=2",
+                "?b=1",
+                "?b=2",
+                "?A=1",
+                "?a",
+                "?%61=2",
+                "?k=0",
+                "?k=x",
+                "?a=1&b=2",
+                "?a[]=1",
+                "?b=1;a=2",
+                "?a.b=1",
+            ]
         ),
         "host": st.sampled_from(["localhost", "other.test", "localhost:80"]),
         "body": st.sampled_from([b"one", b"two", b""]),
@@ -118,6 +133,8 @@ REQUEST = st.fixed_dictionaries(
         "X_Auth_Token": st.sampled_from(["0", "a"]),
         "Cookie": st.sampled_from(["lang=de", "lang=en", "lang=de; lang=en", "Lang=en", "0", "session=1", "xlang=fr"]),
         "X_Tenant": st.sampled_from(["a", "b", ""]),
+        "X_Original_URL": st.sampled_from(["/evil", "0"]),
+        "Surrogate_Capability": st.just("evil"),
         "X_Forwarded_Host": st.sampled_from(["evil.test"]),
         "Accept_Language": st.sampled_from(["de", "en"]),
         "Cache_Control": st.sampled_from(

@@ -204,7 +204,7 @@ def test_the_request_id_is_the_gateways_own_unless_the_client_sent_a_sane_one(
     sample: tuple[Nginx, Router], upstream: Upstream
 ) -> None:
     for given, kept in (("abc-1", True), ("a b", False), ("x" * 200, False)):
-        answer = sample[0].ask("GET", "/v1/shop/hours", X_Request_Id=given)
+        answer = sample[0].ask("GET", "/v1/pets/7", X_Request_Id=given, X_Api_Key="demo-alice")
         assert upstream.last("X-Request-Id") == [answer.headers["x-request-id"]]
         assert (answer.headers["x-request-id"] == given) is kept
 

@@ -51,6 +51,8 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
         (folder / "web" / name).write_bytes(data)
     (folder / 'o d"d$host' / "$uri.html").write_bytes(b"odd")
     (folder / "secret.txt").write_bytes(b"secret")
+    for file in folder.rglob("*.*"):
+        os.utime(file, (1, 1))  # what is fresh has no time
     (folder / "web/inside.js").symlink_to("assets/a.js")
     (folder / "web/linked").symlink_to("assets")
     (folder / "web/outside.txt").symlink_to("../secret.txt")
@@ -109,12 +111,16 @@ def test_below_a_path_of_its_own(pair: Pair, path: str) -> None:
 @pytest.mark.parametrize(
     ("path", "accept"),
     [
+        ("/a/route", "navigate|image/png"), ("/none.png", "navigate|*/*"), ("/a/route", "cors|text/html"),
         ("/a/route", "text/html,*/*;q=0.8"), ("/a/route", "*/*"), ("/a/route", "application/json"),
         ("/none.png", "image/*,*/*;q=0.8"), ("/none.png", "text/html"), ("/a.b/route", "*/*"), ("/a|b", "a|*/*"),
     ],
 )  # fmt: skip
 def test_who_gets_the_page_of_an_app(pair: Pair, path: str, accept: str) -> None:
-    pair.same(SAID[1:], "GET", path, "www.test", Accept=accept)
+    mode, sign, accept = accept.rpartition("|") if accept.startswith(("navigate", "cors")) else ("", "", accept)
+    headers = {"Sec_Fetch_Mode": mode} if sign else {}
+    pair.same((*SAID[1:], "vary"), "GET", path, "www.test", Accept=accept, **headers)
+    pair.same((*SAID[1:], "vary"), "GET", "/1.txt", "www.test", Accept=accept, **headers)
 
 
 @needs_nginx

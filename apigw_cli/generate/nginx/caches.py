@@ -7,8 +7,9 @@ body) keeps an answer out here. Conditions are made by `map`, since nginx takes 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
+from apigw_cli.caching import asking
 from apigw_cli.config.values import parse_duration
 from apigw_cli.generate.nginx.words import Block, Names, header_variable, in_quotes, literal_regex, quoted
 from apigw_cli.policies.cache import Cache
@@ -19,10 +20,7 @@ NOTES = (
     "Kept answers have no Age and cannot be purged; what changes things (POST …) invalidates none.",
     "Only answers that say how long they are fresh, or routes with mode: ttl, are kept: nginx does not guess.",
 )
-_CREDENTIALS = (
-    *("$http_authorization", "$http_proxy_authorization", "$http_x_api_key", "$http_api_key"),
-    *("$http_x_auth_token", "$http_x_access_token"),
-)
+_CONDITIONS = ("if-match", "if-unmodified-since")
 _KEPT_BY_TIME = "200 203 204 300 301 308 404 410"
 _STATUS = {
     "HIT": "apigw; hit",
@@ -77,7 +75,8 @@ class Caches:
     def headers(self, value: Cache) -> list[tuple[str, str]]:
         """Request headers that are part of the key: of several the one in the key goes on, and no other."""
         named = (one.partition(":")[2] for one in value.key_parameters or () if one.startswith("header:"))
-        return [(name, variable) for name in named if (variable := header_variable(name)) is not None]
+        found = [(name, variable) for name in named if (variable := header_variable(name)) is not None]
+        return [*found, ("Surrogate-Capability", '""')]  # a client's word on that is not in the key
 
     # --- what tells answers apart
 
@@ -101,16 +100,20 @@ class Caches:
 
     def _around(self, value: Cache, caller: str | None) -> list[str]:
         """Requests that are neither answered from it nor kept for others."""
-        asks = "".join([caller or "", *_CREDENTIALS, *(["$http_cookie"] if value.per_caller else [])])
-        found = [self._if_said(asks), self._if_said("$http_if_match$http_if_unmodified_since")]
+        cookies = ["$http_cookie"] if value.per_caller else []
+        found = [
+            self._if_said("".join([caller or "", *_of_fields(asking.CREDENTIALS), *cookies])),
+            self._if_said("".join([*_of_fields(asking.OVERRIDES), *_of_fields(_CONDITIONS)])),
+        ]
         found.append(self._map('"$http_content_length$http_transfer_encoding"', ['"" "";', '0 "";', "default 1;"]))
         found.append(self._map("$http_cache_control", ['default "";', '"~*no-store" 1;']))
         for one in value.key_parameters or ():
             kind, _, name = one.partition(":")
-            if kind != "header":
+            if kind == "cookie":
                 twice = f"~{_pair(kind, name, '(?:')}.*{_pair(kind, name, '(?:')}"
-                source = "$args" if kind == "query" else "$http_cookie"
-                found.append(self._map(source, ['default "";', f"{in_quotes(twice)} 1;"]))
+                found.append(self._map("$http_cookie", ['default "";', f"{in_quotes(twice)} 1;"]))
+            elif kind == "query":
+                found.append(self._map("$args", ['default "";', *(f"{in_quotes(one)} 1;" for one in _odd(name))]))
             elif header_variable(name) is None:
                 found.append('"1"')  # nginx has no variable for it: nothing is kept
         return found
@@ -132,6 +135,7 @@ class Caches:
             self._if_said("".join(f"$upstream_http_{name}" for name in said)),
             self._map("$upstream_http_cache_control", ['default "";', f"{in_quotes(mixed)} 1;"]),
             self._map("$upstream_status", ['default "";', r'"~206\z" 1;']),
+            self._map('"$http_range\\n$upstream_status"', ['default "";', r'"~^.+\\n(?!(?:.*[ ,:])?200\z)" 1;']),
             self._map("$upstream_http_content_type", ['default "";', '"~*^text/event-stream" 1;']),
             self._map(
                 "$upstream_http_content_length", ['default "";', f"{in_quotes('~' + above(value.max_object))} 1;"]
@@ -178,6 +182,20 @@ def above(number: int) -> str:
         if digit != "9"
     ]
     return rf"^(?:{'|'.join([f'[1-9][0-9]{{{len(digits)},}}', *larger])})\z"
+
+
+def _of_fields(names: Iterable[str]) -> Iterator[str]:
+    return (variable for name in names if (variable := header_variable(name)) is not None)
+
+
+def _odd(name: str) -> list[str]:
+    """Queries that have the parameter twice, or what some server could take for it (`ID=`, `%69d=`, `id[]=`)."""
+    exact, ends = literal_regex(name), r"(?=[=&]|\z)"
+    return [
+        r"~;|(?:^|&)[^=&]*[%+.\[]",
+        f"~(?i)(?:^|&){exact}{ends}.*&{exact}{ends}",
+        f"~(?:^|&)(?!{exact}{ends})(?i:{exact}){ends}",
+    ]
 
 
 def _pair(kind: str, name: str, found: str = "(?<apigw_found>") -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from apigw_cli.config import template
@@ -63,12 +63,14 @@ class Operations:
         """What a server block needs to know of its routes."""
         routes = {route.id: route for tier in server.tiers for route in tier}
         blocks = [block for one in routes for block in self._blocks[one]]
-        sites = {
+        shown = {
             route.integration: route for route in routes.values() if isinstance(route.integration, StaticIntegration)
         }
-        for site, route in sites.items():
-            blocks += self.sites.locations(site, self._adds(route))
-        return Serving(self._location_of, self._preflight_of, self._sets, blocks, self.answers.of_errors(), bool(sites))
+        for site, route in shown.items():
+            more = [Line("Vary", in_quotes(sites.VARY))] if site.fallback else []
+            last = self.answers.sets([*self._said[route.id].lines, *more])[-len(more) :] if more else []
+            blocks += self.sites.locations(site, self._adds(route, more), last)
+        return Serving(self._location_of, self._preflight_of, self._sets, blocks, self.answers.of_errors(), bool(shown))
 
     # --- one route
 
@@ -111,9 +113,9 @@ class Operations:
     def _sets(self, route: Route) -> list[str]:
         return self.answers.sets(self._said[route.id].lines)
 
-    def _adds(self, route: Route) -> list[str]:
+    def _adds(self, route: Route, more: Sequence[Line] = ()) -> list[str]:
         """Nothing where the headers of all locations are those of this one."""
-        lines, hidden = self._said[route.id].lines, self._said[route.id].hidden
+        lines, hidden = [*self._said[route.id].lines, *more], self._said[route.id].hidden
         if not isinstance(route.integration, StaticIntegration):
             return self.answers.adds(lines) if lines else []
         own = self.sites.said(route.integration, route.api)

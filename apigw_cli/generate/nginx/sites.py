@@ -16,6 +16,7 @@ from apigw_cli.generate.nginx.words import DOLLAR, Block, Names, in_quotes, lite
 from apigw_cli.integrations import folder
 from apigw_cli.snapshot.model import Route, StaticIntegration
 
+VARY = "Accept, Sec-Fetch-Mode"  # what decides between the app's page and a 404
 CONDITION = "apigw_uri"  # the path that was asked for, decoded: `set` before the request goes to the site's location
 RANGE = "@apigw_range"
 NOTES = (
@@ -29,8 +30,9 @@ _NOWHERE = "/."  # what no file is called: a folder, which `try_files` takes for
 _NO_FOLDER = "/.apigw-none"  # and what no folder is called
 _SEGMENTS = r"(?:/(?:\.well-known|[^./\\][^/\\]*+)(?=/|\z))*+"
 _STATUS = "~^[0-9]+"
-_PAGE = r"~^[^\n]*text/html"
-_ANYTHING = r"~(?s)^(?:[^\n]*[*]/[*][^\n]*)?\n.*/[^/.]*"  # any type will do, and the last segment has no dot
+_NAVIGATION = r"~^navigate\n"  # Sec-Fetch-Mode, Accept and the path, on a line each
+_PAGE = r"~^\n[^\n]*text/html"
+_ANYTHING = r"~(?s)^\n(?:[^\n]*[*]/[*][^\n]*)?\n.*/[^/.]*"  # any type will do, and the last segment has no dot
 _END = r"\z"
 _HTML = "text/html"  # nginx has it among the types that have a charset anyway
 _FAILURES = "401 403 405 412 413 429 500 502 503 504"
@@ -64,12 +66,16 @@ class Sites:
             "X-Content-Type-Options": "$apigw_nosniff",
         }
 
-    def locations(self, site: StaticIntegration, said: list[str]) -> list[Block]:
-        """What a server with that site needs beside the routes' locations; `said`: the `add_header` lines."""
+    def locations(self, site: StaticIntegration, said: list[str], sets: list[str]) -> list[Block]:
+        """What a server with that site needs beside the routes' locations.
+
+        `said`: the `add_header` lines; `sets`: what is set where a file is missing.
+        """
         name = self._used[site]
         missing = Block(
             f"location @apigw_missing_{name}",
             [
+                *sets,
                 *said,
                 *_folder(site),
                 *_type(site.fallback),
@@ -157,9 +163,10 @@ def _maps(site: StaticIntegration, name: str) -> dict[str, Block]:
     if site.fallback:
         page = _file(site.fallback)
         found["page"] = Block(
-            f"map {in_quotes(f'$http_accept{chr(10)}${CONDITION}')} $apigw_page_{name}",
+            f"map {in_quotes(f'$http_sec_fetch_mode{chr(10)}$http_accept{chr(10)}${CONDITION}')} $apigw_page_{name}",
             [
                 f"default {_NOWHERE};",
+                f"{in_quotes(_NAVIGATION)} {page};",
                 f"{in_quotes(_PAGE)} {page};",
                 f"{in_quotes(_ANYTHING + _END)} {page};",
             ],
