@@ -95,19 +95,6 @@ def _refused(limit: Limit, debt: int) -> Decision:
     return Decision(False, 0, wait, wait)
 
 
-def peek(limit: Limit, tat: int, now: int) -> Decision:
-    """What `take` would decide, and what is left before it: nothing is consumed."""
-    base = limit.origin or now
-    debt = tat - base if tat > base else 0
-    if debt > limit.threshold:
-        return _refused(limit, debt)
-    remaining = (limit.capacity - debt) // limit.interval
-    if limit.origin or not debt:
-        return Decision(True, remaining, NEVER if limit.origin and debt else 0, 0)
-    wait = debt % limit.interval or limit.interval
-    return Decision(True, remaining, -(-wait // _SECOND), 0)
-
-
 def rescale(limit: Limit, tat: int, kind: int, now: int) -> int:
     """`tat` as `limit` counts, where it was written by a limit of another `kind`: the same share is used up.
 

@@ -20,7 +20,6 @@ from apigw_cli.limits.kinds import FROZEN
 from apigw_cli.limits.table import Charge
 
 EXACT = 1 << 53  # Lua's numbers are doubles
-_MICRO = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,11 +150,6 @@ def fewer(old: Iterable[Any], new: Iterable[Any]) -> Change:
     return Change.NEUTRAL if before == after else _toward(after < before)
 
 
-def more_of(old: Iterable[Any], new: Iterable[Any]) -> Change:
-    """More conditions let fewer in; another order is nothing."""
-    return fewer(new, old) if set(old) == set(new) else _toward(set(new) > set(old))
-
-
 def restriction(old: Iterable[Any], new: Iterable[Any]) -> Change:
     """As `fewer`, where the empty list means everything."""
     return fewer(old, new) if old and new else _toward(bool(new))

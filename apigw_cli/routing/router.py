@@ -135,7 +135,7 @@ class Router:
     def __init__(self, routes: Sequence[Route]) -> None:
         """Raises InputError for a path that is no template and for routes that only differ in variables' names."""
         parsed = [template.parse(route.path) for route in routes]
-        pairs = _conflicts(routes, parsed)
+        pairs = conflicts(routes, parsed)
         if pairs:
             raise InputError(conflict_message(routes[pairs[0][0]], routes[pairs[0][1]]))
         self._exact: dict[str, _Node] = {}
@@ -268,12 +268,8 @@ def _leaves(node: _Node, segments: list[str], position: int) -> Iterator[_Leaf]:
         yield node.rest
 
 
-def conflicts(routes: Sequence[Route]) -> list[tuple[int, int]]:
+def conflicts(routes: Sequence[Route], parsed: Sequence[Template]) -> list[tuple[int, int]]:
     """Pairs of routes of which one could never be reached: same method, same host, paths of the same shape."""
-    return _conflicts(routes, [template.parse(route.path) for route in routes])
-
-
-def _conflicts(routes: Sequence[Route], parsed: Sequence[Template]) -> list[tuple[int, int]]:
     groups: dict[object, list[int]] = defaultdict(list)
     for index, route in enumerate(routes):
         for host in _hosts(route):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from apigw_cli.errors import InputError
 from apigw_cli.openapi.document import Library
 from apigw_cli.openapi.operations import base_path, operations, path_variables
+from apigw_cli.routing import template
 from apigw_cli.routing.path import normalise
 from apigw_cli.routing.router import NOT_FOUND, Match, MethodNotAllowed, Router, conflicts
 from apigw_cli.snapshot.model import Route
@@ -245,7 +246,7 @@ def test_conflicts() -> None:
         route("GET", "/f/{x+}"),
         route("GET", "/f/{x}"),
     ]
-    assert conflicts(routes) == [(0, 1), (3, 4), (5, 6)]
+    assert conflicts(routes, [template.parse(one.path) for one in routes]) == [(0, 1), (3, 4), (5, 6)]
     with pytest.raises(InputError, match=r'"api:GET /a/\{x\}" .* differ only in the names'):
         Router(routes)
 
