@@ -64,6 +64,13 @@ class Purges:
             self._words[self._own + slot] = now
         self._words[self._own + _LATEST] = now  # last: who sees it sees the other
 
+    def spares_since(self, since: int, mark: int) -> bool:
+        """Whether nothing of a URL was purged since a time.monotonic_ns()."""
+        words, pair = self._words, _slots(mark)
+        return not any(
+            words[row + _ALL] >= since or all(words[row + one] >= since for one in pair) for row in self._rows
+        )
+
     def spares(self, entry: Entry) -> bool:
         """Whether an entry may still be used."""
         words, since = self._words, entry.since

@@ -127,6 +127,21 @@ def of_url(url: str) -> int:
     return mark(parts.netloc.rpartition("@")[2].encode("ascii"), path)
 
 
+def names_itself(request: Request, found: Fields) -> bool:
+    """Whether Content-Location says that the answer is what GET of the request's own URI would give."""
+    values = found.get(b"content-location", ())
+    query = f"?{request.query.decode('latin-1')}" if request.query else ""
+    base = f"http://{request.authority.decode('latin-1')}{request.path}{query}"
+    try:
+        parts = urlsplit(urljoin(base, values[0].decode("ascii"))) if len(values) == 1 else None
+        path = normalise((parts.path or "/").encode("ascii")) if parts is not None else None
+    except (ValueError, UnicodeError):
+        return False
+    if parts is None or path != request.path or parts.query.encode("ascii") != request.query:
+        return False
+    return _host(parts.netloc.encode("ascii")) == _host(request.authority)
+
+
 def named(request: Request, found: Fields) -> Iterator[int]:
     """The marks of what Location and Content-Location name, where that is of the request's own origin."""
     base = f"http://{request.authority.decode('latin-1')}{request.path}"

@@ -10,7 +10,6 @@ start ─▶ not for the cache ─▶ the upstream, as without one; what changes
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from apigw_cli.caching import answer, conditions, fields, leases, lookup, status, storing, targeted
@@ -21,20 +20,18 @@ from apigw_cli.caching.lookup import Outcome
 from apigw_cli.caching.storing import Asked, Came
 from apigw_cli.gateway import cache_keys
 from apigw_cli.gateway.fetch import Fetch, Reason
-from apigw_cli.gateway.filtering import taker
 from apigw_cli.gateway.following import Following
+from apigw_cli.gateway.invalidating import SAFE, Invalidating, Posted
 from apigw_cli.gateway.worker_cache import BACKGROUND
 from apigw_cli.policies import cache as policy
 
 if TYPE_CHECKING:
     from apigw_cli.gateway.handlers import Handler
-    from apigw_cli.gateway.request import Header, Request
+    from apigw_cli.gateway.request import Request
     from apigw_cli.gateway.site import Site
     from apigw_cli.policies.answer_filter import Head
 
 _LOOKED_UP = frozenset((b"GET", b"HEAD"))
-# RFC 9110, section 9.2.1, and those that are defined as safe elsewhere.
-_SAFE = frozenset((b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"QUERY", b"PROPFIND", b"REPORT", b"SEARCH"))
 _TELLING = frozenset((b"cache-control", b"pragma"))
 _NOTHING: Directives = {}
 _NOT_CACHED = "it is not in the cache, and only-if-cached forbids to ask for it"
@@ -56,7 +53,7 @@ class CachedRoute:
         self._value = value
         self._ttl = self.rules.ttl
         self._obeys = self.rules.client
-        self._key = cache_keys.reader(namespace, policy.chosen(value), self.rules.per_caller)
+        self.key = cache_keys.reader(namespace, policy.chosen(value), self.rules.per_caller)
         self._refreshes = self.rules.ttl is not None and value.invalidation is not None
 
     # --- handler
@@ -76,7 +73,7 @@ class CachedRoute:
             if b"no-store" in directives:
                 self._around(request)
                 return
-        key = self._key(request)
+        key = self.key(request)
         entry = self.store.find(key, lambda: cache_keys.told(request))
         if entry is not None and self._refreshes and self._is_refresh(request):
             directives = {b"no-cache": None}
@@ -103,12 +100,13 @@ class CachedRoute:
     def _around(self, request: Request) -> None:
         """The cache has no part in it, but for what it changes at the origin."""
         request.cache = "bypass"
-        if request.method in _SAFE:
+        if request.method in SAFE:
             request.answer_extra.append(status.forward(b"bypass"))
             self.cache.count("bypasses")
         else:
             request.answer_extra.append(status.forward(b"method"))
-            request.taker = Invalidating(request)
+            keeps = request.method == b"POST" and self._ttl is None
+            request.taker = Posted(self, request) if keeps else Invalidating(request)
         self.inner.start(request)
 
     def _hit(self, request: Request, key: bytes, entry: Entry, now: float) -> None:
@@ -222,14 +220,14 @@ class CachedRoute:
 
     def alone(self, request: Request) -> None:
         """Fetch for this request only."""
-        key = self._key(request)
+        key = self.key(request)
         request.cache = "miss"
         passes = self.cache.passes(self.flight(key, request))
         self._send(key, request, Reason(b"bypass" if passes else b"uri-miss"))
 
     def resume(self, request: Request) -> None:
         """What a request has waited for may be here now."""
-        if not self._has_come(request, self._key(request)):
+        if not self._has_come(request, self.key(request)):
             self.alone(request)
 
     def _has_come(self, request: Request, key: bytes) -> bool:
@@ -246,7 +244,7 @@ class CachedRoute:
 
     def follow_on(self, request: Request, deadline: int) -> None:
         """Who led in another worker is gone: wait for another, or lead, still until `deadline` at most."""
-        key = self._key(request)
+        key = self.key(request)
         if self._has_come(request, key):
             return
         if deadline <= self.site.now or self.cache.passes(self.flight(key, request)):
@@ -266,7 +264,7 @@ class CachedRoute:
 
     def stale_for(self, request: Request) -> Entry | None:
         """What is stored for a request and may be given in place of an error."""
-        entry = self.store.find(self._key(request), lambda: cache_keys.told(request))
+        entry = self.store.find(self.key(request), lambda: cache_keys.told(request))
         return entry if entry is not None and self.may_replace_error(entry, request) else None
 
     def may_replace_error(self, entry: Entry, request: Request) -> bool:
@@ -326,54 +324,10 @@ class CachedRoute:
         if found is None:
             return False
         if not request.connection.respond_stored(request, found, line):
-            self.store.drop(self._key(request), entry)
+            self.store.drop(self.key(request), entry)
         return True
 
 
 def _asked_with(request: Request) -> fields.Fields:
     """The request's fields, less those that a step keeps from the upstream: then the cache is not asked with them."""
     return fields.of_pairs(pair for pair in request.headers if pair[0] not in request.remove)
-
-
-class Invalidating:
-    """Passes on the answer to an unsafe method, and what was stored for what it names is used no more.
-
-    RFC 9111, section 4.4: after an answer that is no error, the request's own URI, and those in Location and
-    Content-Location where they are of the same origin.
-    """
-
-    __slots__ = ("_request", "_taker", "end", "flush", "interim", "part")
-
-    interim: Callable[[bytes], None]
-    part: Callable[[bytes], None]
-    end: Callable[[list[Header] | None, bool], None]
-    flush: Callable[[], None]
-
-    def __init__(self, request: Request) -> None:
-        self._request = request
-        inner = self._taker = taker(request)
-        self.interim, self.part, self.end, self.flush = inner.interim, inner.part, inner.end, inner.flush
-
-    def head(self, head: Head) -> None:
-        if 200 <= head.status < 400:
-            request = self._request
-            purge = request.connection.site.cache.purges.purge
-            purge(cache_keys.mark(request.authority, request.path))
-            for mark in cache_keys.named(request, fields.of_lines(head.lines)):
-                purge(mark)
-        self._taker.head(head)
-
-
-class InvalidatingRoute:
-    """The handler of a route without a cache, beside ones with: what it changes is invalidated there."""
-
-    def __init__(self, inner: Handler) -> None:
-        self._inner = inner
-
-    def start(self, request: Request) -> None:
-        if not request.websocket and request.method not in _SAFE:
-            request.taker = Invalidating(request)
-        self._inner.start(request)
-
-    def ended(self, request: Request) -> None:
-        self._inner.ended(request)

@@ -30,7 +30,7 @@ from apigw_cli.gateway.guest import FOREVER, Guest
 from apigw_cli.gateway.queueing import Queued
 from apigw_cli.gateway.request import Request
 from apigw_cli.integrations.trouble import Failure, failure
-from apigw_cli.policies.answer_filter import Head
+from apigw_cli.policies.answer_filter import Head, Unfit
 
 if TYPE_CHECKING:
     from apigw_cli.gateway.caching import CachedRoute
@@ -295,9 +295,13 @@ class Fetch:
     def respond(self, request: Request, code: int, headers: tuple[bytes, ...], body: bytes, own: bool = False) -> None:
         """A whole answer of the gateway's own making (a mock)."""
         lines = b"".join((self.site.date, *headers)).splitlines(keepends=True)
-        self.head(Head(code, answers.REASONS.get(code, b""), lines, len(body)))
-        self.part(body)
-        self.end(None, True)
+        try:
+            self.head(Head(code, answers.REASONS.get(code, b""), lines, len(body)))
+            self.part(body)
+            self.end(None, True)
+        except Unfit as unfit:
+            self.fail(request, 502, f"the answer may not pass: {unfit}", "answer_unfit")
+            return
         self.finish(request)
 
     def overloaded(self, request: Request) -> None:

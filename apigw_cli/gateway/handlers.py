@@ -11,9 +11,10 @@ from urllib.parse import quote
 import msgspec
 import orjson
 
-from apigw_cli.gateway.caching import CachedRoute, InvalidatingRoute
+from apigw_cli.gateway.caching import CachedRoute
 from apigw_cli.gateway.filtering import FilteredRoute
 from apigw_cli.gateway.forward import can_be_sent_again
+from apigw_cli.gateway.invalidating import InvalidatingRoute
 from apigw_cli.gateway.static_files import StaticHandler
 from apigw_cli.gateway.upstream_pool import Bounds, pool_key
 from apigw_cli.integrations.folder import Folder

@@ -10,7 +10,7 @@ import msgspec
 import orjson
 import pytest
 
-from apigw_cli.snapshot.model import Snapshot
+from apigw_cli.snapshot.model import MockIntegration, Route, Snapshot
 from tests.gateway.caching import Bench, Got, Reply, bench
 from tests.gateway.inside import eventually
 
@@ -62,6 +62,22 @@ def test_what_is_refused_at_first_sight_is_not_stored(policies: dict[str, Any], 
         assert len(b.origin.seen) == 2
 
     run(policies, story)
+
+
+def test_a_mocks_answer_that_is_refused() -> None:
+    content: Any = {"application/json": {"example": "too long"}}
+    document = {"paths": {"/a": {"get": {"responses": {"200": {"description": "", "content": content}}}}}}
+    policies = {"cache": {"mode": "ttl"}, "response_limit": {"max_body": 5}}
+    mock = Route("api", "a", "GET", "/a", (), MockIntegration("spec", ("paths", "/a", "get")), policies)
+
+    async def main() -> None:
+        async with bench() as b:
+            one = msgspec.structs.replace(b.snapshot({}), routes=(mock,), documents={"spec": orjson.dumps(document)})
+            assert await b.inside.serve(one) is None
+            assert [(await b.ask()).status for _ in range(2)] == [502, 502]
+            assert len(b.cache.store) == 0
+
+    asyncio.run(main())
 
 
 @pytest.mark.parametrize("policies", REFUSING)
