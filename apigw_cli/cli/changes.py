@@ -96,7 +96,7 @@ def _more(row: Row, comparison: Comparison) -> Iterator[str]:
         more = f" and {len(row.first.reaches) - _MOST:,} more" if len(row.first.reaches) > _MOST else ""
         yield terminal.style(f"      holds for {', '.join(row.first.reaches[:_MOST])}{more}", "dim")
     if row.first.blocks:
-        yield terminal.style(f"      to do: {report.fix(row.first, comparison)}", "dim")
+        yield terminal.style(f"      to do: {report.fix(row.first, comparison, row.group.fingerprint)}", "dim")
     for finding in row.group.findings[1:]:
         yield terminal.style(f"      also {_also(finding)}", "dim")
 

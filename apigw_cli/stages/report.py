@@ -115,14 +115,17 @@ def _flow(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def fix(found: Finding, comparison: Comparison) -> str:
-    """What to do about a finding that stops a promotion: mend it, or say that it is meant; '' for any other."""
+def fix(found: Finding, comparison: Comparison, fingerprint: str = "") -> str:
+    """What to do about a finding that stops a promotion: mend it, or say that it is meant; '' for any other.
+
+    `fingerprint`: that of the group that it is shown for; default: its own.
+    """
     if not found.blocks:
         return ""
-    mend = _FIXES.get(found.id) or _FIX[found.level].format(path=found.path or "it")
+    mend = _FIXES.get(found.id) or _FIX[found.level].format(path=found.path.removeprefix("policies.") or "it")
     if not comparison.next.startswith("apigw promote"):
         return mend
-    return f'{mend}; or accept it: {comparison.next} --accept {found.fingerprint} --reason "…"'
+    return f'{mend}; or accept it: {comparison.next} --accept {fingerprint or found.fingerprint} --reason "…"'
 
 
 _FIX = {

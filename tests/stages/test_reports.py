@@ -78,10 +78,21 @@ class TestJson:
         first = findings[0]
         assert (first["level"], first["why"]) == ("weaken", "each api_key may do 10 times as much")
         assert first["fix"] == (
-            "set policies.rate_limit back to what it was; or accept it: "
+            "set rate_limit back to what it was; or accept it: "
             f'apigw promote qa prod --accept {first["fingerprint"]} --reason "…"'
         )
         assert {bool(one["fix"]) for one in findings if one["level"] in ("INFO", "neutral")} <= {False}
+
+    def test_what_to_do_about_many_accepts_all_of_them(self, changed: Shop, apigw: Apigw) -> None:
+        changed.edit("apigw.yaml", "rate: 50/s, burst: 20", "rate: 500/s, burst: 20")
+        assert apigw("deploy", "qa").code == 0
+        said = apigw("diff", "qa", "prod", "-v").out.splitlines()
+        row = next(line for line in said if "weakens" in line and "500/s" in line)
+        assert "more)" in row
+        todo = next(line for line in said[said.index(row) :] if "to do:" in line)
+        assert f"--accept {row.split()[-1]} " in todo and "set rate_limit back" in todo
+        page = apigw("diff", "qa", "prod", "--format", "html").out
+        assert f"--accept {row.split()[-1]} " in page
 
     def test_fingerprints_stay_while_a_finding_says_the_same(self, changed: Shop, apigw: Apigw) -> None:
         def fingerprints() -> set[str]:

@@ -65,7 +65,7 @@ def _article(row: Row, comparison: Comparison) -> Iterator[str]:
         "is": _place(first.locations, Side.REVISION),
         "secret": first.secret or "",
         "holds for": _listed(first.reaches or [found.where for found in row.group.findings[1:]]),
-        "fix": report.fix(first, comparison),
+        "fix": report.fix(first, comparison, row.group.fingerprint),
         "fingerprint": row.group.fingerprint,
     }
     for term, text in lines.items():
