@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from apigw_cli.errors import InputError
-from apigw_cli.policies.interface import Change
+from apigw_cli.policies.interface import Change, Refusal, Rewrite
 from apigw_cli.policies.plan import steps
 from apigw_cli.policies.request_headers import POLICY
 from tests.policies.exchange import Exchange, model, route, runtime
@@ -28,6 +28,20 @@ def test_set_replaces_add_adds_remove_removes() -> None:
 def test_one_of_them_alone() -> None:
     assert applied({"add": {"X-A": ""}}) == (b"X-A: \r\n", set())
     assert applied({"remove": ["X-A"]}) == (b"", {b"x-a", b"x_a"})
+
+
+def test_it_has_all_that_headers_of_request_have() -> None:
+    exchange = Exchange([(b"x-old", b"1"), (b"x-a", b"me")], principal="ann", rewrite=Rewrite(path="/v2", told=b"X: y"))
+    value = {"rename": {"X-Old": "X-New"}, "set": {"X-User": "${auth.principal}", "X-B": "${request.header.X-A}"}}
+    policies = {"request_headers": value, "cache": {}}
+    for step in steps(route(policies), runtime()):
+        assert step(exchange) is None
+    assert b"".join(exchange.extra) == b"X-New: 1\r\nX-User: ann\r\nX-B: me\r\n"
+    assert {b"x-old", b"x-new", b"x_new", b"x-user"} <= exchange.remove
+    assert exchange.rewrite == Rewrite(path="/v2", told=b"X: yX-New: 1\r\nX-User: ann\r\nX-B: me\r\n")
+    too_long = Exchange([(b"x-a", b"x" * 9000)])
+    (step,) = steps(route({"request_headers": value}), runtime())
+    assert isinstance(step(too_long), Refusal)
 
 
 def test_nothing_to_do_is_no_step() -> None:

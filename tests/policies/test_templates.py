@@ -66,3 +66,31 @@ def test_what_is_put_is_there(value: Any, steps: list[str]) -> None:
     root: dict[str, Any] = {}
     members.put(root, tuple(steps), value)
     assert members.take(root, tuple(steps)) == value
+
+
+def _without(node: Any, steps: list[str]) -> Any:
+    """As `remove` has it, without changing anything."""
+    step, rest = steps[0], steps[1:]
+    if isinstance(node, dict):
+        kept = node if rest else {key: value for key, value in node.items() if key != step}
+        return {key: _without(value, rest) if rest and key == step else value for key, value in kept.items()}
+    if not isinstance(node, list):
+        return node
+    chosen = [step == "*" or step == str(index) for index in range(len(node))]
+    if rest:
+        return [_without(one, rest) if is_it else one for one, is_it in zip(node, chosen, strict=True)]
+    return [one for one, is_it in zip(node, chosen, strict=True) if not is_it]
+
+
+@given(
+    st.recursive(
+        st.integers(0, 3),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("a0*"), inner, max_size=3),
+        max_leaves=10,
+    ),
+    st.lists(st.sampled_from(["a", "0", "1", "*"]), min_size=1, max_size=3),
+)
+def test_a_star_is_every_item_of_a_list(root: Any, steps: list[str]) -> None:
+    expected = _without(root, steps)
+    members.edits({}, ["/" + "/".join(steps)], {}, "/")(Subject(Exchange(), root), root)
+    assert root == expected

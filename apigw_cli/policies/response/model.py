@@ -45,7 +45,7 @@ class Body(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     set: Annotated[
         dict[Pointer, Tree], Meta(description="Pointer → value; objects on the way are made. `-` ends a list.")
     ] = {}
-    remove: Annotated[list[Pointer], Meta(description="Leave these out.")] = []
+    remove: Annotated[list[Pointer], Meta(description="Leave these out; `*` is every item of a list.")] = []
     rename: Annotated[dict[Pointer, Pointer], Meta(description="Move what is there to another place.")] = {}
     json: Annotated[Tree, Meta(description="In place of the answer's body: this, as JSON.")] = None
     text: Annotated[

@@ -1,4 +1,8 @@
-"""Members of JSON, by pointer (RFC 6901): renamed, removed, set, in this order. Pure."""
+"""Members of JSON, by pointer (RFC 6901): renamed, removed, set, in this order. Pure.
+
+What is removed may be in each item of a list: there a step `*` is every index. In an object it is the member of that
+name. (What is set stands in one place: as often as a list has items, it could be made as long as anybody likes.)
+"""
 
 from __future__ import annotations
 
@@ -30,8 +34,10 @@ def edits(set_: Mapping[str, Any], remove: Iterable[str], rename: Mapping[str, s
     def edit(subject: Subject, root: Any) -> None:
         values = [(steps, _copy(make(subject))) for steps, make in made]
         moved = [(new, take(root, old)) for old, new in renamed]
-        for steps in (*removed, *(new for _, new in renamed)):
-            take(root, steps)
+        for steps in removed:
+            _take_each(root, steps)
+        for _, new in renamed:
+            take(root, new)
         for steps, value in (*moved, *values):
             if value is not None:
                 put(root, steps, value)
@@ -39,6 +45,27 @@ def edits(set_: Mapping[str, Any], remove: Iterable[str], rename: Mapping[str, s
                 take(root, steps)
 
     return edit
+
+
+def _take_each(root: Any, steps: tuple[str, ...]) -> None:
+    """Take out what is there, in each item of a list where `*` is."""
+    if "*" not in steps:
+        take(root, steps)
+        return
+    at = steps.index("*")
+    node = root
+    for step in steps[:at]:
+        node = child(node, step)
+    rest = steps[at + 1 :]
+    if type(node) is dict and not rest:
+        node.pop("*", None)
+    elif type(node) is dict:
+        _take_each(node.get("*"), rest)
+    elif type(node) is list and not rest:
+        node.clear()
+    elif type(node) is list:
+        for item in node:
+            _take_each(item, rest)
 
 
 def _copy(value: Any) -> Any:
