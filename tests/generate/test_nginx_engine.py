@@ -295,6 +295,23 @@ def test_header_edits(build: Build, serve: Serve, upstream: Upstream) -> None:
         assert upstream.last("X-Forwarded-For") == ["mine"]
 
 
+VALUES = """, routes: {open: {request_headers: {
+  set: {X-Set: "${request.method} ${request.header.X-More:-none}", X-Who: "${auth.claim.sub}"},
+  rename: {X-Old: X-New}}}}"""
+
+
+def test_headers_of_values(build: Build, serve: Serve, upstream: Upstream) -> None:
+    compiled = build(shop_config(upstream.url, more=VALUES), shop=SHOP)
+    messages = [gap.message for gap in Configuration(compiled, "127.0.0.1:1").gaps]
+    assert "nginx has no such value: the header X-Who is not sent" in messages
+    with serve(compiled) as nginx:
+        nginx.ask("GET", "/v1/open", X_More="one", X_Old="a", X_New="forged", X_Who="root")
+        assert upstream.last("X-Set") == ["GET one"]
+        assert (upstream.last("X-New"), upstream.last("X-Old"), upstream.last("X-Who")) == (["a"], [], [])
+        nginx.ask("GET", "/v1/open", X_New="forged")
+        assert (upstream.last("X-Set"), upstream.last("X-New")) == (["GET none"], [])
+
+
 def test_a_body_that_is_too_large(build: Build, serve: Serve, upstream: Upstream) -> None:
     config = shop_config(upstream.url, more=", routes: {open: {max_body: 10}, slow: {max_body: 0}}")
     compiled = build(config, shop=SHOP)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from apigw_cli.config import template
@@ -239,10 +240,11 @@ class Operations:
         headers: list[str] = []
         edits, kept = values.get("request_headers"), self._kept(route, values.get("cache"))
         alone = self.caches.headers(kept) if kept is not None else []
+        text = partial(self.values.text, path=route.path, caller=caller)
         if edits is not None or alone:
-            headers = upstreams.request_headers(self._snapshot.auth, edits, alone)
+            headers = upstreams.request_headers(self._snapshot.auth, edits, alone, text)
         if edits is not None:
-            for message in upstreams.header_gaps(edits):
+            for message in upstreams.header_gaps(edits, text):
                 self._gap(route, "request_headers", message)
         upstream = self.upstreams.of(to.upstream)
         if any(target.startswith("https:") for target in upstream.targets):

@@ -5,14 +5,17 @@ from __future__ import annotations
 import ipaddress
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from urllib.parse import urlsplit
 
 from apigw_cli.config import template
+from apigw_cli.generate.nginx.values import gaps as gaps_of_values
 from apigw_cli.generate.nginx.words import Block, Names, header_variable, literal, quoted
 from apigw_cli.policies.request.model import Headers
 from apigw_cli.snapshot.model import Upstream
 from apigw_cli.snapshot.schemes import ApiKeys, Scheme
+
+Text = Callable[[str], str | None]  # a template → nginx's parameter; None: it cannot say that
 
 KEEPALIVE = 64  # idle connections that each nginx worker keeps
 
@@ -191,8 +194,15 @@ def _is_address(host: str) -> bool:
     return True
 
 
+def _fixed(written: str) -> str | None:
+    return literal("".join(map(str, template.parts(written))))
+
+
 def request_headers(
-    schemes: dict[str, Scheme], edits: Headers | None = None, first: Iterable[tuple[str, str]] = ()
+    schemes: dict[str, Scheme],
+    edits: Headers | None = None,
+    first: Iterable[tuple[str, str]] = (),
+    text: Text = _fixed,
 ) -> list[str]:
     """The `proxy_set_header` lines of a level. A level that has one inherits none, so an edit repeats them all.
 
@@ -208,39 +218,30 @@ def request_headers(
     for name, variable in first:
         lines.setdefault(name.lower(), [(name, variable)])
     if edits is not None:
-        for name in (*edits.remove, *edits.rename, *edits.rename.values()):
+        for name in edits.remove:
             lines[name.lower()] = [(name, '""')]
-        for name in _of_values(edits):  # what is ours to say no client says
-            lines[name.lower()] = [(name, '""')]
-        for name, value in _fixed(edits.set):
-            lines[name.lower()] = [(name, literal(value))]
-        for name, value in _fixed(edits.add):
-            client = header_variable(name)
+        for old, new in edits.rename.items():
+            lines |= {old.lower(): [(old, '""')], new.lower(): [(new, header_variable(old) or '""')]}
+        for name, written in edits.set.items():
+            lines[name.lower()] = [(name, text(written) or '""')]  # what is ours to say no client says
+        for name, written in edits.add.items():
+            client, value = header_variable(name), text(written)
             before = lines.setdefault(name.lower(), [(name, client)] if client else [])
-            before.append((name, literal(value)))
+            before += [(name, value)] if value is not None else []
     return [f"proxy_set_header {quoted(name)} {value};" for pairs in lines.values() for name, value in pairs]
 
 
-def _of_values(edits: Headers) -> list[str]:
-    """What is made of values that a request has."""
-    texts = (*edits.set.items(), *edits.add.items())
-    return [name for name, written in texts if template.values(written)]
-
-
-def _fixed(edits: dict[str, str]) -> list[tuple[str, str]]:
-    texts = {name: template.parts(written) for name, written in edits.items()}
-    return [
-        (name, "".join(map(str, parts)))
-        for name, parts in texts.items()
-        if all(isinstance(part, str) for part in parts)
-    ]
-
-
-def header_gaps(edits: Headers) -> Iterator[str]:
-    if edits.rename:
-        yield "nginx does not rename headers: neither name is passed on"
-    for name in _of_values(edits):
-        yield f"nginx is told of fixed texts alone: the header {name} is not sent, the client's neither"
+def header_gaps(edits: Headers, text: Text) -> Iterator[str]:
+    for old in edits.rename:
+        yield (
+            f"of several headers {old} nginx renames the first"
+            if header_variable(old)
+            else f"nginx cannot rename {old}: it is left out"
+        )
+    for name, written in (*edits.set.items(), *edits.add.items()):
+        if text(written) is None:
+            yield f"nginx has no such value: the header {name} is not sent"
+        yield from gaps_of_values(written)
     for name in edits.add:
         if header_variable(name) is None:
             yield f"nginx has no variable for the header {name}: the client's own is not passed on beside the added one"
