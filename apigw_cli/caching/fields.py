@@ -34,6 +34,11 @@ def of_lines(lines: Iterable[bytes]) -> Fields:
     return fields
 
 
+def name_of(line: bytes) -> bytes:
+    """The name, in lower case, that a header line begins with."""
+    return line.partition(b":")[0].lower()
+
+
 def of_pairs(pairs: Iterable[tuple[bytes, bytes]]) -> Fields:
     """The fields of a request: names are in lower case already."""
     fields: Fields = {}

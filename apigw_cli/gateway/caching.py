@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from apigw_cli.caching import answer, conditions, fields, leases, lookup, status, storing, targeted
+from apigw_cli.caching import answer, completing, conditions, fields, leases, lookup, status, storing, targeted
 from apigw_cli.caching.entry import Entry
 from apigw_cli.caching.fields import Directives, Fields
 from apigw_cli.caching.leases import LEADS_ALONE, Lease, Taken
@@ -116,7 +116,7 @@ class CachedRoute:
         if self._give(request, entry, status.hit(freshness), age):
             self.cache.count("hits" if freshness > 0 else "stale")
         else:
-            self._fetch(request, key, Reason(b"partial"), False)
+            self._fetch_rest(request, key, entry)
 
     def _not_a_hit(
         self, request: Request, key: bytes, entry: Entry | None, outcome: Outcome, directives: Directives
@@ -132,11 +132,19 @@ class CachedRoute:
             why = b"vary-miss" if self.store.has(key) else b"uri-miss"
             self._fetch(request, key, Reason(why), b"no-cache" not in directives)
         elif entry.part is not None:  # a part is not validated, but fetched anew
-            self._fetch(request, key, Reason(b"partial"), False)
+            self._fetch_rest(request, key, entry)
         else:
             fresh = entry.freshness(self.now()) > 0 and not entry.no_cache
             why = b"request" if fresh else b"stale"
             self._fetch(request, key, Reason(why, entry), not directives)
+
+    def _fetch_rest(self, request: Request, key: bytes, entry: Entry) -> None:
+        """A part is stored, and more is asked for: all of it, where that is wanted and fits, or just what is asked."""
+        whole = b"range" not in request.fields and request.method == b"GET" and self._ttl is None
+        small = entry.part is not None and entry.part[2] <= self.rules.max_object
+        completes = whole and small and not cache_keys.is_identified(request)
+        part = completing.missing(entry) if completes else None
+        self._fetch(request, key, Reason(b"partial", rest=(entry, part) if part is not None else None), False)
 
     # --- asking the upstream
 
@@ -265,7 +273,10 @@ class CachedRoute:
     def stale_for(self, request: Request) -> Entry | None:
         """What is stored for a request and may be given in place of an error."""
         entry = self.store.find(self.key(request), lambda: cache_keys.told(request))
-        return entry if entry is not None and self.may_replace_error(entry, request) else None
+        if entry is None or not self.may_replace_error(entry, request):
+            return None
+        has_it = entry.part is None or answer.of(entry, _asked_with(request), 0) is not None
+        return entry if has_it else None  # else the same would be asked for, and fail, again and again
 
     def may_replace_error(self, entry: Entry, request: Request) -> bool:
         return lookup.may_replace_error(entry, self.directives(request), self.now())

@@ -20,9 +20,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from apigw_cli.caching import conditions, fields, status, storing
+from apigw_cli.caching import completing, conditions, fields, status, storing
 from apigw_cli.caching.entry import Entry
 from apigw_cli.caching.leases import Lease, Outcome
+from apigw_cli.caching.ranges import Part
 from apigw_cli.caching.storing import Asked, Came
 from apigw_cli.gateway import answers
 from apigw_cli.gateway.following import encoded
@@ -42,10 +43,14 @@ _RANGE = frozenset((b"range", b"if-range"))
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why it is asked: `why` as Cache-Status says it; `entry` what was found, to be validated."""
+    """Why it is asked: `why` as Cache-Status says it; `entry` what was found, to be validated.
+
+    `rest`: a stored part, and which bytes are missing: they are asked for alone.
+    """
 
     why: bytes
     entry: Entry | None = None
+    rest: tuple[Entry, Part] | None = None
 
 
 class Fetch:
@@ -82,6 +87,7 @@ class Fetch:
         self._paused = False
         self._plan: tuple[Entry, bytes, str] | None = None  # what answers the leader in place of the upstream's answer
         self._discards = False  # the upstream's body is of no use
+        self._joined: Entry | None = None  # a stored part that what comes now makes whole
         self._again = False  # the leader's request is to be sent once more, without conditions
 
     def _copy(self, client: Request) -> Request:
@@ -102,7 +108,7 @@ class Fetch:
             complete=True,
             passed=client.passed,
             principal=client.principal,
-            extra=[*client.extra, *self.route.capability, self.mine],
+            extra=[*client.extra, *self.route.capability, self.mine, self._asking_for_rest()],
             remove=set(client.remove),
             rewrite=client.rewrite,
             plan=client.plan,
@@ -112,10 +118,13 @@ class Fetch:
             ask.remove.add(b"surrogate-capability")
         if self.reason.why != b"bypass":
             ask.remove |= conditions.CONDITIONS
-        if self.reason.entry is not None:
+        if self.reason.entry is not None or self.reason.rest is not None:
             ask.remove |= _RANGE
         ask.taker = self
         return ask
+
+    def _asking_for_rest(self) -> bytes:
+        return completing.asking(*self.reason.rest) if self.reason.rest is not None else b""
 
     def begin(self) -> None:
         self.site.fetches.add(self)
@@ -143,8 +152,34 @@ class Fetch:
         elif entry is not None and head.status in ERRORS and self.route.may_replace_error(entry, self.ask):
             self._plan = (entry, status.forward(b"stale", status=head.status, detail="stale-if-error"), "stale")
             self._discards = True
+        elif self.reason.rest is not None and head.status in (206, 416):
+            self._rest(head, *self.reason.rest)
         else:
             self._new(head)
+
+    def _rest(self, head: Head, entry: Entry, part: Part) -> None:
+        """What was missing, or nothing that fits: then the leader asks for the whole."""
+        found = fields.of_lines(head.lines)
+        lines = completing.lines(entry, head.lines)
+        came = self._came(200, b"OK", lines)
+        fits = head.status == 206 and completing.fits(entry, part, found)
+        if fits and not storing.storable(self.asked, 200, fields.of_lines(lines), self.route.rules):
+            self.stored = storing.entry(self.asked, came, self.route.rules)
+        if self.stored is None:
+            self._discards = self._again = True
+        else:
+            self._joined = entry
+
+    def _join(self, part: Entry, sound: bool) -> None:
+        """It has come: the whole is stored, and answers the leader."""
+        entry, body = self.stored, completing.body(part, b"".join(self._parts))
+        self._forget()
+        if entry is None or body is None or not sound:
+            self._again = True
+            return
+        entry.body = body
+        self.route.put(self.key, entry)
+        self._plan = (entry, status.forward(self.reason.why, True, 206), "miss")
 
     def _new(self, head: Head) -> None:
         """The answer itself, to be passed on and, where that may be, stored."""
@@ -211,7 +246,8 @@ class Fetch:
     def part(self, data: bytes) -> None:
         if self._discards:
             return
-        if self._plan is None and self.leader is not None and self.leader.writer is not None:
+        writes = self._plan is None and self._joined is None
+        if writes and self.leader is not None and self.leader.writer is not None:
             self.leader.writer.part(data)
         if self.stored is not None:
             self._keep(data)
@@ -234,6 +270,9 @@ class Fetch:
         self._held = 0
 
     def end(self, trailers: list[Header] | None, sound: bool) -> None:
+        if self._joined is not None:
+            self._join(self._joined, sound)
+            return
         refused = False
         if self._plan is None and not self._again and self.leader is not None and self.leader.writer is not None:
             self.leader.writer.end(trailers, sound)
