@@ -17,10 +17,8 @@ from apigw_cli.policies.answer_filter import Head, name_of, value
 from apigw_cli.policies.validation import bodies
 from apigw_cli.policies.validation.bodies import Bodies, Content, MediaType
 from apigw_cli.policies.validation.codings import TooLarge, inflated
-from apigw_cli.policies.validation.kinds import TEXT, shape_of
-from apigw_cli.policies.validation.parameters import Parameter, described
+from apigw_cli.policies.validation.parameters import Parameter, header
 from apigw_cli.policies.validation.problem import Violation
-from apigw_cli.policies.validation.schema import Schema
 
 # Not the operation's own: the cache, ranges and conditions make them of another answer.
 _OF_OTHERS = frozenset((206, 304, 412, 416))
@@ -92,9 +90,9 @@ class Answers:
         library, version = self._library, self._version
         node = library.follow(self._operation.child("responses", name))
         headers = [
-            _header(library, header, library.follow(node.child("headers", header)), version)
-            for header in mapping(mapping(node.data).get("headers"))
-            if header.lower() not in _ELSEWHERE
+            header(library, name, library.follow(node.child("headers", name)), version, Direction.ANSWER)
+            for name in mapping(mapping(node.data).get("headers"))
+            if name.lower() not in _ELSEWHERE
         ]
         return Expected(tuple(headers), self._bodies(node))
 
@@ -110,15 +108,6 @@ class Answers:
         else:
             found = bodies.contents(self._library, node, self._version, Direction.ANSWER)
         return Bodies(found, True) if found else None
-
-
-def _header(library: Library, name: str, node: Node, version: str) -> Parameter:
-    said, is_json = described(library, node, version)
-    schema = Schema(library, said, version, Direction.ANSWER) if said is not None else None
-    shape = shape_of(schema.text) if schema is not None else TEXT
-    explode = mapping(node.data).get("explode") is True
-    required = mapping(node.data).get("required") is True
-    return Parameter("header", name, required, "simple", explode, False, schema, shape, is_json)
 
 
 def of_body(content: Content, kind: MediaType, data: bytes, coding: bytes | None, maximum: int) -> list[Violation]:

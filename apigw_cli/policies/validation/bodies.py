@@ -9,25 +9,26 @@ all others                            their type is looked at, not what is in th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from apigw_cli.openapi.document import Document, Library, Node
 from apigw_cli.openapi.json_schema import Direction
 from apigw_cli.openapi.operations import mapping
 from apigw_cli.policies.validation import strict_json
+from apigw_cli.policies.validation.encodings import Encoding, of_encodings, of_fields
 from apigw_cli.policies.validation.kinds import ANY, Shape, shape_of
-from apigw_cli.policies.validation.parameters import Parameter, Unreadable
 from apigw_cli.policies.validation.problem import Violation
 from apigw_cli.policies.validation.schema import Schema
 
-PARTS_MAXIMUM = 1000  # of a form
 _FORM, _MULTIPART = "application/x-www-form-urlencoded", "multipart/form-data"
 _CHARSETS = {"": "utf-8", "utf-8": "utf-8", "us-ascii": "ascii", "ascii": "ascii", "iso-8859-1": "latin-1"}
 
 
-class _Unreadable(ValueError):
+class Unfitting(ValueError):
     """Says what is wrong with a body, which rule that is, and the status to answer with."""
 
     def __init__(self, reason: str, rule: str, status: int = 400) -> None:
@@ -80,7 +81,7 @@ class Content:
             return []
         try:
             value = self.read(data, kind, self.shape)
-        except _Unreadable as error:
+        except Unfitting as error:
             return [Violation("body", "", "", str(error), error.rule, error.status)]
         if self.schema is None or self.schema.is_valid(value):
             return []
@@ -123,136 +124,57 @@ def is_json(essence: str) -> bool:
 def read_json(data: bytes, kind: MediaType, shape: Shape) -> Any:
     charset = kind.parameters.get("charset", "").lower()
     if _CHARSETS.get(charset) not in ("utf-8", "ascii"):
-        raise _Unreadable("JSON is UTF-8", "charset", 415)
+        raise Unfitting("JSON is UTF-8", "charset", 415)
     try:
         return strict_json.loads(data)
     except strict_json.NotJson as error:
-        raise _Unreadable(f"it is no JSON: {error}", "json") from None
+        raise Unfitting(f"it is no JSON: {error}", "json") from None
 
 
 def read_text(data: bytes, kind: MediaType, shape: Shape) -> Any:
     charset = _CHARSETS.get(kind.parameters.get("charset", "").lower())
     if charset is None:
-        raise _Unreadable("its charset is none that is read here: utf-8, us-ascii, iso-8859-1", "charset", 415)
-    return _text(data, charset)
+        raise Unfitting("its charset is none that is read here: utf-8, us-ascii, iso-8859-1", "charset", 415)
+    return text_of(data, charset)
 
 
-def read_form(data: bytes, kind: MediaType, shape: Shape) -> Any:
-    texts: dict[str, list[str]] = {}
-    if data.count(b"&") >= PARTS_MAXIMUM:
-        raise _Unreadable(f"it has more than {PARTS_MAXIMUM} fields", "form", 413)
-    for pair in _text(data, "ascii").replace("+", " ").split("&"):
-        if pair:
-            name, _, value = pair.partition("=")
-            texts.setdefault(_unescaped(name), []).append(value)
-    return _object(texts, shape)
-
-
-def read_multipart(data: bytes, kind: MediaType, shape: Shape) -> Any:
-    texts: dict[str, list[Any]] = {}
-    for name, segment_type, inner in _segments(data, kind.parameters.get("boundary", "")):
-        value: Any
-        if is_json(segment_type):
-            value = read_json(inner, MediaType("application/json", {}), shape)
-        else:
-            value = inner.decode("utf-8", "replace")
-        texts.setdefault(name, []).append(value)
-    made: dict[str, Any] = {}
-    for name, values in texts.items():
-        made[name] = _property(shape.properties.get(name, shape.rest or ANY), values)
-    return made
-
-
-def _segments(data: bytes, boundary: str) -> list[tuple[str, str, bytes]]:
-    """Name, media type and content of each part."""
-    import multipart
-
-    found: list[tuple[str, str, bytes]] = []
-    try:
-        parser = multipart.PushMultipartParser(boundary, strict=True, max_segment_count=PARTS_MAXIMUM)
-        segment: Any = None
-        content = bytearray()
-        for event in (*parser.parse(data), *parser.parse(b"")):
-            if isinstance(event, multipart.MultipartSegment):
-                segment, content = event, bytearray()
-            elif event is None:
-                found.append((segment.name, (segment.content_type or "").lower(), bytes(content)))
-            else:
-                content += event
-    except multipart.ParserLimitReached:
-        raise _Unreadable(f"it has more than {PARTS_MAXIMUM} parts, or one with a long head", "form", 413) from None
-    except (multipart.MultipartError, ValueError) as error:
-        raise _Unreadable(f"it is no multipart/form-data: {error}", "form") from None
-    return found
-
-
-def _object(texts: dict[str, list[str]], shape: Shape) -> dict[str, Any]:
-    made: dict[str, Any] = {}
-    deeper: dict[str, dict[str, list[str]]] = {}
-    for name, values in texts.items():
-        plain = name.removesuffix("[]")
-        if "[" in plain:
-            deeper.setdefault(name.partition("[")[0], {})[name] = values
-            continue
-        inner = shape.properties.get(plain, shape.rest or ANY)
-        made[plain] = _property(inner, [_unescaped(value) for value in values])
-    for name, several in deeper.items():
-        inner = shape.properties.get(name, shape.rest or ANY)
-        deep = Parameter("body", name, False, "deepObject", True, False, None, inner)
-        try:
-            made[name] = deep.value(several)
-        except Unreadable as error:
-            raise _Unreadable(f"field {name}: {error}", "form") from None
-    return made
-
-
-def _property(shape: Shape, values: list[Any]) -> Any:
-    read = [_scalar(shape.items or ANY if shape.is_array else shape, value) for value in values]
-    return read if shape.is_array or len(read) > 1 else read[0]
-
-
-def _scalar(shape: Shape, value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    if shape.is_object:  # whose default is JSON (OpenAPI 3.1, 4.8.15)
-        try:
-            return strict_json.loads(value.encode())
-        except strict_json.NotJson:
-            return value
-    return shape.scalar(value) if not shape.is_ambiguous else value
-
-
-def _text(data: bytes, charset: str) -> str:
+def text_of(data: bytes, charset: str) -> str:
     try:
         return data.decode(charset)
     except UnicodeDecodeError:
-        raise _Unreadable(f"it is not {charset.upper()}", "charset") from None
-
-
-def _unescaped(text: str) -> str:
-    from urllib.parse import unquote_to_bytes
-
-    return _text(unquote_to_bytes(text), "utf-8")
+        raise Unfitting(f"it is not {charset.upper()}", "charset") from None
 
 
 # --- out of a specification
 
-_READERS: tuple[tuple[Callable[[str], bool], Reader], ...] = (
-    (is_json, read_json),
-    (lambda essence: essence == _FORM, read_form),
-    (lambda essence: essence == _MULTIPART, read_multipart),
-    (lambda essence: essence.startswith("text/") and not essence.endswith("/xml"), read_text),
-)
 
-
-def content(library: Library, essence: str, schema: Node | None, version: str, direction: Direction) -> Content:
+def content(
+    library: Library,
+    essence: str,
+    schema: Node | None,
+    version: str,
+    direction: Direction,
+    encodings: Mapping[str, Encoding] = MappingProxyType({}),
+) -> Content:
     """Raises InputError for a schema that cannot be used."""
     kind = essence.partition(";")[0].strip().lower()
-    reader = next((read for fits, read in _READERS if fits(kind)), None)
+    reader = _reader(kind, encodings)
     if schema is None or reader is None:
         return Content(None, ANY, reader)
     ready = Schema(library, schema, version, direction)
-    return Content(ready, shape_of(ready.text) if reader in (read_form, read_multipart) else ANY, reader)
+    return Content(ready, shape_of(ready.text) if kind in (_FORM, _MULTIPART) else ANY, reader)
+
+
+def _reader(kind: str, encodings: Mapping[str, Encoding]) -> Reader | None:
+    from apigw_cli.policies.validation import forms
+
+    if is_json(kind):
+        return read_json
+    if kind == _FORM:
+        return functools.partial(forms.read_form, encodings=encodings)
+    if kind == _MULTIPART:
+        return functools.partial(forms.read_multipart, encodings=encodings)
+    return read_text if kind.startswith("text/") and not kind.endswith("/xml") else None
 
 
 def of_request(library: Library, operation: Node, parameters: list[Node], version: str) -> Bodies | None:
@@ -272,7 +194,8 @@ def contents(library: Library, node: Node, version: str, direction: Direction) -
     for name, inner in mapping(mapping(node.data).get("content")).items():
         media = library.follow(node.child("content", name))
         schema = media.child("schema") if "schema" in mapping(inner) or "schema" in mapping(media.data) else None
-        found[name] = content(library, name, schema, version, direction)
+        encodings = of_encodings(library, media, version, direction)
+        found[name] = content(library, name, schema, version, direction, encodings)
     return found
 
 
@@ -291,7 +214,9 @@ def _of_swagger(library: Library, operation: Node, parameters: list[Node]) -> Bo
         }
         schema = Node(Document(operation.document.name, operation.document.label, None, data), (), data)
     required = any(one.data.get("required") is True for one in (*bodies, *fields))
-    return Bodies({kind: content(library, kind, schema, "2.0", Direction.REQUEST) for kind in kinds}, required)
+    encodings = of_fields(fields)
+    made = {kind: content(library, kind, schema, "2.0", Direction.REQUEST, encodings) for kind in kinds}
+    return Bodies(made, required)
 
 
 def consumed(operation: Node, word: str) -> list[str]:

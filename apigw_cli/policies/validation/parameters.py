@@ -93,8 +93,10 @@ class Parameter:
         if self.shape.is_object and self.explode and self.style == "form" and not self.is_json:
             return self._spread(texts)
         given = texts.get(self.key, ())
-        if not given and self.shape.is_array:
-            given = texts.get(f"{self.key}[]", ())  # as PHP and Rails write it
+        if self.shape.is_array and f"{self.key}[]" in texts:  # as PHP and Rails write it
+            if given:
+                raise Unreadable("it is given in two forms")
+            given = texts[f"{self.key}[]"]
         if not given or (self.empty and given[0] == ""):
             return MISSING
         if self.shape.is_array and self.explode and self.where in ("query", "cookie"):
@@ -180,6 +182,8 @@ class Parameter:
     def _deep(self, texts: Texts) -> Any:
         """`filter[name]=x&filter[size][min]=2`."""
         made: dict[str, Any] = {}
+        if self.name in texts:
+            raise Unreadable("it is given in two forms")
         for name, values in texts.items():
             head, bracket, rest = name.partition("[")
             if head == self.name and bracket:
@@ -237,7 +241,7 @@ def parameter(library: Library, node: Node, version: str) -> Parameter | None:
     said, is_json = described(library, node, version)
     schema = Schema(library, said, version, Direction.REQUEST) if said is not None else None
     shape = shape_of(schema.text) if schema is not None else TEXT
-    style, explode = _style(data, where, version)
+    style, explode = style_of(data, where, version)
     return Parameter(
         where,
         name,
@@ -249,6 +253,16 @@ def parameter(library: Library, node: Node, version: str) -> Parameter | None:
         shape,
         is_json,
     )
+
+
+def header(library: Library, name: str, node: Node, version: str, direction: Direction) -> Parameter:
+    """A header of an answer or of a form's part. Raises InputError for a schema that cannot be used."""
+    said, is_json = described(library, node, version)
+    schema = Schema(library, said, version, direction) if said is not None else None
+    shape = shape_of(schema.text) if schema is not None else TEXT
+    data = mapping(node.data)
+    style, explode = style_of(data, "header", version)
+    return Parameter("header", name, data.get("required") is True, style, explode, False, schema, shape, is_json)
 
 
 def described(library: Library, node: Node, version: str) -> tuple[Node | None, bool]:
@@ -263,7 +277,7 @@ def described(library: Library, node: Node, version: str) -> tuple[Node | None, 
     return None, False
 
 
-def _style(data: Mapping[str, Any], where: str, version: str) -> tuple[str, bool]:
+def style_of(data: Mapping[str, Any], where: str, version: str) -> tuple[str, bool]:
     if version == "2.0":
         form = str(data.get("collectionFormat", "csv"))
         return ("form", True) if form == "multi" else (form if form in _SEPARATORS else "form", False)
