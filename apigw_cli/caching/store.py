@@ -21,7 +21,7 @@ from apigw_cli.caching.ring import TAIL, VARIANTS, Found, Ring
 
 BUDGET = 64 << 20  # bytes where nothing else is said
 KEY = 512  # bytes that a remembered key takes beside its own
-_LARGEST = 4  # of what may be remembered, the part that one body may be
+_BODIES = 2  # of what may be remembered, the part that bodies may be: whose body is not, is still known
 
 Names = tuple[bytes, ...]
 
@@ -40,15 +40,21 @@ class Known:
 
 
 class Chain:
-    """All records of a key, newest first. True as long as the word `slot` says `newest`."""
+    """All records of a key, newest first. True as long as the word `slot` says `newest`.
 
-    __slots__ = ("known", "newest", "size", "slot", "use")
+    `told`: that it is used; a writer who takes note of that and clears it gives the key another newest record.
+    """
+
+    __slots__ = ("bodies", "known", "newest", "only", "size", "slot", "told", "use")
 
     def __init__(self, slot: int, newest: int, use: int, known: tuple[Known, ...], key: bytes) -> None:
         self.slot = slot
         self.newest = newest
         self.use = use
         self.known = known
+        self.only = known[0] if len(known) == 1 else None
+        self.told = False
+        self.bodies = sum(len(one.entry.body) for one in known)
         self.size = KEY + len(key) + sum(one.entry.size for one in known)
 
 
@@ -60,6 +66,7 @@ class Store:
         self.purges = purges
         self.held = 0  # bytes of answers that are coming in here and are going to be stored
         self.remembered = 0  # bytes
+        self._bodies = 0  # … of them
         self._words = ring.words
         self._map = ring.map
         self._chains: dict[bytes, Chain] = {}  # what is remembered, the oldest first
@@ -84,7 +91,7 @@ class Store:
             chain = self._chain(key)
             if chain is None:
                 return None
-        known = chain.known[0] if len(chain.known) == 1 else self._choose(chain, request())
+        known = chain.only or self._choose(chain, request())
         if known is None:
             return None
         entry = known.entry
@@ -93,7 +100,8 @@ class Store:
         if not self.purges.spares(entry):
             self._forget_purged(key, chain)
             return None
-        if not self._map[chain.use]:
+        if not chain.told:
+            chain.told = True
             self._map[chain.use] = 1
         return entry if known.whole else self._with_body(key, chain, known)
 
@@ -150,15 +158,16 @@ class Store:
         body = self.ring.body(known.found)
         if body is None:
             return None
-        if len(body) > self.ring.remembered // _LARGEST:
+        if self._chains.get(key) is not chain or not self._may_remember(body):
             entry = copy(known.entry)
             entry.body = body
             return entry
         known.entry.body, known.whole = body, True
-        if self._chains.get(key) is chain:
-            chain.size += len(body)
-            self.remembered += len(body)
-            self._trim()
+        chain.size += len(body)
+        chain.bodies += len(body)
+        self.remembered += len(body)
+        self._bodies += len(body)
+        self._trim()
         return known.entry
 
     # --- what is remembered
@@ -167,8 +176,13 @@ class Store:
         self._forget(key)
         self._chains[key] = chain
         self.remembered += chain.size
+        self._bodies += chain.bodies
         self._trim()
         return chain
+
+    def _may_remember(self, body: bytes) -> bool:
+        """Bodies take no room from each other: where more are asked for than fit, some are copied each time."""
+        return self._bodies + len(body) <= self.ring.remembered // _BODIES
 
     def _trim(self) -> None:
         while self.remembered > self.ring.remembered:
@@ -178,6 +192,7 @@ class Store:
         chain = self._chains.pop(key, None)
         if chain is not None:
             self.remembered -= chain.size
+            self._bodies -= chain.bodies
 
     # --- writing
 
@@ -202,7 +217,8 @@ class Store:
         entry.at = self.ring.write(digest, key, meta, entry.body, [one.position for one in kept])
         self.ring.discount(one.position for one in there if one not in kept)
         slot = self.ring.slot(digest)
-        if len(entry.body) <= self.ring.remembered // _LARGEST:
+        self._forget(key)
+        if self._may_remember(entry.body):
             known = (Known(entry.at, entry, None), *kept)
             self._remember(key, Chain(slot, entry.at, self.ring.use(slot), known, key))
 
