@@ -39,6 +39,7 @@ class Asked:
     since: int  # time.monotonic_ns()
     mark: int = 0  # a hash of its URL
     has_cookie: bool = False
+    host: bytes = b""  # whose groups its answer may be in
 
 
 def storable(asked: Asked, status: int, found: Fields, rules: Rules) -> str:
@@ -62,7 +63,7 @@ def storable(asked: Asked, status: int, found: Fields, rules: Rules) -> str:
         return "vary"
     if any(value[:17].lower() == b"text/event-stream" for value in found.get(b"content-type", ())):
         return "stream"
-    if tags.of(found) is None:
+    if tags.of(found, asked.host) is None:
         return "tags"
     return "" if status in _TTL or rules.ttl is None else "status"
 
@@ -134,7 +135,7 @@ def entry(asked: Asked, came: Came, rules: Rules) -> Entry | None:
         vary=names,
         variant=vary.values(names, asked.fields),
         part=part,
-        tags=tags.of(found) or (),
+        tags=tags.of(found, asked.host) or (),
     )
 
 

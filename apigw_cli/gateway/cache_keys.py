@@ -110,10 +110,11 @@ def is_identified(request: Request) -> bool:
 @lru_cache(maxsize=1024)
 def mark(authority: bytes, path: str) -> int:
     """What a URL is purged by: host, port and path. All its queries and both schemes go together."""
-    return tags.mark(b"url", _host(authority) + path.encode("ascii"))
+    return tags.mark(b"url", host(authority) + path.encode("ascii"))
 
 
-def _host(authority: bytes) -> bytes:
+def host(authority: bytes) -> bytes:
+    """Without the port that goes without saying; both schemes are as one."""
     low = authority.lower()
     return low.removesuffix(b":80").removesuffix(b":443")
 
@@ -139,7 +140,7 @@ def names_itself(request: Request, found: Fields) -> bool:
         return False
     if parts is None or path != request.path or parts.query.encode("ascii") != request.query:
         return False
-    return _host(parts.netloc.encode("ascii")) == _host(request.authority)
+    return host(parts.netloc.encode("ascii")) == host(request.authority)
 
 
 def named(request: Request, found: Fields) -> Iterator[int]:
@@ -151,5 +152,5 @@ def named(request: Request, found: Fields) -> Iterator[int]:
             path = normalise((parts.path or "/").encode("ascii"))
         except (ValueError, UnicodeError):
             continue
-        if path is not None and _host(parts.netloc.encode()) == _host(request.authority):
+        if path is not None and host(parts.netloc.encode()) == host(request.authority):
             yield mark(request.authority, path)

@@ -292,6 +292,7 @@ class CachedRoute:
             time.monotonic_ns(),
             cache_keys.mark(request.authority, request.path),
             b"cookie" in found,
+            cache_keys.host(request.authority),
         )
 
     def put(self, key: bytes, entry: Entry) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from apigw_cli.caching import fields, freshness, storing
+from apigw_cli.caching import fields, freshness, storing, tags
 from apigw_cli.caching.entry import Entry
 from apigw_cli.caching.freshness import Said
 from apigw_cli.caching.storing import Asked, Came
@@ -31,7 +31,7 @@ class Invalidating:
     """Passes on the answer to an unsafe method, and what was stored for what it names is used no more.
 
     RFC 9111, section 4.4: after an answer that is no error, the request's own URI, and those in Location and
-    Content-Location where they are of the same origin.
+    Content-Location where they are of the same origin. RFC 9875, section 3: the groups in Cache-Group-Invalidation.
     """
 
     __slots__ = ("_taker", "end", "flush", "interim", "part", "request")
@@ -51,8 +51,12 @@ class Invalidating:
             request = self.request
             purge = request.connection.site.cache.purges.purge
             purge(cache_keys.mark(request.authority, request.path))
-            for mark in cache_keys.named(request, fields.of_lines(head.lines)):
+            found = fields.of_lines(head.lines)
+            for mark in cache_keys.named(request, found):
                 purge(mark)
+            host = cache_keys.host(request.authority)
+            for name in list(tags.strings(fields.joined(found, b"cache-group-invalidation")))[: tags.MAXIMUM]:
+                purge(tags.group(host, name))
         self._taker.head(head)
 
     @property

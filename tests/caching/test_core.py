@@ -178,6 +178,32 @@ def test_too_many_tags_could_not_be_purged_by() -> None:
     assert tags.of({b"cache-tag": [b"a, b"], b"surrogate-key": [b"b c"]}) == tags.of({b"surrogate-key": [b"c b a"]})
 
 
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (None, set()),
+        (b'"a"', {b"a"}),
+        (b' "a" , "b;c,d";p=1;q="x, y" ', {b"a", b"b;c,d"}),
+        (b'"a\\"b"', {b'a"b'}),
+        (b'"a" "b"', set()),
+        (b'"a",', set()),
+        (b"a", set()),
+        (b'"a", 5', set()),
+        (b'"\xff"', set()),
+    ],
+)
+def test_groups_are_a_list_of_strings_or_none(value: bytes | None, expected: set[bytes]) -> None:
+    assert tags.strings(value) == expected
+
+
+def test_groups_are_those_of_one_host_and_bounded() -> None:
+    groups = {b"cache-groups": [b'"a", "b"']}
+    assert tags.of(groups, b"h") == tags.of({b"cache-groups": [b'"b"', b'"a"']}, b"h") != tags.of(groups, b"i")
+    assert tags.of({b"surrogate-key": [b"a b"]}, b"h") != tags.of(groups, b"h")
+    assert len(tags.of({b"cache-groups": [b", ".join(b'"%032d"' % n for n in range(32))]}, b"h") or ()) == 32
+    assert tags.of({b"cache-groups": [b", ".join(b'"%d"' % n for n in range(65))]}, b"h") is None
+
+
 # --- conditions
 
 

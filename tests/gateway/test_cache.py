@@ -625,6 +625,25 @@ def test_what_changes_a_thing_invalidates_what_is_stored_of_it() -> None:
     run(story)
 
 
+def test_a_change_invalidates_the_groups_that_its_answer_names() -> None:
+    async def story(b: Bench) -> None:
+        b.origin.says(fresh(Cache_Groups='"pets", "all"'), fresh(Cache_Groups='"owners"'), Reply({}))
+        for target in ("/a", "/b"):
+            await b.ask(target)
+        b.origin.says(Reply({"Cache-Group-Invalidation": '"pets"'}, status=500))
+        await b.ask("/x", method="POST")
+        assert "; hit" in (await b.ask("/a")).cache
+        b.origin.says(Reply({"Cache-Group-Invalidation": '"pets"'}))
+        await b.ask("/x", method="POST", host="other.test")
+        await b.ask("/x")  # a safe one says nothing about it
+        assert "; hit" in (await b.ask("/a")).cache
+        await b.ask("/x", method="POST")
+        answers = [await b.ask(target) for target in ("/a", "/b")]
+        assert ["; hit" in one.cache for one in answers] == [False, True]
+
+    run(story)
+
+
 def test_a_change_that_failed_invalidates_nothing() -> None:
     async def story(b: Bench) -> None:
         await b.ask()
