@@ -68,10 +68,11 @@ paths:
   /envelope/{{rest+}}:
     x-apigw:
       response:
-        on: [4xx, 5xx]
-        own: true
-        status: {{5xx: 502}}
-        body: {{json: {{error: {{status: "${{response.status}}", text: "${{response.body/message:-none}}"}}}}}}
+        - on: [4xx, 5xx]
+          own: true
+          status: {{5xx: 502}}
+          body: {{json: {{error: {{status: "${{response.status}}", text: "${{response.body/message:-none}}"}}}}}}
+        - headers: {{set: {{X-Fine: "${{response.status}}"}}}}
     get: {{operationId: envelope, security: [{{Key: []}}], {OK}}}
   /mocked:
     x-apigw: {{response: {{body: {{remove: [/secret]}}}}, mock: true}}
@@ -305,7 +306,8 @@ def test_one_form_for_all_errors(gateway: Gateway, recorder: Recorder) -> None:
     assert (failed.status, failed.reason) == (502, "Bad Gateway")
     assert json.loads(failed.body) == {"error": {"status": 500, "text": "none"}}
     recorder.says = plain(b"<p>fine</p>", "Content-Type: text/html")
-    assert ask(gateway, "/envelope/say", key).body == b"<p>fine</p>"
+    fine = ask(gateway, "/envelope/say", key)
+    assert (fine.body, fine.header("x-fine"), failed.header("x-fine")) == (b"<p>fine</p>", "200", None)
 
 
 def test_mocks_and_a_sites_files(gateway: Gateway) -> None:

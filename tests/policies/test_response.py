@@ -13,7 +13,7 @@ import brotli
 import msgspec
 import pytest
 import zstandard
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from apigw_cli.errors import InputError
@@ -191,6 +191,26 @@ class TestWhole:
             answered({"body": {"json": 1}}, b"data: 1\n\n", b"Content-Type: text/event-stream", said=False)
 
 
+def test_the_first_rule_that_fits_counts() -> None:
+    value = [
+        {"on": [404], "status": {"404": 204}},
+        {"on": ["4xx", "5xx"], "body": {"json": {"error": "${response.status}"}}, "headers": {"remove": ["Server"]}},
+        {"body": {"remove": ["/secret", "/all/*/secret"]}},
+    ]
+    body = b'{"a":1,"secret":2,"all":[{"secret":3,"b":4}]}'
+    found = [answered(value, body, JSON, status=status) for status in (404, 410, 500, 200)]
+    assert [(one.status, one.body) for one in found] == [
+        (204, b""),
+        (410, b'{"error":410}'),
+        (500, b'{"error":500}'),
+        (200, b'{"a":1,"all":[{"b":4}]}'),
+    ]
+    assert POLICY.describe(model("response", value[:2])) == (
+        "answers of 404, answer 404 → 204; answers of 4xx, 5xx, answer - Server, an answer's body made here"
+    )
+    assert filters(route({"response": []}), runtime()) == ()
+
+
 class TestStatus:
     def test_one_alone_goes_before_its_class(self) -> None:
         value = {"status": {"4xx": 400, "404": 204, "500": 503}}
@@ -324,7 +344,6 @@ trees = st.recursive(st.integers(0, 3), lambda inner: st.dictionaries(names, inn
 @given(
     st.dictionaries(names, trees), st.lists(pointers, max_size=2), pointers, pointers, st.lists(pointers, max_size=2)
 )
-@settings(max_examples=200)
 def test_members_as_a_naive_model_has_them(
     root: dict[str, Any], remove: list[list[str]], old: list[str], new: list[str], put: list[list[str]]
 ) -> None:
@@ -460,7 +479,7 @@ def test_what_cannot_be_meant(value: Any, why: str) -> None:
     [
         (SECRET, None, Change.WEAKEN, "show the member /secret"),
         (None, SECRET, Change.STRENGTHEN, "do not show"),
-        (SECRET, {**SECRET, "on": ["2xx"]}, Change.WEAKEN, "other statuses"),
+        (SECRET, {**SECRET, "on": ["2xx"]}, Change.WEAKEN, "show the member /secret"),
         ({"headers": {"remove": ["Server"]}}, None, Change.WEAKEN, "show the header server"),
         (None, {"body": {"json": {}}}, Change.WEAKEN, "another body"),
         (None, {"status": {"500": 200}}, Change.WEAKEN, "other statuses"),
@@ -470,7 +489,8 @@ def test_what_cannot_be_meant(value: Any, why: str) -> None:
 def test_what_a_change_does_to_protection(old: Any, new: Any, change: Change, text: str) -> None:
     before, after = (None if one is None else model("response", one) for one in (old, new))
     assert POLICY.compare(before, after) is change
-    assert any(text in reason.text for reason in POLICY.reasons(before, after))  # type: ignore[attr-defined]
+    found = [reason.text for reason in POLICY.reasons(before, after)]  # type: ignore[attr-defined]
+    assert any(text in one for one in found) if text else found == []
 
 
 def test_how_it_reads() -> None:

@@ -51,6 +51,7 @@ def load(folder: Path, policy: str = "{}", extension: str = "", stage: str = "{}
         ('request_headers: {set: {X: "${request.body/a}"}}', 26, "request_headers does not read the body"),
         ('response: {headers: {set: {X: "${request.body/a}"}}}', 19, "the request's body, which is gone by then"),
         ('response: {body: {json: ["${request.path.name}"]}}', 34, "the path /pets/{id} has no variable {name}"),
+        ("response: [{headers: {remove: [A]}}, {on: [404], status: {404: 204}}]", 46, "no answer meets this"),
         ('response: {headers: {set: {X: "${response.bodies}"}}}', 39, "there is no value ${response.bodies}"),
         ('response: {body: {text: "<a>${auth.principal}", type: text/xml}}', 26, "the text is no XML"),
         ('response_headers: {set: {X: "1"}}', 9, 'unknown key "response_headers"'),

@@ -15,7 +15,7 @@ from apigw_cli.generate.nginx.values import Values, gaps
 from apigw_cli.generate.nginx.words import header_variable, literal, quoted
 from apigw_cli.policies import security_headers
 from apigw_cli.policies.response.headers import FOR_SHARED, depends_on
-from apigw_cli.policies.response.model import Headers, Response
+from apigw_cli.policies.response.model import Headers, Response, rules
 from apigw_cli.policies.security_headers import SecurityHeaders
 from apigw_cli.policies.templates import writing
 
@@ -51,7 +51,8 @@ def of_route(
     """All that the policies of a route say. `files`: a site answers, not an upstream."""
     said = Said()
     if "response" in values:
-        _response(said, values["response"], path, caller, files, maker)
+        for rule in rules(values["response"]):
+            _response(said, rule, path, caller, files, maker)
     if "security_headers" in values:
         _security(said, values["security_headers"])
     if "cors" in values:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from msgspec import to_builtins
 
-from apigw_cli.policies.answer_filter import Flowing, Head, Held, Unwanted, has_body, name_of
+from apigw_cli.policies.answer_filter import Flowing, Head, Held, Unwanted, has_body, name_of, withheld
 from apigw_cli.policies.interface import Exchange
 from apigw_cli.policies.response import body, headers, statuses
 from apigw_cli.policies.response.body import JSON_LINE, OF_BYTES, Unreadable
@@ -50,7 +50,7 @@ class Changes:
 
     def __init__(self, value: Response, path: str) -> None:
         """Raises InputError for values that requests of this path do not have."""
-        self._applies = statuses.among(value.on)
+        self.applies = statuses.among(value.on)
         self._mapped = statuses.mapping(value.status)
         edits = [headers.dependence(writing.names(to_builtins(value)))]
         edits += [headers.of_headers(value.headers, path)] if value.headers is not None else []
@@ -62,7 +62,7 @@ class Changes:
         self._maximum = value.max_body
 
     def __call__(self, exchange: Exchange, head: Head) -> Head | Flowing | Held:
-        if head.status not in self._applies:
+        if head.status not in self.applies:
             return head
         subject = Subject(exchange, None, head)
         if head.own and not self._own:
@@ -194,6 +194,18 @@ class Changes:
         status = self._mapped.get(head.status, head.status)
         reason = head.reason if status == head.status else statuses.phrase(status)
         return Head(status, reason, self._edited(subject, lines), length, head.own)
+
+
+class FirstThatFits:
+    """Several, of which for each answer the first counts that is for its status."""
+
+    def __init__(self, several: list[Changes]) -> None:
+        self._of = {status: one for one in reversed(several) for status in one.applies}
+        self.withheld = withheld(several)
+
+    def __call__(self, exchange: Exchange, head: Head) -> Head | Flowing | Held:
+        one = self._of.get(head.status)
+        return head if one is None else one(exchange, head)
 
 
 def _without(lines: list[bytes], is_whole: bool) -> list[bytes]:

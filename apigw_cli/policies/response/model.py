@@ -121,3 +121,13 @@ class Response(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     def types_body(self) -> bool:
         """Which Content-Type a new body has is said under `headers`."""
         return self.headers is not None and any(name.lower() == "content-type" for name in self.headers.set)
+
+
+Value = Response | list[Response]
+
+
+def rules(value: Value | None) -> list[Response]:
+    """What may be written as one: for each answer the first whose `on` names its status counts."""
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from msgspec import Struct, to_builtins
+from msgspec import to_builtins
 
 from apigw_cli.policies.answer_filter import AnswerFilter
 from apigw_cli.policies.interface import Change, Exchange, Problem, Reason, Runtime, Step
 from apigw_cli.policies.judging import judged
 from apigw_cli.policies.request.policy import shown
-from apigw_cli.policies.response.filtering import Changes
-from apigw_cli.policies.response.model import Headers, Response
+from apigw_cli.policies.response import statuses
+from apigw_cli.policies.response.filtering import Changes, FirstThatFits
+from apigw_cli.policies.response.model import Headers, Response, Value, rules
 from apigw_cli.policies.templates.problems import of_template
 from apigw_cli.snapshot.model import Route
 
@@ -25,13 +26,14 @@ class _Policy:
     name = "response"
     order = 81
     answer_order = 15
-    model: type[Struct] = Response
+    model: Any = Value
     derived = False
     refuses = False
 
-    def compile(self, value: Response, route: Route, runtime: Runtime) -> Step | None:
+    def compile(self, value: Value, route: Route, runtime: Runtime) -> Step | None:
         """What is asked of the upstream so that its answer can be read: all of it, and not compressed."""
-        uncoded, whole = value.reads_body, value.changes_body
+        uncoded = any(rule.reads_body for rule in rules(value))
+        whole = any(rule.changes_body for rule in rules(value))
         if not uncoded and not whole:
             return None
 
@@ -43,35 +45,35 @@ class _Policy:
 
         return step
 
-    def filter(self, value: Response, route: Route, runtime: Runtime) -> AnswerFilter | None:
-        if value.headers in (None, Headers()) and not value.status and not value.changes_body:
+    def filter(self, value: Value, route: Route, runtime: Runtime) -> AnswerFilter | None:
+        if not any(map(_changes_something, rules(value))):
             return None
-        return Changes(value, route.path)
+        made = [Changes(rule, route.path) for rule in rules(value)]
+        return made[0] if len(made) == 1 else FirstThatFits(made)
 
-    def problems(self, value: Response, route: Route) -> Iterator[Problem]:
-        """Values that requests of this route do not have."""
+    def problems(self, value: Value, route: Route) -> Iterator[Problem]:
+        """Values that requests of this route do not have, and rules that no answer meets."""
         yield from of_template(to_builtins(value), route.path)
+        met: frozenset[int] = frozenset()
+        for index, rule in enumerate(rules(value)):
+            meant = statuses.among(rule.on)
+            if meant <= met:
+                yield Problem((index,), "no answer meets this: those before are for the same statuses", "see on")
+            met |= meant
 
-    def compare(self, old: Response | None, new: Response | None) -> Change:
+    def compare(self, old: Value | None, new: Value | None) -> Change:
         """What is left out of answers nobody sees; headers tell browsers and caches what they may do."""
         return judged(self.reasons(old, new))
 
-    def reasons(self, old: Response | None, new: Response | None) -> Iterator[Reason]:
-        yield from _of_headers(_edits(old), _edits(new))
-        yield from _of_members(_members(old), _members(new))
-        if _whole_body(old) != _whole_body(new):
-            yield Reason(Change.WEAKEN, "clients get another body")
-        before, after = (_rest(one) for one in (old, new))
-        for name, text in _OTHERWISE.items():
-            if before[name] != after[name]:
-                yield Reason(Change.WEAKEN, text)
-        if old is not None and new is not None and old.max_body != new.max_body:
-            larger = new.max_body > old.max_body
-            text = "larger answers are read here" if larger else "larger answers are refused than before"
-            yield Reason(Change.WEAKEN if larger else Change.STRENGTHEN, text)
+    def reasons(self, old: Value | None, new: Value | None) -> Iterator[Reason]:
+        """Of each status: what was done with its answers, and is now."""
+        said: dict[Reason, None] = {}
+        for before, after in _pairs(old, new):
+            said |= dict.fromkeys(_of_rule(before, after))
+        yield from said
 
-    def describe(self, value: Response) -> str:
-        return ", ".join(_words(value))
+    def describe(self, value: Value) -> str:
+        return "; ".join(", ".join(_words(rule)) for rule in rules(value))
 
 
 POLICY = _Policy()
@@ -80,14 +82,39 @@ POLICY = _Policy()
 # --- what a change of it does
 
 _OTHERWISE = {
-    "on": "answers of other statuses are changed: what was left out of some may be shown again",
     "status": "clients get other statuses",
     "own": "the gateway's own refusals are changed in another way",
 }
 
 
-def _rest(value: Response | None) -> dict[str, Any]:
-    return {name: getattr(value if value is not None else Response(), name) for name in _OTHERWISE}
+def _changes_something(rule: Response) -> bool:
+    return rule.headers not in (None, Headers()) or bool(rule.status) or rule.changes_body
+
+
+def _pairs(old: Value | None, new: Value | None) -> list[tuple[Response | None, Response | None]]:
+    """Of every status the rule that counted, and the one that does; each pair once."""
+    before, after = (_by_status(rules(one)) for one in (old, new))
+    pairs = ((before.get(status), after.get(status)) for status in sorted(before.keys() | after.keys()))
+    found = {(id(one), id(other)): (one, other) for one, other in pairs}
+    return list(found.values())
+
+
+def _by_status(listed: list[Response]) -> dict[int, Response]:
+    return {status: rule for rule in reversed(listed) for status in statuses.among(rule.on)}
+
+
+def _of_rule(old: Response | None, new: Response | None) -> Iterator[Reason]:
+    yield from _of_headers(_edits(old), _edits(new))
+    yield from _of_members(_members(old), _members(new))
+    if _whole_body(old) != _whole_body(new):
+        yield Reason(Change.WEAKEN, "clients get another body")
+    for name, text in _OTHERWISE.items():
+        if len({str(getattr(one or Response(), name)) for one in (old, new)}) > 1:
+            yield Reason(Change.WEAKEN, text)
+    if old is not None and new is not None and old.max_body != new.max_body:
+        larger = new.max_body > old.max_body
+        text = "larger answers are read here" if larger else "larger answers are refused than before"
+        yield Reason(Change.WEAKEN if larger else Change.STRENGTHEN, text)
 
 
 def _edits(value: Response | None) -> dict[str, Any]:
