@@ -14,7 +14,7 @@ from apigw_cli.errors import EnvironmentFailure, UsageError
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 54rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
-pre { background: #f6f6f6; padding: 1rem; overflow-x: auto; font-size: 0.85rem; line-height: 1.35 }
+pre { background: #f6f6f6; padding: 1rem; white-space: pre-wrap; font-size: 0.85rem; line-height: 1.35 }
 h1 { font-size: 1.4rem } h2 { font-size: 1.1rem; margin-top: 2rem }
 svg { max-width: 100%; height: auto }
 footer { margin-top: 3rem; color: #666; font-size: 0.85rem }

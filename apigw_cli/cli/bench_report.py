@@ -49,6 +49,15 @@ def _verdict(result: Result) -> str:
     return f"{symbol('warn' if bad else 'ok')} {words}: {result.verdict.bound}"
 
 
+def _cure(statuses: list[str]) -> str:
+    """What to do where no request was answered as hoped."""
+    if set(statuses) <= {"401", "403"}:
+        return "give a credential that holds, with -H, or --api-key and --token-key beside --spec"
+    if statuses == ["404"]:
+        return "apigw routes lists the paths that the gateway has"
+    return "look at one answer, with curl -i and the same headers"
+
+
 def _thresholds(result: Result) -> list[str]:
     """Those that were broken first."""
     outcomes = sorted(result.assertions, key=lambda outcome: outcome.holds)
@@ -142,12 +151,15 @@ def _client(result: Result) -> str:
     trust = "trustworthy" if result.verdict.trustworthy else "not trustworthy"
     return (
         f"{in_flight} of {client.asked_in_flight:,} in flight on average, CPU {busy} "
-        f"({client.cpu_per_request_us:.3g} µs a request), loop lag p99 {duration(lag / 1e9)}: "
+        f"({duration(client.cpu_per_request_us / 1e6)} a request), loop lag p99 {duration(lag / 1e9)}: "
         f"{result.verdict.bound}, {trust}"
     )
 
 
 def _next(result: Result) -> list[str]:
+    requests = result.requests
+    if requests.failed and requests.failed == requests.answered and not result.interrupted:
+        return ["", f"nothing went well: {_cure(list(result.statuses))}"]
     if result.requests.limited and not result.limits:
         return ["", "prove the limit that refused them: the same command with --verify-limits"]
     if any(proof.verdict == "inconclusive" for proof in result.limits):

@@ -47,11 +47,16 @@ class _Outcome(msgspec.Struct, frozen=True):
     holds: bool
 
 
+class _Requests(msgspec.Struct, frozen=True):
+    allowed: int
+
+
 class Measured(msgspec.Struct, frozen=True):
     """What the gate looks at in a result of `apigw bench --format json` (docs/bench.md)."""
 
     verdict: _Trust
     interrupted: bool
+    requests: _Requests
     served: _Served | None = None
     limits: tuple[_Proof, ...] = ()
     assertions: tuple[_Outcome, ...] = ()
@@ -61,6 +66,8 @@ class Measured(msgspec.Struct, frozen=True):
         """What speaks against what was measured, in words; '' for nothing."""
         if self.interrupted:
             return "it was interrupted"
+        if not self.requests.allowed:
+            return "no request was let through"
         if any(proof.verdict == "fail" for proof in self.limits):
             return "a limit did not hold"
         if not all(outcome.holds for outcome in self.assertions):

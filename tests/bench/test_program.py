@@ -18,7 +18,7 @@ from typing import Any
 import pexpect
 import pytest
 
-from tests.bench.server import ADMITTED, HANG, OK, REFUSED, Bucket, serving
+from tests.bench.server import ADMITTED, HANG, OK, REFUSED, Bucket, answer, serving
 from tests.gateway.certificates import authority, issue
 from tests.ports import free_port
 
@@ -87,6 +87,13 @@ def test_allowed_and_refused_are_shown_apart_and_the_next_command_is_named() -> 
     assert re.search(r"^allowed +service +[5-9] ", done.stdout, re.MULTILINE)
     assert re.search(r"^refused +service +9[1-5] ", done.stdout, re.MULTILINE)
     assert "--verify-limits" in done.stdout.splitlines()[-1]
+
+
+def test_where_nothing_was_let_through_it_says_what_to_do() -> None:
+    with serving(lambda asked: answer(401)) as server:
+        done = run(server.url, "--requests", "20")
+    assert "all failed" in done.stdout.splitlines()[0]
+    assert "give a credential" in done.stdout.splitlines()[-1]
 
 
 def test_a_broken_limit_is_shown_with_its_counter_example_first() -> None:

@@ -144,6 +144,7 @@ def result(apigw_stage: str, **changes: Any) -> bytes:
     plain: dict[str, Any] = {
         "verdict": {"trustworthy": True},
         "interrupted": False,
+        "requests": {"allowed": 10},
         "served": {"stage": apigw_stage, "digest": served.snapshot, "origin": "released"},
         "limits": [{"verdict": "pass"}],
         "assertions": [{"holds": True}],
@@ -184,6 +185,7 @@ class TestEvidence:
         ("changes", "why"),
         [
             ({"limits": [{"verdict": "fail"}]}, "a limit did not hold"),
+            ({"requests": {"allowed": 0}}, "no request was let through"),
             ({"limits": [{"verdict": "inconclusive"}]}, "inconclusive"),
             ({"verdict": {"trustworthy": False}}, "inconclusive"),
             ({"assertions": [{"holds": True}, {"holds": False}]}, "an assertion did not hold"),
@@ -237,7 +239,7 @@ class TestEvidence:
         assert (failed.code, "qa has no release yet" in failed.err) == (1, True)
 
     def test_a_real_result_has_what_the_gate_looks_at(self) -> None:
-        fields = {"verdict", "interrupted", "served", "limits", "assertions"}
+        fields = {"verdict", "interrupted", "requests", "served", "limits", "assertions"}
         assert fields <= set(Result.__struct_fields__) and fields == set(evidence.Measured.__struct_fields__)
 
 
