@@ -30,7 +30,7 @@ REASONS = (
     "upstream_closed", "upstream_invalid", "bug",
     "upstream_out", "upstream_stalled", "queue_full", "queue_timeout",
     "limiter_full", "limiter_unavailable", "key_missing", "quota_exceeded", "concurrency_limited", "invalid_request",
-    "invalid_answer", "answer_unfit", "cors_origin",
+    "invalid_answer", "answer_unfit", "cors_origin", "unsuitable_request",
 )  # fmt: skip
 # What is remarkable of messages, refused or not.
 NOTICES = ("invalid_request", "invalid_answer", "unsuitable_answer")

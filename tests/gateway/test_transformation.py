@@ -204,6 +204,10 @@ class TestBodies:
         assert json.loads(answer.body)["message"]
         assert len(recorder.received) == before
 
+    def test_they_are_counted(self, gateway: Gateway) -> None:
+        assert send(gateway, "POST /large/echo", "Content-Type: text/plain", body=b"a").status == 415
+        gateway.counts(1, "apigw_refusals_total", route="largePet", reason="unsuitable_request")
+
     def test_one_that_is_made_here(self, gateway: Gateway, recorder: Recorder) -> None:
         """In place of a query, in a specification, with a variable of the stage."""
         assert send(gateway, "GET /asked/echo?q=a%22b%0A").status == 200
