@@ -303,7 +303,7 @@ VALUES = """, routes: {open: {request_headers: {
 def test_headers_of_values(build: Build, serve: Serve, upstream: Upstream) -> None:
     compiled = build(shop_config(upstream.url, more=VALUES), shop=SHOP)
     messages = [gap.message for gap in Configuration(compiled, "127.0.0.1:1").gaps]
-    assert "nginx has no such value: the header X-Who is not sent" in messages
+    assert "nginx has no such value: the header X-Who is not sent, nor a client's own" in messages
     with serve(compiled) as nginx:
         nginx.ask("GET", "/v1/open", X_More="one", X_Old="a", X_New="forged", X_Who="root")
         assert upstream.last("X-Set") == ["GET one"]

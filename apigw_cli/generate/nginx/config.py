@@ -10,6 +10,7 @@ import msgspec
 from apigw_cli import __version__
 from apigw_cli.generate.nginx import caches, keys, sites, upstreams
 from apigw_cli.generate.nginx.operations import Operations
+from apigw_cli.generate.nginx.requests import Asking
 from apigw_cli.generate.nginx.servers import block, servers
 from apigw_cli.generate.nginx.words import (
     DOLLAR,
@@ -136,7 +137,7 @@ class Configuration:
         yield "proxy_pass_header Date;"
         yield "proxy_pass_header Server;"
         yield "proxy_hide_header X-Request-Id;"
-        yield from upstreams.request_headers(self._snapshot.auth)
+        yield from Asking().headers(upstreams.known_headers(self._snapshot.auth))
         yield from self._operations.answers.adds([])
 
     def _variables(self) -> Iterator[str | Block]:

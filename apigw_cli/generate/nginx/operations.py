@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import partial
 from typing import Any
 
 from apigw_cli.config import template
@@ -12,6 +11,7 @@ from apigw_cli.generate.nginx.addresses import Addresses
 from apigw_cli.generate.nginx.answers import Answers, Line
 from apigw_cli.generate.nginx.caches import Caches
 from apigw_cli.generate.nginx.cors import Origins
+from apigw_cli.generate.nginx.requests import Asking, Requests
 from apigw_cli.generate.nginx.said import Said
 from apigw_cli.generate.nginx.servers import Server, Serving
 from apigw_cli.generate.nginx.sites import Sites
@@ -32,7 +32,7 @@ from apigw_cli.snapshot.model import HttpIntegration, Route, StaticIntegration
 
 _EXPRESSED = (
     *("ip", "auth", "rate_limit", "max_body", "redirect", "request_headers"),
-    *("cors", "compress", "response", "security_headers", "cache"),
+    *("cors", "compress", "response", "security_headers", "cache", "request"),
 )
 _NO_FILE = "/."  # `try_files` never finds it: what stands behind it comes after the limits, where `return` would not
 
@@ -53,6 +53,7 @@ class Operations:
         self.targets = Targets()
         self._names = Names(other_than=r"[^A-Za-z0-9_.-]")
         self.values = Values()
+        self.requests = Requests(self.values)
         self.caches = Caches()
         self.origins = Origins()
         self._said: dict[str, Said] = {}
@@ -192,9 +193,12 @@ class Operations:
 
     # --- what answers
 
-    def _kept(self, route: Route, value: Cache | None) -> Cache | None:
+    def _kept(self, route: Route, value: Cache | None, asking: Asking) -> Cache | None:
         """The cache of a route that has something to keep."""
         if value is None or route.method not in ("GET", ANY):
+            return None
+        if asking.method is not None:
+            self._gap(route, "cache", "nginx keeps no answers to a request whose method it changes")
             return None
         for message in caches.gaps(value):
             self._gap(route, "cache", message)
@@ -237,15 +241,16 @@ class Operations:
     def _forward(
         self, route: Route, to: HttpIntegration, values: dict[str, Any], caller: str | None
     ) -> list[str | Block]:
-        headers: list[str] = []
-        edits, kept = values.get("request_headers"), self._kept(route, values.get("cache"))
+        own = self.targets.path(to.strip)
+        asking = self.requests.of(values.get("request"), values.get("request_headers"), route.path, caller, own)
+        for policy, message in dict.fromkeys(asking.gaps):
+            self._gap(route, policy, message)
+        if asking.impossible:
+            return ["return 501;"]
+        kept = self._kept(route, values.get("cache"), asking)
         alone = self.caches.headers(kept) if kept is not None else []
-        text = partial(self.values.text, path=route.path, caller=caller)
-        if edits is not None or alone:
-            headers = upstreams.request_headers(self._snapshot.auth, edits, alone, text)
-        if edits is not None:
-            for message in upstreams.header_gaps(edits, text):
-                self._gap(route, "request_headers", message)
+        headers = asking.headers(upstreams.known_headers(self._snapshot.auth, alone))
+        changed = bool(alone or asking.lines or asking.added)
         upstream = self.upstreams.of(to.upstream)
         if any(target.startswith("https:") for target in upstream.targets):
             place = self._compiled.provenance.place(f"upstream:{upstream.name}", "targets")
@@ -257,9 +262,11 @@ class Operations:
         return [
             *self._adds(route),
             *self._said[route.id].hides,
-            *headers,
+            *(headers if changed else []),
+            *asking.refusals,
+            *([f"proxy_method {asking.method};"] if asking.method is not None else []),
             *upstreams.timeouts(upstream),
             f"set $apigw_authority {host};",
-            *(self.caches.lines(kept, caller, ()) if kept is not None else []),
-            f"proxy_pass http://{name}{self.targets.without(to.strip)};",
+            *(self.caches.lines(kept, caller, list(dict.fromkeys(asking.told))) if kept is not None else []),
+            f"proxy_pass http://{name}{asking.target(own) or self.targets.without(to.strip)};",
         ]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from apigw_cli.generate.nginx.words import Block, Names, in_quotes, literal_regex
+from urllib.parse import unquote
+
+from apigw_cli.generate.nginx.words import Block, Names, in_quotes, spelled
 
 
 class Targets:
@@ -20,7 +22,7 @@ class Targets:
         if not strip:
             return "$request_uri"
         name = self._names.of(strip, strip.strip("/"))
-        prefix = literal_regex(strip)
+        prefix = spelled(unquote(strip))
         self._maps[name] = Block(
             f"map $request_uri ${name}",
             [
@@ -28,5 +30,15 @@ class Targets:
                 f"{in_quotes(f'~^{prefix}(?<apigw_rest>/.*)')} $apigw_rest;",
                 f"{in_quotes(f'~^{prefix}(?<apigw_query>[?].*)?$')} /$apigw_query;",
             ],
+        )
+        return f"${name}"
+
+    def path(self, strip: str) -> str:
+        """The same without the query."""
+        if not strip:
+            return "$apigw_path"
+        name = self._names.of((strip, "path"), f"{strip.strip('/')}_path")
+        self._maps[name] = Block(
+            f"map {self.without(strip)} ${name}", ['default "/";', '"~^(?<apigw_rest>[^?]+)" $apigw_rest;']
         )
         return f"${name}"

@@ -5,17 +5,12 @@ from __future__ import annotations
 import ipaddress
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from urllib.parse import urlsplit
 
-from apigw_cli.config import template
-from apigw_cli.generate.nginx.values import gaps as gaps_of_values
-from apigw_cli.generate.nginx.words import Block, Names, header_variable, literal, quoted
-from apigw_cli.policies.request.model import Headers
+from apigw_cli.generate.nginx.words import Block, Names, header_variable, quoted
 from apigw_cli.snapshot.model import Upstream
 from apigw_cli.snapshot.schemes import ApiKeys, Scheme
-
-Text = Callable[[str], str | None]  # a template → nginx's parameter; None: it cannot say that
 
 KEEPALIVE = 64  # idle connections that each nginx worker keeps
 
@@ -194,17 +189,10 @@ def _is_address(host: str) -> bool:
     return True
 
 
-def _fixed(written: str) -> str | None:
-    return literal("".join(map(str, template.parts(written))))
-
-
-def request_headers(
-    schemes: dict[str, Scheme],
-    edits: Headers | None = None,
-    first: Iterable[tuple[str, str]] = (),
-    text: Text = _fixed,
-) -> list[str]:
-    """The `proxy_set_header` lines of a level. A level that has one inherits none, so an edit repeats them all.
+def known_headers(
+    schemes: dict[str, Scheme], first: Iterable[tuple[str, str]] = ()
+) -> dict[str, list[tuple[str, str]]]:
+    """What every request says, by name in lower case: names and parameters.
 
     `first`: headers, each with its variable, of which only the client's first line goes on.
     """
@@ -217,33 +205,4 @@ def request_headers(
             lines.setdefault(scheme.parameter.lower(), [(scheme.parameter, variable)])
     for name, variable in first:
         lines.setdefault(name.lower(), [(name, variable)])
-    if edits is not None:
-        for name in edits.remove:
-            lines[name.lower()] = [(name, '""')]
-        for old, new in edits.rename.items():
-            lines |= {old.lower(): [(old, '""')], new.lower(): [(new, header_variable(old) or '""')]}
-        for name, written in edits.set.items():
-            lines[name.lower()] = [(name, text(written) or '""')]  # what is ours to say no client says
-        for name, written in edits.add.items():
-            client, value = header_variable(name), text(written)
-            before = lines.setdefault(name.lower(), [(name, client)] if client else [])
-            before += [(name, value)] if value is not None else []
-    return [f"proxy_set_header {quoted(name)} {value};" for pairs in lines.values() for name, value in pairs]
-
-
-def header_gaps(edits: Headers, text: Text) -> Iterator[str]:
-    for old in edits.rename:
-        yield (
-            f"of several headers {old} nginx renames the first"
-            if header_variable(old)
-            else f"nginx cannot rename {old}: it is left out"
-        )
-    for name, written in (*edits.set.items(), *edits.add.items()):
-        if text(written) is None:
-            yield f"nginx has no such value: the header {name} is not sent"
-        yield from gaps_of_values(written)
-    for name in edits.add:
-        if header_variable(name) is None:
-            yield f"nginx has no variable for the header {name}: the client's own is not passed on beside the added one"
-        else:
-            yield f"nginx takes the first of a client's headers {name} and adds to that"
+    return lines

@@ -72,6 +72,17 @@ def literal_regex(value: str) -> str:
     return re.escape(value).replace(r"\-", "-")
 
 
+def spelled(value: str) -> str:
+    """A regular expression for a text in each way that a client may write it in a path: characters may be escaped."""
+    return "".join(map(_spelled, value))
+
+
+def _spelled(char: str) -> str:
+    code = "".join(f"%{byte:02X}" for byte in char.encode())
+    escaped = re.sub("[A-F]", lambda match: f"[{match[0]}{match[0].lower()}]", code)
+    return "/" if char == "/" else f"(?:{literal_regex(char)}|{escaped})"
+
+
 def header_variable(name: str, of: str = "http") -> str | None:
     """nginx's variable for a request header; None for a name that none can be written for, or that nginx drops.
 
