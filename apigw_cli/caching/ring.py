@@ -1,7 +1,7 @@
 """Records in memory that all workers of a machine see: a ring, and an index to it.
 
     page 0     header: TAIL, HEAD, counts, the bytes that each worker holds, the secret of the hash
-    index      buckets of 8 slots (hash of a key, position of its newest record), then a byte for each slot: used?
+    index      hash of a key → position of its newest record (`index.py`)
     ring       record ─ record ─ record …           each: header, key, meta, body, up to a multiple of 8 bytes
 
 A position counts the bytes that were ever written; it is never used twice, and lies in memory at its remainder. What
@@ -19,9 +19,9 @@ import os
 import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 from zlib import crc32
 
+from apigw_cli.caching.index import Index
 from apigw_cli.caching.turn import Turn, fence
 from apigw_cli.limits.memory import PAGE, WORD, SharedMemory
 
@@ -36,8 +36,6 @@ _MAXIMUM_WORKERS = 256
 _SECRET = (_HELD + _MAXIMUM_WORKERS) * WORD
 _MAGIC = 0x3167_6E69_7261_6761
 
-WAYS = 8
-_BUCKET = WAYS * 2  # words
 _PER_BUCKET = 4096  # bytes of the budget: an index for answers of 512 bytes and more
 
 _HEADER = struct.Struct("<QQQIIII")  # length and marks, hash, previous; lengths of key, meta, body; checksum
@@ -87,14 +85,12 @@ class Ring:
         if words[0] != _MAGIC or not 0 <= worker < words[_WORKERS]:
             raise ValueError("this memory holds no cache of that worker")
         self.memory, self.words, self.map, self.fd = memory, words, memory.map, memory.fd
-        self.capacity, self._buckets, self._workers = words[_CAPACITY], words[_BUCKETS], words[_WORKERS]
+        self.capacity, self._workers = words[_CAPACITY], words[_WORKERS]
         self.incoming, self.remembered = words[_INCOMING], words[_REMEMBERED]
         self.alone = self._workers == 1
         self._turn = Turn(memory.fd, self.alone)
-        self._secret = bytes(memory.map[_SECRET : _SECRET + 16])
-        self._index = PAGE // WORD
-        self._uses = PAGE + self._buckets * _BUCKET * WORD
-        self._ring = self._uses + self._buckets * WAYS
+        self.index = Index(memory, PAGE, words[_BUCKETS], bytes(memory.map[_SECRET : _SECRET + 16]))
+        self._ring = PAGE + Index.size(words[_BUCKETS])
         self._own = _HELD + worker
         self._held = slice(_HELD, _HELD + self._workers)
 
@@ -115,7 +111,7 @@ class Ring:
         words = memory.words
         words[_BUCKETS], words[_WORKERS] = shares.buckets, workers
         words[_INCOMING], words[_REMEMBERED] = shares.incoming, shares.remembered
-        capacity = shares.memory - PAGE - shares.buckets * (_BUCKET * WORD + WAYS)
+        capacity = shares.memory - PAGE - Index.size(shares.buckets)
         words[_CAPACITY] = words[TAIL] = words[_HEAD] = capacity  # position 0 is none
         memory.map[_SECRET : _SECRET + 16] = os.urandom(16)
         words[0] = _MAGIC
@@ -166,23 +162,6 @@ class Ring:
         self.words[_HELD + worker] = 0
 
     # --- reading
-
-    def digest(self, key: bytes) -> int:
-        """A keyed hash: nobody can choose keys that share a bucket."""
-        return int.from_bytes(blake2b(key, key=self._secret, digest_size=8).digest(), "little") or 1
-
-    def slot(self, digest: int) -> int:
-        """The word that says where a key's newest record is; 0 for a key without one."""
-        first = self._bucket(digest)
-        found = self.words[first : first + _BUCKET : 2].tolist()
-        return first + 2 * found.index(digest) + 1 if digest in found else 0
-
-    def _bucket(self, digest: int) -> int:
-        return self._index + digest % self._buckets * _BUCKET
-
-    def use(self, slot: int) -> int:
-        """The byte that says whether a slot's records were used since somebody looked."""
-        return self._uses + (slot - self._index) // 2
 
     def read(self, position: int, digest: int) -> Found | None:
         """A record of a key with that hash; None where it is there no more."""
@@ -259,15 +238,15 @@ class Ring:
         if not data or self._lacks(length):
             words[_EVICTIONS] += 1
             return 0
-        slot = self.slot(digest)
-        self.map[self.use(slot)] = 0
+        slot = self.index.slot(digest)
+        self.index.forget_use(slot)
         self._append(digest, data, words[slot])
         return length
 
     def _was_used(self, digest: int, position: int) -> bool:
         """Whether a record can be found, and its key was asked for."""
-        slot = self.slot(digest)
-        if not slot or not self.map[self.use(slot)]:
+        slot = self.index.slot(digest)
+        if not slot or not self.index.was_used(slot):
             return False
         found = self.words[slot]
         for _ in range(VARIANTS + 1):
@@ -304,19 +283,8 @@ class Ring:
         words[_HEAD] = position + len(record)
         self._count(1)
         fence()  # whoever finds it finds it whole
-        self._publish(digest, position)
+        self.index.publish(digest, position)
         return position
-
-    def _publish(self, digest: int, position: int) -> None:
-        slot, words = self.slot(digest), self.words
-        if not slot:
-            first = self._bucket(digest)
-            positions = words[first + 1 : first + _BUCKET : 2].tolist()
-            slot = first + 2 * positions.index(min(positions)) + 1  # one that is free, or else the oldest
-            words[slot] = 0
-            words[slot - 1] = digest
-            self.map[self.use(slot)] = 0
-        words[slot] = position
 
     def discount(self, positions: Iterable[int]) -> None:
         """They count no more: nobody finds them."""
@@ -328,8 +296,3 @@ class Ring:
 
     def _count(self, more: int) -> None:
         self.words[_ENTRIES] = max(self.words[_ENTRIES] + more, 0)
-
-    def hide(self, slot: int, newest: int) -> None:
-        """Let a key's records not be found any more. Needs no turn: one word, and whoever writes it next is right."""
-        if self.words[slot] == newest:
-            self.words[slot] = 0

@@ -45,12 +45,11 @@ class Chain:
     `told`: that it is used; a writer who takes note of that and clears it gives the key another newest record.
     """
 
-    __slots__ = ("bodies", "known", "newest", "only", "size", "slot", "told", "use")
+    __slots__ = ("bodies", "known", "newest", "only", "size", "slot", "told")
 
-    def __init__(self, slot: int, newest: int, use: int, known: tuple[Known, ...], key: bytes) -> None:
+    def __init__(self, slot: int, newest: int, known: tuple[Known, ...], key: bytes) -> None:
         self.slot = slot
         self.newest = newest
-        self.use = use
         self.known = known
         self.only = known[0] if len(known) == 1 else None
         self.told = False
@@ -68,7 +67,6 @@ class Store:
         self.remembered = 0  # bytes
         self._bodies = 0  # … of them
         self._words = ring.words
-        self._map = ring.map
         self._chains: dict[bytes, Chain] = {}  # what is remembered, the oldest first
 
     def __len__(self) -> int:
@@ -102,7 +100,7 @@ class Store:
             return None
         if not chain.told:
             chain.told = True
-            self._map[chain.use] = 1
+            self.ring.index.use(chain.slot)
         return entry if known.whole else self._with_body(key, chain, known)
 
     def _chain(self, key: bytes) -> Chain | None:
@@ -110,8 +108,8 @@ class Store:
         chain = self._chains.get(key)
         if chain is not None and self._words[chain.slot] == chain.newest and self._words[TAIL] <= chain.newest:
             return chain
-        digest = self.ring.digest(key)
-        slot = self.ring.slot(digest)
+        digest = self.ring.index.digest(key)
+        slot = self.ring.index.slot(digest)
         newest = self._words[slot] if slot else 0
         before = {one.position: one for one in chain.known} if chain is not None else {}
         if chain is not None:
@@ -119,7 +117,7 @@ class Store:
         known = self._read(key, digest, newest, before)
         if not known:
             return None
-        return self._remember(key, Chain(slot, newest, self.ring.use(slot), known, key))
+        return self._remember(key, Chain(slot, newest, known, key))
 
     def _read(self, key: bytes, digest: int, position: int, before: dict[int, Known]) -> tuple[Known, ...]:
         """The records of a key from this one on. Those that were decoded before are not read again."""
@@ -213,14 +211,14 @@ class Store:
         chain = self._chain(key)
         there = [one for one in chain.known if one.position >= self._words[TAIL]] if chain is not None else []
         kept = [one for one in there if not _replaces(entry, one.entry)][: VARIANTS - 1]
-        digest = self.ring.digest(key)
+        digest = self.ring.index.digest(key)
         entry.at = self.ring.write(digest, key, meta, entry.body, [one.position for one in kept])
         self.ring.discount(one.position for one in there if one not in kept)
-        slot = self.ring.slot(digest)
+        slot = self.ring.index.slot(digest)
         self._forget(key)
         if self._may_remember(entry.body):
             known = (Known(entry.at, entry, None), *kept)
-            self._remember(key, Chain(slot, entry.at, self.ring.use(slot), known, key))
+            self._remember(key, Chain(slot, entry.at, known, key))
 
     def drop(self, key: bytes, entry: Entry) -> None:
         """Take this entry out, if it is still there, and its variants: they are fetched anew."""
@@ -237,7 +235,7 @@ class Store:
         try:
             if counted and self._words[chain.slot] == chain.newest:
                 self.ring.discount(one.position for one in chain.known)
-            self.ring.hide(chain.slot, chain.newest)
+            self.ring.index.hide(chain.slot, chain.newest)
         finally:
             if counted:
                 self.ring.end()

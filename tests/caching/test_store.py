@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from apigw_cli.caching import store as stores
+from apigw_cli.caching.index import Index
 from apigw_cli.caching.memory import CacheMemory
-from apigw_cli.caching.ring import LEAST, VARIANTS, Ring
+from apigw_cli.caching.ring import LEAST, VARIANTS
 from tests.caching.answers import asking, find, fresh, store
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="one worker on Windows: nothing is shared")
@@ -116,7 +117,7 @@ def test_a_writer_that_dies_leaves_nothing_wrong(before: list[tuple[bytes, int]]
         bodies.setdefault(key, []).append(b"%d %b " % (number, key) + b"x" * length)
         one.put(key, fresh(bodies[key][-1]))
     bodies.setdefault(b"key 0", []).append(b"last" + b"y" * size)
-    one.ring.words = Mortal(one.ring.words, moment)  # type: ignore[assignment]
+    one.ring.words = one.ring.index.words = Mortal(one.ring.words, moment)  # type: ignore[assignment]
     with contextlib.suppress(Killed):
         one.put(b"key 0", fresh(bodies[b"key 0"][-1]))
     for key, written in bodies.items():  # while nobody has written since
@@ -165,7 +166,7 @@ def test_a_key_has_no_more_variants_than_it_may() -> None:
 
 
 def test_two_keys_with_the_same_hash_never_meet(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Ring, "digest", lambda ring, key: 7)
+    monkeypatch.setattr(Index, "digest", lambda index, key: 7)
     one = store()
     assert one.put(b"a", fresh(b"of a"))
     assert find(one, b"b") is None
