@@ -224,7 +224,13 @@ def _schemes(route: Route, compiled: Compiled) -> tuple[Source, ...]:
 def _step(name: str, text: str, route: Route, compiled: Compiled, verdict: Verdict | None) -> Step:
     origins = [_source(origin) for origin in compiled.provenance.of(route.id, f"policies.{name}")]
     sources = tuple(source for source in origins if source is not None)
-    return Step(name, text, sources[0] if sources else None, sources[1:], verdict, name in route.policies)
+    on = name in route.policies
+    if on and name in _OF_UPSTREAMS and isinstance(route.integration, StaticIntegration):
+        text, on = f"{text}: no effect, a site's files are at hand", False
+    return Step(name, text, sources[0] if sources else None, sources[1:], verdict, on)
+
+
+_OF_UPSTREAMS = {"cache", "request", "request_headers"}  # what is done for, or with, an answer that is fetched
 
 
 def _source(origin: Origin | None) -> Source | None:

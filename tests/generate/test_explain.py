@@ -144,6 +144,17 @@ def test_what_is_switched_off_is_shown_with_what_it_went_over(build: Build) -> N
     assert found.forwarded_path == "/open"
 
 
+def test_what_a_site_has_no_use_for_is_said(tmp_path: Path) -> None:
+    policies = "{cache: {}, request: {path: /x}, max_body: 9, request_headers: {set: {A: b}}}"
+    (tmp_path / "apigw.yaml").write_text(
+        f"version: 1\napis: {{}}\nsites: {{www: {{folder: web, defaults: {policies}}}}}\n"
+    )
+    found = ask(load(tmp_path, None), "GET", "/a.html")
+    told = {step.policy: (step.on, "no effect" in step.text) for step in found.steps}
+    assert told.pop("max_body") == (True, False)
+    assert set(told) == {"cache", "request", "request_headers"} and set(told.values()) == {(False, True)}
+
+
 def test_a_wrong_method_names_what_is_there(sample: Compiled) -> None:
     found = ask(sample, "PUT", "/v1/pets/7")
     assert (found.outcome, found.status, found.allow) == ("method_not_allowed", 405, ("DELETE", "GET", "HEAD"))
