@@ -133,7 +133,7 @@ def _report(cases: list[dict[str, Any]], results: dict[str, Any], verbose: bool)
         good = sum(passed(case["id"]) for case in of_kind)
         share = 100 * good / max(len(of_kind), 1)
         shares.setdefault(kind, share)
-        print(f"{kind:9} {good:4} of {len(of_kind):4}  {share:5.1f} %{'  (Surrogate-Control)' if apart else ''}")
+        print(f"{kind:9} {good:4} of {len(of_kind):4}  {share:5.1f} %{'  (targeted fields)' if apart else ''}")
         for case in of_kind if verbose else ():
             if not passed(case["id"]):
                 print(f"    {case['suite']}: {case['id']}: {results.get(case['id'])}")

@@ -758,12 +758,13 @@ def test_a_route_that_was_changed_does_not_give_what_was_stored_before() -> None
     run(story)
 
 
-def test_early_hints_go_on_and_are_not_stored() -> None:
+@pytest.mark.parametrize("status", [102, 103])
+def test_early_hints_go_on_and_are_not_stored(status: int) -> None:
     async def story(b: Bench) -> None:
-        hints = b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n"
+        hints = b"HTTP/1.1 %d Early Hints\r\nLink: </a.css>\r\n\r\n" % status
         last = b"HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 2\r\n\r\nok"
         b.origin.says(Reply(raw=hints + last))
-        assert (await b.ask()).status == 103
+        assert (await b.ask()).status == status
         again = await b.ask()
         assert (again.status, again.body, "link" in again.fields) == (200, b"ok", False)
 

@@ -272,6 +272,7 @@ def test_a_number_that_is_larger(bound: int, number: int) -> None:
         ("{per_caller: true}", "keeps nothing per caller"),
         ("{stale_while_revalidate: 5s}", "no bound for stale_while_revalidate"),
         ("{stale_if_error: 5s}", "no bound for stale_if_error"),
+        ("{}", "the minute after an answer was fresh"),
         ("{mode: ttl, invalidation: {allow: [alice]}}", "no callers by name that may invalidate"),
         ("{mode: ttl, invalidation: {otherwise: reject}}", "does not reject requests"),
         ("{mode: ttl, key_parameters: ['header:X_A']}", "no variable for the header X_A: nothing is kept"),

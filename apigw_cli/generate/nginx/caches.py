@@ -163,6 +163,8 @@ def gaps(value: Cache) -> Iterator[str]:
     for name in ("stale_while_revalidate", "stale_if_error"):
         if getattr(value, name) is not None:
             yield f"nginx has no bound for {name}: it is left out; what answers say of it counts"
+    if value.stale_if_error is None and value.mode == "http":
+        yield "nginx passes errors on, also in the minute after an answer was fresh: `stale_if_error: 0s` does so here"
     if value.invalidation is not None and (value.invalidation.allow not in ("anyone", "nobody")):
         yield "nginx knows no callers by name that may invalidate: nobody may"
     if value.invalidation is not None and value.invalidation.otherwise != "ignore":
