@@ -22,8 +22,9 @@ from pathlib import Path
 from typing import Any
 
 from apigw_cli.bench.call import Target
+from apigw_cli.bench.operation_request import Sample
 from apigw_cli.bench.request import Request, with_headers
-from apigw_cli.bench.sample_request import Sample, sample_request
+from apigw_cli.bench.sample_request import sample_request
 from apigw_cli.errors import EnvironmentFailure, UsageError
 from apigw_cli.policies.auth import EPHEMERAL
 from apigw_cli.snapshot.compiler import Compiled

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from apigw_cli.bench import declared, local
-from apigw_cli.bench.sample_request import Sample, sample_request
+from apigw_cli.bench.operation_request import Sample
+from apigw_cli.bench.sample_request import sample_request
 from apigw_cli.config import project
 from apigw_cli.errors import UsageError
 from apigw_cli.policies.registry import POLICIES
