@@ -13,7 +13,7 @@ import typer
 from apigw_cli.errors import Exit, RolledBack, UsageError
 
 if TYPE_CHECKING:
-    from apigw_cli.stages.promotion import Plan
+    from apigw_cli.stages.planning import Plan
 
 
 class Format(enum.StrEnum):
@@ -73,7 +73,7 @@ def promote(
     from apigw_cli.cli import lint_gate
     from apigw_cli.config.values import parse_duration
     from apigw_cli.stages import canary as canaries
-    from apigw_cli.stages import promotion
+    from apigw_cli.stages import planning
 
     wanted = canaries.planned(canary, canary_by) if canary is not None else None
     if wanted is None and canary_by != "random":
@@ -87,13 +87,13 @@ def promote(
     lint = lint_gate.of(config)
     if plan is not None:
         _alone_with_plan(source, target, accept, reason, expires, force, canary, plan_out)
-        made = promotion.from_file(plan, promotion.PromoteOptions("", "", config, lint=lint))
+        made = planning.from_file(plan, planning.PromoteOptions("", "", config, lint=lint))
     else:
         if source is None or target is None:
             raise UsageError("name both stages", hint="apigw promote qa prod")
         accepted, reasons = tuple(accept or ()), tuple(reason or ())
-        options = promotion.PromoteOptions(source, target, config, accepted, reasons, force, expires, wanted, lint)
-        made = promotion.plan(options)
+        options = planning.PromoteOptions(source, target, config, accepted, reasons, force, expires, wanted, lint)
+        made = planning.plan(options)
     way = _Way(yes, dry_run, verbose, plan_out, seconds if wait else None, plan)
     raise typer.Exit(_as_json(made, way) if output is Format.JSON else _as_text(made, way))
 

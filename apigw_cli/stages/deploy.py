@@ -40,11 +40,7 @@ class Plan:
 
     @property
     def identical(self) -> bool:
-        return (
-            self.base is not None
-            and self.base.digest == self.revision.digest
-            and stage_files.effective(self.base.stage_file) == stage_files.effective(self.revision.stage_file)
-        )
+        return deployments.identical(self.base, self.revision)
 
 
 def plan(options: DeployOptions) -> Plan:

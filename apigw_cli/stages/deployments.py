@@ -17,6 +17,7 @@ from apigw_cli.snapshot.compiler import Compiled
 from apigw_cli.snapshot.model import Api
 from apigw_cli.snapshot.provenance import SETTINGS
 from apigw_cli.snapshot.release import Release, raw
+from apigw_cli.stages import stage_files
 from apigw_cli.stages.contract.compare import Contract
 from apigw_cli.stages.finding import Side, Spot
 from apigw_cli.stages.records import Origin
@@ -134,3 +135,12 @@ def deployed(workspace: Workspace, stage: str) -> Deployment | None:
 def stored(workspace: Workspace, digest: str, stage: str) -> Deployment:
     """A release as it would run with a stage's file as it is now."""
     return build(workspace, workspace.store.releases.get(digest), digest, stage, workspace.stage_data(stage))
+
+
+def same_stage_file(base: Deployment | None, revision: Deployment) -> bool:
+    return stage_files.effective(base.stage_file if base else None) == stage_files.effective(revision.stage_file)
+
+
+def identical(base: Deployment | None, revision: Deployment) -> bool:
+    """Whether the stage already runs exactly this, stage file included."""
+    return base is not None and base.digest == revision.digest and same_stage_file(base, revision)

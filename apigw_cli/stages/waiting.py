@@ -19,7 +19,7 @@ from apigw_cli.snapshot import running
 from apigw_cli.snapshot.model import Snapshot
 from apigw_cli.snapshot.running import Running
 from apigw_cli.stages import promotion
-from apigw_cli.stages.promotion import Plan
+from apigw_cli.stages.planning import Plan
 from apigw_cli.stages.releases import short
 from apigw_cli.stages.store import Change, Move, entry
 

@@ -9,12 +9,12 @@ import sys
 from pathlib import Path
 
 from apigw_cli.errors import ApigwError
-from apigw_cli.stages import durable, promotion
-from apigw_cli.stages.promotion import PromoteOptions
+from apigw_cli.stages import durable, planning, promotion
+from apigw_cli.stages.planning import PromoteOptions
 
 
 def main() -> int:
-    plan = promotion.plan(PromoteOptions("qa", "prod"))
+    plan = planning.plan(PromoteOptions("qa", "prod"))
     print("planned", flush=True)
     if sys.stdin.readline() == "hold\n":
         _hold()

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from apigw_cli.errors import StaleError
-from apigw_cli.stages import promotion
-from apigw_cli.stages.promotion import PromoteOptions
+from apigw_cli.stages import planning, promotion
+from apigw_cli.stages.planning import PromoteOptions
 from tests.stages.conftest import Apigw, Shop
 
 
@@ -285,7 +285,7 @@ class TestPromote:
 
 class TestStale:
     def test_a_plan_is_refused_when_the_target_moved(self, shop: Shop, apigw: Apigw) -> None:
-        plan = promotion.plan(PromoteOptions("qa", "prod"))
+        plan = planning.plan(PromoteOptions("qa", "prod"))
         apigw("deploy", "prod", "--yes")
         before = shop.pointers
         with pytest.raises(StaleError, match='"prod" was moved by'):
@@ -294,7 +294,7 @@ class TestStale:
 
     def test_a_plan_is_refused_when_the_source_moved(self, shop: Shop, apigw: Apigw) -> None:
         apigw("deploy", "qa")
-        plan = promotion.plan(PromoteOptions("qa", "prod"))
+        plan = planning.plan(PromoteOptions("qa", "prod"))
         weaken(shop)
         apigw("deploy", "qa")
         with pytest.raises(StaleError, match='"qa" was moved by'):
@@ -303,14 +303,14 @@ class TestStale:
 
     def test_what_happens_to_other_stages_does_not_matter(self, shop: Shop, apigw: Apigw) -> None:
         apigw("deploy", "qa")
-        plan = promotion.plan(PromoteOptions("qa", "prod"))
+        plan = planning.plan(PromoteOptions("qa", "prod"))
         apigw("promote", "qa", "staging", "--yes")
         promotion.apply(plan)
         assert shop.pointers["prod"]["release"] == shop.pointers["qa"]["release"]
 
     def test_what_was_shown_is_what_is_applied(self, shop: Shop) -> None:
         """The files change between plan and apply: the plan holds what it was made of."""
-        plan = promotion.plan(PromoteOptions("qa", "prod"))
+        plan = planning.plan(PromoteOptions("qa", "prod"))
         weaken(shop)
         shop.edit("stages/prod.yaml", "9002", "9009")
         promotion.apply(plan)
