@@ -36,6 +36,10 @@ BODIES: dict[str, tuple[dict[str, Any], bytes]] = {
     "lists in lists, 100 deep": ({}, many(b"[" * 98 + b"]" * 98)),
     "empty lists": ({}, many(b"[]")),
     "80,000 names": ({"additionalProperties": False}, json.dumps({str(i): 1 for i in range(80_000)}).encode()),
+    "30 properties missing beside a large one": (
+        {"required": [f"p{i}" for i in range(30)]},
+        b'{"a":' + many(b"{}") + b"}",
+    ),
     "of none of 20 forms": ({"items": {"oneOf": FORMS}}, many(b"{}")),
     "of the last of 20 forms": ({"items": {"oneOf": FORMS}}, many(b'{"k":19}')),
     "all the same, to be unique": ({"uniqueItems": True}, many(b"1")),

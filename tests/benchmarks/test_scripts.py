@@ -167,4 +167,4 @@ def test_the_data_path_is_measured() -> None:
 
 def test_hostile_bodies() -> None:
     found = figures("hostile_bodies.py", "--rounds", "1")
-    assert len(found) == 12 and all(taken > 0 for taken in found.values())
+    assert len(found) == 13 and all(taken > 0 for taken in found.values())

@@ -48,6 +48,11 @@ FLOODS: dict[str, tuple[dict[str, Any], bytes, tuple[str, str]]] = {
         json.dumps({str(i): 1 for i in range(80_000)}).encode(),
         ("", "required"),
     ),
+    "much is there that nobody describes, and what is described is not": (
+        {"type": "object", "required": [f"p{i}" for i in range(30)]},
+        b'{"more":' + repeated(b'{"x":1}', MIB - 200) + b"}",
+        ("", "required"),
+    ),
     "a list is of none of the forms, each of which has all items wrong": (
         {"anyOf": [{"items": {"type": "integer"}}, {"items": {"type": "object"}}, {"maxItems": 1}]},
         repeated(b'""'),

@@ -19,7 +19,8 @@ from apigw_cli.policies.validation.problem import LISTED_MAXIMUM, Violation
 
 MOST = 2_000  # checks that may fail, each 15 to 65 µs
 LEVELS = 4  # that the way goes down; all that is below is checked again on each
-_TEXT = 20_000  # characters that cost as much as another check: each error has a copy of the value
+# Values and characters that cost as much as another check: each error has a copy of the value that it is about.
+_VALUES, _TEXT = 200, 20_000
 _LONGEST = 300  # characters of a reason or a pointer: names in them come from the client
 _ASPECTS: tuple[tuple[str, ...], ...] = (
     ("type",), ("enum",), ("const",), ("minItems",), ("maxItems",), ("uniqueItems",), ("minProperties",),
@@ -110,14 +111,15 @@ class Listing:
         return self._definitions.get(str(schema["$ref"]).rpartition("/")[2], True)
 
     def _is_short(self, schema: Any, value: Any) -> bool:
-        """Whether there are `MOST` checks at most, with no alternative left out."""
-        left, todo = MOST, [(schema, value)]
+        """Whether there are `MOST` checks at most, with no alternative left out; of a large value, fewer."""
+        each = 1 + _size(value) // _VALUES
+        left, todo = MOST if each * 2 <= MOST else 0, [(schema, value)]
         while todo:
             part, one = todo.pop()
             left -= 1
             if isinstance(part, dict):
                 words = len(part) + len(part.get("required", ())) + len(part.get("enum", ()))
-                left -= words * (1 + len(one) // _TEXT) if isinstance(one, str) else words
+                left -= words * (1 + len(one) // _TEXT if isinstance(one, str) else each)
                 if isinstance(one, list | dict) and left < len(one):
                     return False
                 todo += self._applied(part, one)
@@ -142,6 +144,19 @@ class Listing:
             found += [(part["propertyNames"], name) for name in value] if "propertyNames" in part else []
             found += [(one, value) for name, one in part.get("dependentSchemas", {}).items() if name in value]
         return found
+
+
+def _size(value: Any) -> int:
+    """How many values there are in it; of more than can be listed as one, a number that is large enough."""
+    todo, count, most = [value], 0, MOST * _VALUES // 16
+    while todo and count <= most:
+        one = todo.pop()
+        count += 1
+        if isinstance(one, list | dict):
+            if len(one) > most:
+                return MOST * _VALUES
+            todo += one.values() if isinstance(one, dict) else one
+    return count if count <= most else MOST * _VALUES
 
 
 def _children(part: dict[str, Any], value: Any) -> Iterator[_Child]:
