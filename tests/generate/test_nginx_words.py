@@ -48,7 +48,7 @@ def configuration(texts: list[str], url: str) -> str:
 
 @needs_nginx
 @settings(
-    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(TEXTS)
 @example(["$", "\\", '"', "';", "${host}", "x\\", "{", "#"])

@@ -18,6 +18,7 @@ ZONE = "apigw_cache"
 NOTES = (
     "Kept answers are files below apigw-cache/ of nginx's prefix, 64 MiB of them at most, for all of its workers.",
     "Kept answers have no Age and cannot be purged; what changes things (POST …) invalidates none.",
+    "An empty header is none: one that is part of a cache's key does not go on.",
     "Only answers that say how long they are fresh, or routes with mode: ttl, are kept: nginx does not guess.",
 )
 _CONDITIONS = ("if-match", "if-unmodified-since")
