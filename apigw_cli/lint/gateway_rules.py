@@ -9,6 +9,7 @@ from typing import Any
 from apigw_cli.lint.model import INFO, Hit, On, PlacedHit, rule
 from apigw_cli.lint.subject import Subject
 from apigw_cli.openapi.operations import Operation, mapping
+from apigw_cli.snapshot.model import StaticIntegration
 from apigw_cli.snapshot.schemes import MutualTls
 
 
@@ -199,3 +200,26 @@ def _needs(auth: dict[str, Any], scheme: str) -> bool:
     """Whether every alternative asks for a scheme."""
     alternatives = auth.get("alternatives", ())
     return bool(alternatives) and all(scheme in one for one in alternatives)
+
+
+@rule(
+    "gateway-site-files",
+    "A site's folder, or a file of it that is named, is not there.",
+    on=On.GATEWAY,
+    family="apigw:gateway",
+    summary="Each site's folder is there, with the fallback and the not_found page that are named.",
+    why="A gateway refuses to start without the folder; without the page, browsers are shown a line of JSON.",
+    fix="Name the folder beside apigw.yaml, and files in it. Where it is made later (a build), ignore this.",
+)
+def gateway_site_files(stage: Any) -> Iterator[PlacedHit]:
+    found = {route.api: route.integration for route in stage.compiled.snapshot.routes}
+    for name, site in found.items():
+        if not isinstance(site, StaticIntegration):
+            continue
+        folder = stage.compiled.root / site.folder
+        if not folder.is_dir():
+            yield PlacedHit(stage.place("sites", name, "folder"), f"there is no folder {site.folder}")
+            continue
+        for key, page in (("fallback", site.fallback), ("not_found", site.not_found)):
+            if page and not (folder / page).is_file():
+                yield PlacedHit(stage.place("sites", name, key), f"{site.folder} has no file {page}")

@@ -215,6 +215,23 @@ def test_a_client_certificate_that_nobody_can_show(shop: Path, capsys: Captured)
     assert found(capsys, "-c", str(config), "--ruleset", "apigw:gateway") == []
 
 
+@pytest.mark.parametrize(
+    ("written", "instead", "message"),
+    [
+        ("not_found: 404.html", "not_found: 405.html", "site has no file 405.html"),
+        ("folder: site", "folder: sites", "there is no folder sites"),
+    ],
+)
+def test_a_sites_files_that_are_not_there(
+    shop: Path, capsys: Captured, written: str, instead: str, message: str
+) -> None:
+    text = (shop / "apigw.yaml").read_text()
+    (shop / "apigw.yaml").write_text(text.replace(written, instead))
+    line = text[: text.index(written)].count("\n") + 1
+    said = [one for one in found(capsys, "--ruleset", "apigw:gateway") if one[2] == "gateway-site-files"]
+    assert [one[1:] for one in said] == [(line, "gateway-site-files", message)]
+
+
 def test_a_scheme_that_the_gateway_has_no_configuration_for(shop: Path, capsys: Captured) -> None:
     text = (shop / "apigw.yaml").read_text()
     (shop / "apigw.yaml").write_text(text.replace("  ApiKeyAuth:  ", "  OtherAuth:  "))

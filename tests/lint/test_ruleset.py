@@ -45,6 +45,7 @@ def test_built_in_names() -> None:
         "gateway-greedy-paths",
         "gateway-overlapping-paths",
         "gateway-no-client-certificates",
+        "gateway-site-files",
         "gateway-security-off",
         "gateway-limit-undocumented",
         "gateway-unsecured-beside-secured",
