@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-PATIENCE = 30.0  # seconds that anything may take on a machine that is busy with other tests
+PATIENCE = 60.0  # seconds that anything may take on a machine that is busy with other tests
 
 
 def wait_until(condition: Callable[[], Any], what: str = "condition", seconds: float = PATIENCE) -> Any:
@@ -67,8 +67,12 @@ class Gateway:
             self.lines.append(line.rstrip("\n"))
 
     def ready(self) -> Gateway:
-        """Wait until it serves."""
-        self.line("Ctrl-C drains and stops")
+        """Wait until it serves; one that does not is not left running."""
+        try:
+            self.line("Ctrl-C drains and stops")
+        except AssertionError:
+            self.stop()
+            raise
         return self
 
     def line(self, pattern: str, after: int = 0) -> str:
@@ -82,8 +86,10 @@ class Gateway:
                 assert found is not None, "the gateway ended: " + "\n".join(self.lines)
             return found
 
-        found: str = wait_until(find, f"a line like {pattern!r} among\n" + "\n".join(self.lines))
-        return found
+        try:
+            return str(wait_until(find, f"a line like {pattern!r}"))
+        except AssertionError as error:
+            raise AssertionError(f"{error}; there is\n" + "\n".join(self.lines)) from None
 
     @property
     def port(self) -> int:

@@ -328,7 +328,7 @@ def test_idle_connections_are_bounded(tmp_path: Path) -> None:
     ("pool", "message"),
     [
         ("queue: 5", "queue and queue_timeout have no effect without connections"),
-        ("connections: 0", "0: expected `int` >= 1"),
+        ("connections: 0", "0 is too small: at least 1"),
         ("idle_timeout: 0s", "idle_timeout must be more than nothing"),
     ],
 )
