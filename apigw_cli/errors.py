@@ -15,6 +15,7 @@ A message says what is wrong, `place` where, `hint` what to do. Only the command
 from __future__ import annotations
 
 import enum
+import re
 from dataclasses import dataclass
 
 
@@ -77,6 +78,11 @@ class InputError(ApigwError):
         super().__init__(message, place=place, hint=hint)
         self.others = others
         self.private = private
+
+
+def reason(error: BaseException) -> str:
+    """What a library says of a failure, without the number that the system gives it."""
+    return re.sub(r"^\[Errno -?[0-9]+\] ", "", str(error))
 
 
 class EnvironmentFailure(ApigwError):

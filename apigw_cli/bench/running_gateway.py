@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from apigw_cli.errors import EnvironmentFailure, UsageError
+from apigw_cli.errors import EnvironmentFailure, UsageError, reason
 from apigw_cli.snapshot.model import Route
 
 TOKEN = "APIGW_ADMIN_TOKEN"
@@ -50,7 +50,7 @@ class Admin:
             hint = f"--admin-token-file FILE, or export {TOKEN}=…" if error.code == 401 else None
             raise EnvironmentFailure(f"{self.url}/config answers {error.code}", hint=hint) from None
         except OSError as error:
-            raise EnvironmentFailure(f"no gateway answers at {self.url}: {error}") from None
+            raise EnvironmentFailure(f"no gateway answers at {self.url}: {reason(error)}") from None
         except (ValueError, KeyError, TypeError) as error:
             raise EnvironmentFailure(f"{self.url} is no admin port of a gateway: {error}") from None
 
@@ -62,7 +62,7 @@ class Admin:
         except urllib.error.HTTPError as error:
             raise NoClock(_reason(error)) from None
         except (OSError, ValueError, KeyError) as error:
-            raise NoClock(f"{self.url}: {error}") from None
+            raise NoClock(f"{self.url}: {reason(error)}") from None
 
     def _ask(self, path: str, body: dict[str, str] | None = None) -> Any:
         """Raises OSError (HTTPError for another status than 2xx) and ValueError."""

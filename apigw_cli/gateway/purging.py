@@ -7,7 +7,7 @@ from typing import Any
 
 from apigw_cli.caching import tags
 from apigw_cli.caching.purges import Purges
-from apigw_cli.errors import EnvironmentFailure, InputError, UsageError
+from apigw_cli.errors import EnvironmentFailure, InputError, UsageError, reason
 from apigw_cli.gateway import cache_keys, guard, top
 
 MAXIMUM = 1000  # URLs and tags of one order
@@ -86,7 +86,7 @@ def purge(options: Options) -> int:
         answer = httpx.post(f"{url}/cache/purge", json=data, headers=headers, timeout=_SECONDS, trust_env=False)
         said = answer.json()
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-        raise EnvironmentFailure(f"no gateway answers at {url}: {error}") from None
+        raise EnvironmentFailure(f"no gateway answers at {url}: {reason(error)}") from None
     if answer.status_code == 401:
         raise EnvironmentFailure(
             f"{url} asks for a token", hint=f"--admin-token-file FILE, or export {guard.VARIABLE}=…"

@@ -12,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from apigw_cli.config import project
-from apigw_cli.errors import EnvironmentFailure, InputError, UsageError
+from apigw_cli.errors import EnvironmentFailure, InputError, UsageError, reason
 from apigw_cli.gateway import guard, rundir
 
 _SAMPLE = re.compile(r"(\w+)(?:\{(.*)\})? (\S+)")
@@ -134,7 +134,7 @@ def look(url: str, token_file: Path | None) -> Look:
     try:
         answer = httpx.get(f"{url}/metrics/routes", headers=headers, timeout=_SECONDS, trust_env=False)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise EnvironmentFailure(f"no gateway answers at {url}: {error}") from None
+        raise EnvironmentFailure(f"no gateway answers at {url}: {reason(error)}") from None
     if answer.status_code == 401:
         raise EnvironmentFailure(
             f"{url} asks for a token", hint=f"--admin-token-file FILE, or export {guard.VARIABLE}=…"

@@ -12,6 +12,7 @@ import pytest
 from apigw_cli import __version__
 from apigw_cli.cli.app import program, run
 from apigw_cli.errors import Exit
+from tests.ports import free_port
 
 GROUPS = ("Start", "Define", "Run", "Measure", "Credentials", "Promote")
 
@@ -127,3 +128,12 @@ class TestWhatIsWrong:
         (sample / "petstore.yaml").unlink()
         assert run(command) == Exit.FAILED
         assert "apigw.yaml:7:11  error  no such file: petstore.yaml" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [("top", "--once"), ("cache", "purge", "--all")])
+def test_a_gateway_that_is_not_there_is_said_in_words(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([*words, "--admin", f"http://127.0.0.1:{free_port()}"]) == Exit.FAILED
+    said = capsys.readouterr().err
+    assert "Connection refused" in said and "Errno" not in said
