@@ -6,6 +6,7 @@ compresses twice, or appends something, wants two readers to see two things.
 
 from __future__ import annotations
 
+import functools
 import io
 import zlib
 from collections.abc import Callable
@@ -28,8 +29,14 @@ def named(headers: list[tuple[bytes, bytes]]) -> bytes | None:
 
 def known() -> str:
     """The codings, for people."""
-    *first, last = [coding for coding in ("gzip", "deflate", "br", "zstd") if coding == "deflate" or installed(coding)]
+    *first, last = accepted().split(", ")
     return f"{', '.join(first)} or {last}"
+
+
+@functools.cache
+def accepted() -> str:
+    """The codings, for clients: what an `Accept-Encoding` says."""
+    return ", ".join(coding for coding in ("gzip", "deflate", "br", "zstd") if installed(coding))
 
 
 def inflated(data: bytes, coding: bytes, maximum: int) -> bytes | None:

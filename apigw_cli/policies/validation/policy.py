@@ -161,7 +161,7 @@ def _step(contract: Contract, enforcing: bool, maximum: int, uncoded: bool) -> S
         if not found:
             return None
         exchange.notice("invalid_request", told(found))
-        return refusal(found) if enforcing else None
+        return refusal(found, codings.accepted()) if enforcing else None
 
     return step
 

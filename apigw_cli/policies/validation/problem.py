@@ -49,10 +49,15 @@ def told(violations: list[Violation]) -> str:
     return "; ".join(one.label for one in violations[:_NOTED]) + more
 
 
-def refusal(violations: list[Violation], what: str = "request", reason: str = "invalid_request") -> Refusal:
-    """The answer. Its status is that of the first violation which is no plain 400, if there is one."""
+def refusal(violations: list[Violation], accepted: str) -> Refusal:
+    """The answer. Its status is that of the first violation which is no plain 400, if there is one.
+
+    `accepted`: content codings; who sent another one is told (RFC 9110, section 15.5.16).
+    """
     status = next((one.status for one in violations if one.status != 400), 400)
-    return _refusal(status, violations, f"the {what} does not fit the specification", reason)
+    coded = status == 415 and any(one.rule == "coding" for one in violations)
+    more = (f"Accept-Encoding: {accepted}\r\n".encode("ascii"),) if coded else ()
+    return _refusal(status, violations, "the request does not fit the specification", "invalid_request", more)
 
 
 def bad_answer(violations: list[Violation]) -> Refusal:
@@ -60,7 +65,9 @@ def bad_answer(violations: list[Violation]) -> Refusal:
     return _refusal(502, violations, "the upstream's answer does not fit the specification", "invalid_answer")
 
 
-def _refusal(status: int, violations: list[Violation], detail: str, reason: str) -> Refusal:
+def _refusal(
+    status: int, violations: list[Violation], detail: str, reason: str, lines: tuple[bytes, ...] = ()
+) -> Refusal:
     listed = violations[:LISTED_MAXIMUM]
     more = f"; the first {LISTED_MAXIMUM} violations are listed" if len(violations) > LISTED_MAXIMUM else ""
     body = {
@@ -70,4 +77,4 @@ def _refusal(status: int, violations: list[Violation], detail: str, reason: str)
         "detail": detail + more,
         "errors": [one.as_json() for one in listed],
     }
-    return Refusal(status, detail, (CONTENT_TYPE,), reason, orjson.dumps(body))
+    return Refusal(status, detail, (CONTENT_TYPE, *lines), reason, orjson.dumps(body))
