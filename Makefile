@@ -18,8 +18,8 @@ $(VENV)/.installed-dev: pyproject.toml
 demo: $(VENV)/.installed  ## install apigw here and take the tour
 	$(BIN)/apigw demo
 
-test: $(VENV)/.installed-dev  ## install what the tests need and run them all
-	$(BIN)/python -m pytest -n auto
+test: $(VENV)/.installed-dev  ## install what the tests need and run them all (a file in one process: its tests share gateways)
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 check: $(VENV)/.installed-dev  ## format, lint, types and the arrows between the rooms
 	$(BIN)/ruff format --check .
