@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from apigw_cli.cli import terminal
+from apigw_cli.cli import admin_flags, terminal
 from apigw_cli.cli.help import GroupedCommands
 from apigw_cli.errors import UsageError
 
@@ -35,14 +34,9 @@ def purge(
         list[str] | None, typer.Option(help="What came with this tag (Surrogate-Key, Cache-Tag); repeatable.")
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="All of it.")] = False,
-    admin: Annotated[
-        str | None,
-        typer.Option(metavar="URL", help="The admin port. Default: the gateway that runs beside apigw.yaml."),
-    ] = None,
-    config: Annotated[Path | None, typer.Option("-c", "--config", help="Default: ./apigw.yaml, then specs/.")] = None,
-    admin_token_file: Annotated[
-        Path | None, typer.Option(help="File with its bearer token. Else from APIGW_ADMIN_TOKEN, if that is set.")
-    ] = None,
+    admin: admin_flags.Admin = None,
+    config: admin_flags.Config = None,
+    admin_token_file: admin_flags.TokenFile = None,
     output: Annotated[Literal["text", "json"], typer.Option("--format", help="How to say it.")] = "text",
 ) -> None:
     """Have answers used no more, in all workers at once, also those that are on their way."""

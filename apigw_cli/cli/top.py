@@ -5,12 +5,11 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from apigw_cli.cli import terminal
+from apigw_cli.cli import admin_flags, terminal
 
 if TYPE_CHECKING:
     from rich.console import Group, RenderableType
@@ -23,14 +22,9 @@ _CLASSES = ("2xx", "3xx", "4xx", "5xx")
 
 
 def top(
-    admin: Annotated[
-        str | None,
-        typer.Option(metavar="URL", help="The admin port. Default: the gateway that runs beside apigw.yaml."),
-    ] = None,
-    config: Annotated[Path | None, typer.Option("-c", "--config", help="Default: ./apigw.yaml, then specs/.")] = None,
-    admin_token_file: Annotated[
-        Path | None, typer.Option(help="File with its bearer token. Else from APIGW_ADMIN_TOKEN, if that is set.")
-    ] = None,
+    admin: admin_flags.Admin = None,
+    config: admin_flags.Config = None,
+    admin_token_file: admin_flags.TokenFile = None,
     once: Annotated[bool, typer.Option("--once", help="One look, over a second, then stop.")] = False,
     output: Annotated[Literal["text", "json"], typer.Option("--format", help="json: a line for each second.")] = "text",
 ) -> None:
