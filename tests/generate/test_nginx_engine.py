@@ -326,7 +326,7 @@ def test_a_body_that_is_too_large(build: Build, serve: Serve, upstream: Upstream
 def test_redirects(build: Build, serve: Serve, upstream: Upstream) -> None:
     routes = (
         "open: {redirect: {to: '/new$x'}}, slow: {redirect: {to: 'https://a.example/b?c=1', status: 302, "
-        "keep_query: false}}, one: {redirect: {to: '/${request.header.X}'}}"
+        "keep_query: false}}, one: {redirect: {to: '/${auth.claim.sub}'}}"
     )
     compiled = build(shop_config(upstream.url, more=f", routes: {{{routes}}}"), shop=SHOP)
     assert next(gap.subject for gap in Configuration(compiled, "127.0.0.1:1").gaps) == "redirect of one"

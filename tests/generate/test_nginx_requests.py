@@ -47,6 +47,10 @@ apis:
       cached:
         cache: {mode: ttl}
         request: {headers: {set: {X-For: "${request.header.X-Tenant}"}}, query: {set: {l: "${request.cookie.lang}"}}}
+      away: {redirect: {to: "/v2${request.path}?a=${request.header.X-Tenant:-none}&b=$1#c"}}
+      there: {redirect: {to: "https://new.test/x/${request.path.id}.html", status: 302}}
+      here: {redirect: {to: "http://${request.host}/${request.header.X-Tenant}", keep_query: false}}
+    hosts: [localhost, "*.shop.test"]
 upstreams: {up: {targets: ["URL"]}}
 """
 API = """\
@@ -61,6 +65,9 @@ paths:
   /prefix/{id}: {get: {operationId: prefix, responses: {}}}
   /query/{id}: {get: {operationId: query, responses: {}}}
   /cookies: {get: {operationId: cookies, responses: {}}}
+  /away/{any+}: {get: {operationId: away, responses: {}}}
+  /there/{id}: {get: {operationId: there, responses: {}}}
+  /here: {get: {operationId: here, responses: {}}}
   /cached: {get: {operationId: cached, responses: {}}}
 """
 NAMES = (
@@ -147,6 +154,29 @@ def test_what_nginx_cannot_change_it_refuses(
 
 
 @needs_nginx
+@pytest.mark.parametrize(
+    ("path", "host", "headers"),
+    [
+        ("/v1/away/a/b%20c?x=1", "localhost", {}),
+        ("/v1/away/a", "localhost", {"X_Tenant": "t"}),
+        ("/v1/there/7?x=1&y", "localhost", {}),
+        ("/v1/there/a%2Fb", "localhost", {}),
+        ("/v1/here?x=1", "a.shop.test:81", {"X_Tenant": "t"}),
+        ("/v1/here", "A.shop.test", {}),
+        ("/v1/here", "localhost", {"X_Tenant": ".."}),
+    ],
+)
+def test_clients_are_sent_to_the_same_address(pair: Pair, path: str, host: str, headers: dict[str, str]) -> None:
+    pair.same(("location",), "GET", path, host, **headers)
+
+
+@needs_nginx
+def test_a_value_leads_nowhere_else(pair: Pair) -> None:
+    for tenant in ("/evil.test", "a b", "a?b", "a%2Fb", "\\\\evil.test"):
+        assert pair.nginx.ask("GET", "/v1/here", X_Tenant=tenant).status == 400
+
+
+@needs_nginx
 def test_edits_are_part_of_what_is_kept(pair: Pair, upstream: Upstream) -> None:
     for headers, fetched in (
         ({"X_Tenant": "a"}, 1), ({"X_Tenant": "b"}, 1), ({"X_Tenant": "a"}, 0),
@@ -160,6 +190,8 @@ def test_edits_are_part_of_what_is_kept(pair: Pair, upstream: Upstream) -> None:
 @pytest.mark.parametrize(
     ("policy", "said"),
     [
+        ("redirect: {to: '/x/${auth.claim.a}'}", "nginx has no such value: it says 501"),
+        ("redirect: {to: '/x?q=${request.query.q}'}", "nginx does not decode: q goes as"),
         ("request: {body: {remove: [/a]}}", "nginx does not change bodies: it says 501"),
         ("request: {path: '/x/${auth.claim.a}'}", "nginx cannot make the path"),
         ("request: {query: {set: {a: '${auth.plan}'}}}", "nginx cannot make a=${auth.plan}: it says 501"),

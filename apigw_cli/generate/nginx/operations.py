@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from apigw_cli.config import template
 from apigw_cli.generate.nginx import caches, compression, keys, limits, said, sites, upstreams
 from apigw_cli.generate.nginx.addresses import Addresses
 from apigw_cli.generate.nginx.answers import Answers, Line
 from apigw_cli.generate.nginx.caches import Caches
 from apigw_cli.generate.nginx.cors import Origins
+from apigw_cli.generate.nginx.redirects import Redirects
 from apigw_cli.generate.nginx.requests import Asking, Requests
 from apigw_cli.generate.nginx.said import Said
 from apigw_cli.generate.nginx.servers import Server, Serving
 from apigw_cli.generate.nginx.sites import Sites
 from apigw_cli.generate.nginx.targets import Targets
-from apigw_cli.generate.nginx.values import Values
-from apigw_cli.generate.nginx.words import Block, Names, comment, in_quotes, literal, quoted
+from apigw_cli.generate.nginx.values import Values, gaps
+from apigw_cli.generate.nginx.words import Block, Names, comment, in_quotes, quoted
 from apigw_cli.generate.target import Gap, of_route
 from apigw_cli.policies.cache import Cache
 from apigw_cli.policies.compression.policy import Compress
@@ -54,6 +54,7 @@ class Operations:
         self._names = Names(other_than=r"[^A-Za-z0-9_.-]")
         self.values = Values()
         self.requests = Requests(self.values)
+        self.redirects = Redirects(self.values)
         self.caches = Caches()
         self.origins = Origins()
         self._said: dict[str, Said] = {}
@@ -101,7 +102,7 @@ class Operations:
         if "cors" in values:
             yield self._preflight(route, values)
         if "redirect" in values:
-            yield self._redirect(route, values["redirect"], location)
+            yield self._redirect(route, values["redirect"], location, caller)
         else:
             location.body += self._answer(route, values, caller)
 
@@ -206,24 +207,17 @@ class Operations:
         self._said[route.id].hide("Surrogate-Control")
         return value
 
-    def _redirect(self, route: Route, value: Redirect, location: Block) -> Block:
-        """A fixed address, with the client's query behind it where that is all of one."""
+    def _redirect(self, route: Route, value: Redirect, location: Block, caller: str | None) -> Block:
+        """Behind the limits: `return` by itself comes before them."""
         name = f"@apigw_redirect_{self._names.of(route.id, route.operation)}"
         location.body.append(f"try_files {_NO_FILE} {quoted(name)};")
-        if template.values(value.to) or (value.keep_query and ("?" in value.to or "#" in value.to)):
-            self._gap(route, "redirect", "nginx is told of fixed addresses alone: it says 501")
-            return Block(f"location {quoted(name)}", ["return 501;"])
-        address = literal("".join(map(str, template.parts(value.to))))
-        query = "$is_args$args" if value.keep_query else ""
-        return Block(
-            f"location {quoted(name)}",
-            [
-                *self._adds(route),
-                "absolute_redirect off;",
-                f"set $apigw_address {address};",
-                f"return {value.status} $apigw_address{query};",
-            ],
-        )
+        lines = self.redirects.lines(value, route.path, caller)
+        if lines is None:
+            self._gap(route, "redirect", "nginx has no such value: it says 501")
+            lines = ["return 501;"]
+        for message in gaps(value.to):
+            self._gap(route, "redirect", message)
+        return Block(f"location {quoted(name)}", [*self._adds(route), *lines])
 
     def _answer(self, route: Route, values: dict[str, Any], caller: str | None) -> list[str | Block]:
         if isinstance(route.integration, HttpIntegration):

@@ -144,7 +144,7 @@ class Requests:
         if not template.values(written):
             asking.path = self._values.chain('""', [f"default {text};"], "path")
             return
-        lines = [f'"" {_BAD};', f"{in_quotes(_DOTS)} {_BAD};", f"default {text};"]
+        lines = [f'"" {_BAD};', f"{in_quotes(DOTS)} {_BAD};", f"default {text};"]
         asking.path = self._values.chain(text, lines, "path")
         self._check(asking, asking.path)
         asking.gaps += [("request", message) for message in gaps(written)]
@@ -220,8 +220,9 @@ class Requests:
         asking.told.append(variable)
 
 
+REFUSED = "return 400 " + in_quotes('{"message":"Bad Request"}\n') + ";"
 # A path that some server could read in another way.
-_DOTS = (
+DOTS = (
     r"~*^(?!/)|//|\\|/(?:\.|%2e){1,2}(?:/|\z)"
     r"|(?:/|%2f|%5c)(?:\.|%2e){2}(?:;[^/]*)?(?:/|%2f|%5c|%3b|\z)"
 )

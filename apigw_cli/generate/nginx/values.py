@@ -10,11 +10,11 @@ refused.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from apigw_cli.config import template
-from apigw_cli.config.template import Value
+from apigw_cli.config.template import Part, Value
 from apigw_cli.generate.nginx.words import DOLLAR, Block, Names, header_variable, in_quotes, literal, literal_regex
 from apigw_cli.policies.templates import writing
 from apigw_cli.routing import template as paths
@@ -67,7 +67,11 @@ class Values:
 
         `caller` is the variable that names who calls, None where nobody is asked.
         """
-        parts = tuple(place.literal(one) if isinstance(one, str) else one for one in template.parts(written))
+        return self.of_parts(template.parts(written), path, caller, place)
+
+    def of_parts(self, found: Sequence[Part], path: str, caller: str | None, place: Place) -> str | None:
+        """The same of a template's parts."""
+        parts = tuple(place.literal(one) if isinstance(one, str) else one for one in found)
         made = [part if isinstance(part, str) else self._value(part, path, caller, place) for part in parts]
         if None in made:
             return None
@@ -88,7 +92,7 @@ class Values:
 
     def _value(self, value: Value, path: str, caller: str | None, place: Place) -> str | None:
         variable = self._variable(value.name, path, caller)
-        if variable is None or (value.name == "request.path" and place is QUERY):
+        if variable is None or (value.name == "request.path" and place.encode is writing.as_query):
             return None
         if place.fits is not None:
             whole = place is PATH and _is_path(value.name, path)
