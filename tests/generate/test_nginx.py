@@ -14,11 +14,12 @@ from apigw_cli.generate.nginx.config import Configuration
 from apigw_cli.generate.nginx.keys import credential
 from apigw_cli.generate.nginx.limits import Zones, gaps, nearest
 from apigw_cli.generate.nginx.words import Block, Names, comment, in_quotes, quoted, text
+from apigw_cli.generate.run import load
 from apigw_cli.generate.target import Gap, Options
 from apigw_cli.limits.rate import parse
 from apigw_cli.policies.rate_limit import RateLimit
 from apigw_cli.snapshot.schemes import ApiKeys
-from tests.generate.conftest import Build
+from tests.generate.conftest import SPECS, Build
 
 CONFIG = """\
 version: 1
@@ -172,6 +173,33 @@ def test_every_difference_is_named_with_its_place(build: Build) -> None:
     }
     assert "admits MORE" in found["rate_limit of one", "apigw.yaml:7:25"].message
     assert all(f"# - {gap.subject}: {gap.message}" in configuration.text() for gap in configuration.gaps)
+
+
+def test_what_is_left_of_the_sample() -> None:
+    gaps = Configuration(load(SPECS, None), "8080").gaps
+    assert sorted(gap.item for gap in gaps) == [
+        *("auth", "cache", "cache", "cache", "rate_limit", "upstream pets", "upstream pets", "validate"),
+    ]  # docs/generate.md says these eight
+    unchecked = next(gap for gap in gaps if gap.item == "validate")
+    assert (len(unchecked.routes), str(unchecked.place).rpartition("/")[2]) == (6, "apigw.yaml:13:17")
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        "validate: {request: report}",
+        "response_limit: {max_body: 5}",
+        "quota: [{limit: 5, per: day}]",
+        "concurrency: {limit: 3}",
+    ],
+)
+def test_what_nginx_has_nothing_for_is_said_of_each_route(build: Build, policy: str) -> None:
+    config = CONFIG.replace("    routes:", f"    defaults: {{{policy}}}\n    routes:")
+    name = policy.partition(":")[0]
+    gaps = [gap for gap in Configuration(build(config, shop=SHOP, keys="{}"), "8080").gaps if gap.item == name]
+    assert [(gap.message, gap.routes) for gap in gaps] == [
+        (f"nginx has no {name}: it is left out", ("one", "two", "three"))
+    ]
 
 
 def test_alternatives_and_combinations_of_keys(build: Build) -> None:
