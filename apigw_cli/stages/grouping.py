@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from apigw_cli.stages.finding import Finding, Location
+from apigw_cli.stages.finding import Axis, Finding, Location, Side, Spot
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,14 @@ def groups(findings: Iterable[Finding]) -> list[Group]:
 
 
 def _change(finding: Finding) -> tuple[Any, ...]:
+    spots = _of_values(finding) if finding.axis is Axis.PROTECTION else finding.spots
     places = tuple(
-        (id(spot.document), spot.steps) if spot.document is not None else str(spot.locate()) for spot in finding.spots
+        (id(spot.document), spot.steps) if spot.document is not None else str(spot.locate()) for spot in spots
     )
     return finding.id, finding.message, places or finding.where
+
+
+def _of_values(finding: Finding) -> tuple[Spot, ...]:
+    """Where the values stand. A side that has none shows its operation instead, which is another one each time."""
+    absent = {Side.BASE: finding.old is None, Side.REVISION: finding.new is None}
+    return tuple(spot for spot in finding.spots if not absent[spot.side]) or finding.spots

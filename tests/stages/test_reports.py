@@ -94,6 +94,14 @@ class TestJson:
         page = apigw("diff", "qa", "prod", "--format", "html").out
         assert f"--accept {row.split()[-1]} " in page
 
+    def test_what_is_new_at_many_routes_is_one_thing_to_accept(self, shop: Shop, apigw: Apigw) -> None:
+        assert apigw("promote", "qa", "prod", "--yes").code == 0
+        shop.edit("apigw.yaml", "    defaults:\n", "    defaults:\n      cors: {origins: ['*']}\n")
+        assert apigw("deploy", "qa").code == 0
+        (row,) = [line for line in apigw("diff", "qa", "prod").out.splitlines() if "weakens" in line]
+        assert "more)" in row and "cors none → scripts of every origin" in row
+        assert apigw("promote", "qa", "prod", "--yes", "--accept", row.split()[-1], "--reason", "x").code == 0
+
     def test_fingerprints_stay_while_a_finding_says_the_same(self, changed: Shop, apigw: Apigw) -> None:
         def fingerprints() -> set[str]:
             return {one["fingerprint"] for one in apigw("diff", "qa", "prod", "--format", "json").json["findings"]}
