@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from apigw_cli.cli.formats import Format
 from apigw_cli.errors import RolledBack, UsageError
 
 if TYPE_CHECKING:
@@ -22,11 +23,6 @@ class Action(enum.StrEnum):
     SET = "set"
     PROMOTE = "promote"
     ABORT = "abort"
-
-
-class Format(enum.StrEnum):
-    TEXT = "text"
-    JSON = "json"
 
 
 def canary(
@@ -113,12 +109,14 @@ def _deliver(view: View, outcome: str, output: Format, percent: str | None) -> N
 
 def _show(view: View, outcome: str, percent: str | None) -> None:
     from apigw_cli.cli import changes, terminal
+    from apigw_cli.stages import canary as canaries
     from apigw_cli.stages.canary_judgement import HOLDS, WORSE
     from apigw_cli.stages.releases import short
 
     stage, what, stable = view.stage, short(view.canary.release), short(view.pointer.release)
+    given = canaries.share(percent) if percent else 0.0
     done = {
-        "set": f"{stage} gives {what} {percent} of the requests; the rest stays with {stable}",
+        "set": f"{stage} gives {what} {given:g} % of the requests; the rest stays with {stable}",
         "aborted": f"{stage} runs {stable} alone; {what} gets nothing any more",
         "promoted": f"{stage} runs {what} (before: {stable})",
     }
@@ -164,7 +162,7 @@ def _row(name: str, side: Side) -> tuple[str, ...]:
     from apigw_cli.stages import canary_judgement
 
     of = ((side.refused, side.requests), (side.failed, side.admitted))
-    shares = (f"{count / total:.1%}" if total else "-" for count, total in of)
+    shares = (f"{100 * count / total:.1f} %" if total else "-" for count, total in of)
     bounds = [canary_judgement.percentile(side, part) for part in (0.5, 0.95, 0.99)]
     return (
         name,

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from apigw_cli.cli.formats import Format
 from apigw_cli.errors import Exit
 
 if TYPE_CHECKING:
     from apigw_cli.stages.history import Event, History
-
-
-class Format(enum.StrEnum):
-    TEXT = "text"
-    JSON = "json"
 
 
 def history(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,15 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from apigw_cli.cli.formats import Format
 from apigw_cli.errors import Exit, RolledBack, UsageError
 
 if TYPE_CHECKING:
     from apigw_cli.stages.planning import Plan
-
-
-class Format(enum.StrEnum):
-    TEXT = "text"
-    JSON = "json"
 
 
 def promote(
@@ -28,7 +23,10 @@ def promote(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan, change and log nothing.")] = False,
     plan_out: Annotated[
-        Path | None, typer.Option("--plan-out", metavar="FILE", help="Write the plan there, change and log nothing.")
+        Path | None,
+        typer.Option(
+            "--plan-out", metavar="FILE", help="Write a plan that may go ahead there, change and log nothing."
+        ),
     ] = None,
     plan: Annotated[
         Path | None,
@@ -131,7 +129,8 @@ def _as_text(plan: Plan, way: _Way) -> int:
     if not plan.allowed:
         if not way.only_plans:
             promotion.refuse(plan)
-        terminal.out("nothing was changed")
+        unwritten = "" if way.plan_out is None else f": no plan was written to {way.plan_out}, for it would be blocked"
+        terminal.out(f"nothing was changed{unwritten}")
         changes.next_command(_way_out(plan))
         return Exit.BLOCKED
     if way.plan_out is not None:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from apigw_cli.cli.formats import Format
+
 if TYPE_CHECKING:
     from apigw_cli.stages.catalogue import Kept
-
-
-class Format(enum.StrEnum):
-    TEXT = "text"
-    JSON = "json"
 
 
 def releases(

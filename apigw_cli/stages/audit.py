@@ -18,16 +18,20 @@ from apigw_cli.stages.records import FIRST, Entry
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """The entries, oldest first; `broken` is the number of the first line (from 1) that does not follow."""
+    """The entries, oldest first; `broken` is the number of the first line (from 1) that does not follow.
+
+    `unreadable`: a line that is no entry at all; nothing behind it was read.
+    """
 
     entries: tuple[Entry, ...]
     broken: int | None = None
+    unreadable: InputError | None = None
 
 
-def read(path: Path, label: str, offset: int | None = None, pending: str = "") -> Log:
+def read(path: Path, label: str, offset: int | None = None, pending: str = "", torn: bool = False) -> Log:
     """The log; from byte `offset` on, `pending` stands for what a decided change may not have written yet.
 
-    Raises InputError for a line that cannot be read.
+    Raises InputError for a line that cannot be read; with `torn` the log ends there.
     """
     try:
         data = path.read_bytes() if path.is_file() else b""
@@ -38,7 +42,12 @@ def read(path: Path, label: str, offset: int | None = None, pending: str = "") -
     previous, broken = FIRST, None
     # Not splitlines(): a reason may hold other characters that it takes for line ends.
     for number, line in enumerate(text.removesuffix("\n").split("\n") if text else (), 1):
-        entry = _entry(line, label, number)
+        try:
+            entry = _entry(line, label, number)
+        except InputError as error:
+            if not torn:
+                raise
+            return Log(tuple(entries), broken, error)
         if broken is None and entry.previous != previous:
             broken = number
         entries.append(entry)

@@ -132,7 +132,7 @@ def _check(name: str, canary: tuple[int, int], stable: tuple[int, int], toleranc
     low, high = difference(canary, stable)
     verdict = HOLDS if high <= tolerance else WORSE if low > tolerance else INCONCLUSIVE
     words = (
-        f"{name}{about}: {share:.1%} of {canary[1]:,} against {base:.1%} of {stable[1]:,}, "
+        f"{name}{about}: {100 * share:.1f} % of {canary[1]:,} against {100 * base:.1f} % of {stable[1]:,}, "
         f"difference {low * 100:+.1f} to {high * 100:+.1f} points, {tolerance * 100:g} allowed"
     )
     return Check(name, verdict, base, share, low, high, words)

@@ -110,7 +110,7 @@ class Verified:
 def verify(options: CatalogueOptions) -> Verified:
     """Check digests, pointers and the chain. Raises InputError where a file cannot be read at all."""
     store = _store(options.config)
-    state, log = store.state(), store.log()
+    state, log = store.state(), store.log(torn=True)
     entries = log.entries
     problems: list[Problem] = []
     audit = label(store.folder / "audit.jsonl")
@@ -118,14 +118,11 @@ def verify(options: CatalogueOptions) -> Verified:
         problems.append(Problem(f"{audit}:{log.broken}", "does not follow from the line before it"))
     stored = store.releases.all()
     problems += _unreadable(stored, store.releases.get, store.releases.folder)
-    problems += _pointers(store, state, entries, set(stored))
-    removed = {digest for one in entries for digest in one.removed}
-    wanted = {one.to: number for number, one in enumerate(entries, 1) if one.moves}
-    problems += [
-        Problem(f"{audit}:{number}", f"release {short(digest)} is missing")
-        for digest, number in wanted.items()
-        if digest not in stored and digest not in removed
-    ]
+    problems += _missing(store, state, set(stored))
+    if log.unreadable is None:
+        problems += [*_moved(store, state, entries), *_unlisted(audit, entries, set(stored))]
+    else:  # what the lines behind it said is not known
+        problems.append(Problem(f"{audit}:{len(entries) + 1}", log.unreadable.message))
     kept = {one.evidence.sha256: None for one in entries if one.evidence is not None}
     problems += _unreadable(tuple(kept), store.evidence.get, store.evidence.folder)
     return Verified(tuple(problems), len(stored), len(state.stages), len(entries), len(kept))
@@ -139,20 +136,33 @@ def _unreadable(digests: Sequence[str], read: Any, folder: Path) -> Iterator[Pro
             yield Problem(label(folder / f"{digest}.json"), error.message)
 
 
-def _pointers(store: Store, state: State, entries: Sequence[Entry], stored: set[str]) -> Iterator[Problem]:
-    """A stage points at a release that is there, and at the one that the log says it was moved to last."""
+def _missing(store: Store, state: State, stored: set[str]) -> Iterator[Problem]:
+    """A stage points at releases that are there."""
+    for stage, pointer in sorted(state.stages.items()):
+        for digest in (pointer.release, *([pointer.canary.release] if pointer.canary else [])):
+            if digest not in stored:
+                yield Problem(label(store.pointers), f"{stage} points at {short(digest)}, which is missing")
+
+
+def _moved(store: Store, state: State, entries: Sequence[Entry]) -> Iterator[Problem]:
+    """A stage points at the release that the log says it was moved to last."""
     place = label(store.pointers)
     for stage, pointer in sorted(state.stages.items()):
-        wanted = [pointer.release, *([pointer.canary.release] if pointer.canary else [])]
-        for digest in wanted:
-            if digest not in stored:
-                yield Problem(place, f"{stage} points at {short(digest)}, which is missing")
         last = next(iter(reversed(moves(entries, stage))), None)
         if last is None:
             yield Problem(place, f"{stage} points at {short(pointer.release)}, and the log says nothing of it")
         elif (last.to, _digest(last.stage_file)) != (pointer.release, _digest(pointer.stage_file)):
             what = "another stage file" if last.to == pointer.release else short(last.to)
             yield Problem(place, f"{stage} points at {short(pointer.release)}, but the log moved it to {what} last")
+
+
+def _unlisted(audit: str, entries: Sequence[Entry], stored: set[str]) -> Iterator[Problem]:
+    """What the log says was run is there, or was removed on purpose."""
+    removed = {digest for one in entries for digest in one.removed}
+    wanted = {one.to: number for number, one in enumerate(entries, 1) if one.moves}
+    for digest, number in wanted.items():
+        if digest not in stored and digest not in removed:
+            yield Problem(f"{audit}:{number}", f"release {short(digest)} is missing")
 
 
 def _digest(data: dict[str, Any] | None) -> str:
@@ -217,3 +227,16 @@ def collect(found: Sweep) -> None:
     digests = tuple(one.digest for one in found.unwanted)
     done = entry(action="gc", stage="", source="", before=None, to="", verdict="applied", removed=digests)
     found.store.commit(Change("gc", (done,), unwanted=digests, at=found.generation))
+
+
+def swept_as_json(found: Sweep, *, removed: bool) -> dict[str, Any]:
+    """As `apigw gc --format json` prints it (docs/stages.md)."""
+    outcome = "identical" if not found.unwanted else "applied" if removed else "planned"
+    return {
+        "version": 1,
+        "action": "gc",
+        "outcome": outcome,
+        "releases": [_plain(one) for one in found.unwanted],
+        "bytes": found.size,
+        "left": found.left,
+    }

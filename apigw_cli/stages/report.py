@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
 from apigw_cli.stages import people
 from apigw_cli.stages.comparison import Comparison, Counts, Subject, Verdict
+from apigw_cli.stages.deployments import Deployment
 from apigw_cli.stages.finding import Finding, Level
 from apigw_cli.stages.grouping import Group, groups
 from apigw_cli.stages.releases import short
@@ -24,6 +25,19 @@ _WORDS = {
     Level.NEUTRAL: ("dot", "neutral"),
     Level.INFO: ("dot", "safe"),
 }
+
+
+class Moved(Protocol):
+    """A plan that moves one stage: of `deploy` or `rollback`."""
+
+    @property
+    def stage(self) -> str: ...
+    @property
+    def comparison(self) -> Comparison: ...
+    @property
+    def base(self) -> Deployment | None: ...
+    @property
+    def revision(self) -> Deployment: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,3 +163,16 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
 
     plain: dict[str, Any] = msgspec.to_builtins(document(comparison))
     return plain
+
+
+def moved_as_json(action: str, plan: Moved, outcome: str) -> dict[str, Any]:
+    """A deployment or rollback and what became of it, as `--format json` prints it (docs/stages.md)."""
+    return {
+        "version": 1,
+        "action": action,
+        "target": plan.stage,
+        "outcome": outcome,
+        "before": plan.base.digest if plan.base else None,
+        "release": plan.revision.digest,
+        "diff": as_json(plan.comparison),
+    }

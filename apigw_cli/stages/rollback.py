@@ -35,6 +35,11 @@ class Plan:
     revision: Deployment
     generation: int
 
+    @property
+    def identical(self) -> bool:
+        same = self.base.digest == self.revision.digest
+        return same and self.base.stage_file == self.revision.stage_file
+
 
 def plan(options: RollbackOptions) -> Plan:
     """Find what to go back to and compare. Raises InputError where there is nothing, or it does not compile."""
@@ -103,11 +108,6 @@ def _named(workspace: Workspace, stage: str, entries: Sequence[Entry], prefix: s
             return move
     ran = dict.fromkeys(short(move.to) for move in reversed(entries))
     raise InputError(f"{stage} has never run {short(digest)}", hint=f"it has run: {', '.join(ran)}")
-
-
-def identical(plan: Plan) -> bool:
-    same = plan.base.digest == plan.revision.digest
-    return same and plan.base.stage_file == plan.revision.stage_file
 
 
 def apply(plan: Plan) -> None:

@@ -82,11 +82,11 @@ class Store:
     def pointer(self, stage: str) -> Pointer | None:
         return self.state().stages.get(stage)
 
-    def log(self) -> audit.Log:
-        """The audit log, a decided change included."""
+    def log(self, *, torn: bool = False) -> audit.Log:
+        """The audit log, a decided change included; with `torn` up to a line that cannot be read."""
         intent = self._settled()[1]
         offset, lines = (intent.offset, intent.lines) if intent else (None, "")
-        return audit.read(self._audit, label(self._audit), offset, lines)
+        return audit.read(self._audit, label(self._audit), offset, lines, torn)
 
     def _settled(self) -> tuple[State, Intent | None]:
         """The state with a decided change made; and that change, where its audit lines may be missing yet."""

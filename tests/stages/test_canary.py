@@ -139,7 +139,7 @@ class TestPromote:
         told(monkeypatch, running, side(9000), side(900, 100))
         shown = apigw("canary", "prod", "status")
         assert (shown.code, shown.out.startswith("✗ does worse")) == (0, True)
-        assert "10.0%" in shown.out
+        assert "10.0 %" in shown.out
         assert apigw("canary", "prod", "promote").code == 4
         assert "canary" in running.pointers["prod"]
 

@@ -85,6 +85,22 @@ class TestVerify:
         said = f"prod points at {second[:7]}, but the log moved it to {first[:7]} last"
         assert (found.code, said in found.out) == (4, True), found.out
 
+    def test_a_line_that_is_no_entry_is_located_and_all_else_is_looked_at(self, shop: Shop, apigw: Apigw) -> None:
+        first, _ = deployed(shop, apigw, 5, 4)
+        file_of(shop, first).unlink()
+        path = shop.root / ".apigw" / "audit.jsonl"
+        lines = path.read_text().splitlines()
+        path.write_text("\n".join([lines[0], "no JSON", lines[2]]) + "\n")
+        found = apigw("verify", "--format", "json")
+        said = {(one["place"], one["message"].partition(":")[0]) for one in found.json["problems"]}
+        assert (found.code, said) == (
+            4,
+            {
+                (".apigw/audit.jsonl:2", "not a line of the audit log"),
+                (".apigw/stages.json", f"prod points at {first[:7]}, which is missing"),
+            },
+        )
+
     def test_what_cannot_be_read_at_all(self, shop: Shop, apigw: Apigw) -> None:
         deployed(shop, apigw, 5)
         (shop.root / ".apigw" / "stages.json").write_text("{")
@@ -105,6 +121,17 @@ class TestGc:
         assert shop.audit[-1]["removed"] == sorted(releases[1:3])
         assert apigw("rollback", "qa", "--yes").code == 0
         assert apigw("gc", "--keep", "2").out.startswith("✓ nothing to remove")
+
+    def test_as_json(self, shop: Shop, apigw: Apigw) -> None:
+        releases = deployed(shop, apigw, 5, 4, 3)
+        gc = ("gc", "--keep", "1", "--format", "json")
+        for words, outcome in (((*gc, "--dry-run"), "planned"), (gc, "applied")):
+            done = apigw(*words)
+            gone = [one["release"] for one in done.json["releases"]]
+            assert (done.code, done.json["outcome"], gone, done.json["left"]) == (0, outcome, [releases[1]], 2)
+            assert file_of(shop, releases[1]).exists() == (outcome == "planned")
+        again = apigw(*gc).json
+        assert (again["outcome"], again["releases"], again["bytes"]) == ("identical", [], 0)
 
     def test_a_rollback_to_what_is_gone_says_so(self, shop: Shop, apigw: Apigw) -> None:
         deployed(shop, apigw, 5, 4, 3)

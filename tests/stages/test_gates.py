@@ -305,7 +305,8 @@ class TestPlanFiles:
 
     def test_a_blocked_plan_is_not_written(self, shop: Shop, apigw: Apigw) -> None:
         weaken(shop, apigw)
-        assert apigw("promote", "qa", "prod", "--plan-out", "plan.json").code == 4
+        blocked = apigw("promote", "qa", "prod", "--plan-out", "plan.json")
+        assert (blocked.code, "no plan was written to plan.json" in blocked.out) == (4, True), blocked.out
         assert not Path("plan.json").exists()
 
     def test_what_is_no_plan(self, shop: Shop, apigw: Apigw) -> None:

@@ -64,7 +64,15 @@ class TestDeploy:
     def test_past_the_gates_of_a_promotion_only_with_yes(self, shop: Shop, apigw: Apigw) -> None:
         refused = apigw("deploy", "prod")
         assert (refused.code, "--yes" in refused.err, shop.pointers) == (2, True, {})
-        assert apigw("deploy", "prod", "--yes").code == 0
+        planned = apigw("deploy", "prod", "--format", "json")
+        assert (planned.code, planned.json["outcome"], "prod" in shop.pointers) == (2, "planned", False)
+        done = apigw("deploy", "prod", "--yes", "--format", "json")
+        assert (done.code, done.json["outcome"], done.json["release"]) == (
+            0,
+            "applied",
+            shop.pointers["prod"]["release"],
+        )
+        assert apigw("deploy", "prod", "--format", "json").json["outcome"] == "identical"
 
     def test_the_origin_says_who_when_and_where_values_stood(self, shop: Shop, apigw: Apigw) -> None:
         import json

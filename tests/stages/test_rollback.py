@@ -53,6 +53,16 @@ class TestRollback:
         assert shop.pointers["prod"]["release"] == three[1]
         assert fourth != three[2]
 
+    def test_as_json(self, shop: Shop, apigw: Apigw, three: tuple[str, str, str]) -> None:
+        words = ("rollback", "prod", "--format", "json")
+        for more, outcome, code, runs in (((), "planned", 2, three[2]), (("--yes",), "applied", 0, three[1])):
+            done = apigw(*words, *more)
+            assert (done.code, done.json["action"], done.json["outcome"]) == (code, "rollback", outcome)
+            assert (done.json["before"], done.json["release"]) == (three[2], three[1])
+            assert done.json["diff"]["counts"]["strengthening"] == 1
+            assert shop.pointers["prod"]["release"] == runs
+        assert apigw(*words, "--to", three[1]).json["outcome"] == "identical"
+
     def test_to_a_release(self, shop: Shop, apigw: Apigw, three: tuple[str, str, str]) -> None:
         assert apigw("rollback", "prod", "--to", three[0][:8], "--yes").code == 0
         assert shop.pointers["prod"]["release"] == three[0]
