@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from itertools import cycle, islice
 
@@ -34,22 +34,22 @@ class Book:
         """What a client feels: the response latency, where it is another one than the service latency."""
         return self.response or self.service
 
-    def part(self) -> Part:
-        """What was counted."""
+    def part(self, expected: Collection[int]) -> Part:
+        """What was counted; answers of the statuses `expected` are as good as 2xx."""
         return Part(
             name=self.name,
             statuses={status: sum(counts.values()) for status, counts in self.service.items()},
             errors=dict(self.errors),
-            service=by_class(self.service),
-            response=by_class(self.response),
+            service=by_class(self.service, expected),
+            response=by_class(self.response, expected),
         )
 
 
-def by_class(of_status: dict[int, Counts]) -> dict[str, Pairs]:
+def by_class(of_status: dict[int, Counts], expected: Collection[int]) -> dict[str, Pairs]:
     """Latencies by class of answer, as bucket and count."""
     found: dict[str, Counts] = {name: defaultdict(int) for name in CLASSES}
     for status, counts in of_status.items():
-        own = found[class_of(status)]
+        own = found[class_of(status, expected)]
         for bucket, count in counts.items():
             own[bucket] += count
     return {name: sorted(counts.items()) for name, counts in found.items()}

@@ -117,4 +117,5 @@ def _plan(options: Options, times: Times, aim: Aim) -> Plan:
         title=aim.title,
         rows=aim.rows,
         left_out=aim.left_out,
+        expected=tuple(sorted(set(options.expect))),
     )

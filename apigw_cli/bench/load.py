@@ -239,7 +239,7 @@ class Load:
     def totals(self) -> tuple[int, int, int, int]:
         """Answers so far by class, and network errors: the columns of the series."""
         limited, answers = self.statuses[429], sum(self.statuses)
-        allowed = sum(self.statuses[200:400])
+        allowed = sum(self.statuses[200:400]) + sum(self.statuses[status] for status in self.share.expected)
         return allowed, limited, answers - allowed - limited, sum(self._errors.values())
 
     @property
@@ -254,7 +254,7 @@ class Load:
     def tally(self) -> Tally:
         """Everything counted; valid once `finished`."""
         seen: Seen | None = self.watcher.result() if self.watcher is not None else None
-        parts = [book.part() for book in self.books]
+        parts = [book.part(self.share.expected) for book in self.books]
         return Tally(
             statuses={status: count for status, count in enumerate(self.statuses) if count},
             errors=self.errors,

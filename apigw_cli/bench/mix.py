@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import msgspec
 
@@ -50,7 +50,7 @@ def portions(plan: Plan, tallies: list[Tally], rate: float) -> list[Portion]:
             url=call.target.url,
             weight=call.weight,
             answered=answered,
-            **by_class(statuses),
+            **by_class(statuses, plan.expected),
             throughput=rate * answered / total if total else 0.0,
             statuses={str(status): count for status, count in sorted(statuses.items())},
             errors=added(part.errors for part in parts),
@@ -60,11 +60,11 @@ def portions(plan: Plan, tallies: list[Tally], rate: float) -> list[Portion]:
     return rows
 
 
-def by_class(statuses: dict[int, int]) -> dict[str, int]:
+def by_class(statuses: dict[int, int], expected: Collection[int]) -> dict[str, int]:
     """How many answers of each class there were."""
     found = dict.fromkeys(CLASSES, 0)
     for status, count in statuses.items():
-        found[class_of(status)] += count
+        found[class_of(status, expected)] += count
     return found
 
 

@@ -47,6 +47,7 @@ class Options:
     operations: str | None = None
     api_key: str | None = None
     token_key: Path | None = None
+    expect: tuple[int, ...] = ()
 
     @property
     def is_scenario(self) -> bool:
@@ -76,10 +77,22 @@ def check(options: Options) -> None:
     if options.arrivals == "poisson" and options.rate is None and options.ramp is None:
         raise UsageError("--arrivals poisson is for the open model", hint="add --rate 100")
     _check_proof(options)
+    _check_expected(options)
     if options.url is None:
         for name, value in (("--method", options.method), ("--data", options.data), ("--csv", options.csv)):
             if value is not None:
                 raise UsageError(f"{name} needs a URL", hint="without a URL the request is made from the specification")
+
+
+def _check_expected(options: Options) -> None:
+    for status in options.expect:
+        if not 400 <= status <= 599 or status == 429:
+            raise UsageError(
+                f"--expect {status}: what may be expected is 400 to 599, but for 429",
+                hint="2xx and 3xx are anyway, and 429 is what a limit refuses: counted by itself",
+            )
+    if options.expect and options.is_proof:
+        raise UsageError("--expect has no meaning for a proof: what a limit lets through is 2xx or 3xx")
 
 
 def _sources(options: Options) -> tuple[tuple[str, Path | str | None], ...]:

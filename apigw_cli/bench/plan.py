@@ -41,6 +41,7 @@ class Share(msgspec.Struct, frozen=True):
     seed: int = 0
     keep_alive: bool = True
     calls: list[Call] = []
+    expected: tuple[int, ...] = ()
 
     @property
     def kinds(self) -> list[Call]:
@@ -64,7 +65,8 @@ class Plan(msgspec.Struct, frozen=True):
 
     `stages`: from `rate` on, in so many seconds to which rate. `poisson`: arrivals as of independent clients.
     `calls` are sent in place of `request`, and told apart in the result; `title` names them together. `left_out`:
-    operations that no request could be made of, and why. `watched`: somebody sees how it goes.
+    operations that no request could be made of, and why. `watched`: somebody sees how it goes. `expected`: statuses
+    beyond 2xx and 3xx that are wanted.
     """
 
     target: Target
@@ -87,6 +89,7 @@ class Plan(msgspec.Struct, frozen=True):
     title: str = ""
     left_out: tuple[tuple[str, str], ...] = ()
     watched: bool = False
+    expected: tuple[int, ...] = ()
 
     @property
     def model(self) -> str:
@@ -164,6 +167,7 @@ class Plan(msgspec.Struct, frozen=True):
                 seed=self.seed,
                 keep_alive=self.keep_alive,
                 calls=list(self.calls),
+                expected=self.expected,
             )
             for number, connections in enumerate(self.in_flight)
         ]

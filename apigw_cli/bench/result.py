@@ -44,6 +44,7 @@ class PlanSummary(msgspec.Struct, frozen=True):
     keep_alive: bool = True
     title: str = ""
     left_out: dict[str, str] = {}
+    expected: list[int] = []
 
 
 class Counts(msgspec.Struct, frozen=True):
@@ -127,19 +128,23 @@ class Result(msgspec.Struct, frozen=True, rename={"traffic": "bytes"}):
     def exit_code(self) -> Exit:
         """130 interrupted; with a proof 4, 7 or 0 as it says; else 1 where nothing was answered, 7 not trustworthy.
 
-        A threshold is judged last (4): figures that are not to be trusted neither keep nor break one.
+        A threshold is judged last (4): figures that are not to be trusted neither keep nor break one; only where every
+        answer was an error is a broken one broken.
         """
         if self.interrupted:
             return Exit.INTERRUPTED
         verdicts = {proof.verdict for proof in self.limits}
+        kept = all(outcome.holds for outcome in self.assertions)
         if FAIL in verdicts:
             return Exit.BLOCKED
         if not self.requests.answered:
             return Exit.FAILED
+        if not kept and self.requests.failed == self.requests.answered:
+            return Exit.BLOCKED
         matters = not verdicts or bool(self.assertions)
         if INCONCLUSIVE in verdicts or (matters and not self.verdict.trustworthy):
             return Exit.UNTRUSTWORTHY
-        return Exit.OK if all(outcome.holds for outcome in self.assertions) else Exit.BLOCKED
+        return Exit.OK if kept else Exit.BLOCKED
 
     def encode(self) -> bytes:
         return msgspec.json.format(msgspec.json.encode(self), indent=2)
@@ -219,6 +224,7 @@ def _summary(plan: Plan) -> PlanSummary:
         keep_alive=plan.keep_alive,
         title=plan.title,
         left_out=dict(plan.left_out),
+        expected=list(plan.expected),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TypeVar
 
 import msgspec
@@ -25,11 +25,11 @@ NETWORK = {
 Pairs = list[tuple[int, int]]
 
 
-def class_of(status: int) -> str:
-    """'allowed' (2xx, 3xx), 'limited' (429) or 'failed' (every other status)."""
+def class_of(status: int, expected: Collection[int] = ()) -> str:
+    """'allowed' (2xx, 3xx, and what was expected), 'limited' (429) or 'failed' (every other status)."""
     if status == 429:
         return LIMITED
-    return ALLOWED if 200 <= status < 400 else FAILED
+    return ALLOWED if 200 <= status < 400 or status in expected else FAILED
 
 
 class Seen(msgspec.Struct):

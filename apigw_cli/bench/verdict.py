@@ -7,7 +7,8 @@
 
 Whatever the model, figures are not to be trusted when the client ran out of files or local ports, when more than 5 %
 of the requests got no answer (percentiles would be those of the lucky ones), or when a server that was asked to keep
-connections closed them: then what connecting took is missing in the latencies.
+connections closed them: then what connecting took is missing in the latencies. Nor where every answer was an error
+(and less than half were 429): how fast a server refuses says nothing of how fast it serves.
 
 A closed run is not trustworthy either when a worker computed for 95 % of the time: then throughput and latencies are
 the client's own. Where it waited for a CPU that others had, or its event loop was late, it stands, with a warning:
@@ -22,7 +23,7 @@ import msgspec
 
 from apigw_cli.bench.histogram import Histogram
 from apigw_cli.bench.plan import SECOND, Plan
-from apigw_cli.bench.tally import Tally
+from apigw_cli.bench.tally import ALLOWED, Tally, added, class_of
 
 BUSY = 0.95
 CLIENT_BOUND = "client-bound"
@@ -62,7 +63,7 @@ def judge(plan: Plan, tallies: list[Tally], mean_in_flight: float) -> Verdict:
     busy = any(cpu_share(t) + starved_share(t) >= BUSY for t in tallies)
     rate = _open_reasons(tallies, busy) if plan.model == "open" else []
     late = _lateness(tallies)
-    reasons = [*rate, *_shortages(tallies), *_silence(tallies), *_closing(plan, tallies)]
+    reasons = [*rate, *_shortages(tallies), *_silence(tallies), *_closing(plan, tallies), *_refusals(plan, tallies)]
     reasons += late if plan.model == "open" else []
     if plan.model == "closed" and 2 * limited < answers:
         reasons += _saturation(tallies)
@@ -115,6 +116,19 @@ def _closing(plan: Plan, tallies: list[Tally]) -> list[str]:
         return []
     words = "connecting is missing in the latencies; --no-keepalive measures it"
     return [f"the server does not keep connections ({anew + plan.concurrency:,} for {answers:,} answers): {words}"]
+
+
+def _refusals(plan: Plan, tallies: list[Tally]) -> list[str]:
+    """Nothing went well: what was measured are refusals, unless they were asked for."""
+    statuses = added(tally.statuses for tally in tallies)
+    answers = sum(statuses.values())
+    if not answers or 2 * statuses.get(429, 0) >= answers:
+        return []
+    if any(class_of(status, plan.expected) == ALLOWED for status in statuses):
+        return []
+    seen = ", ".join(str(status) for status in sorted(statuses)[:4])
+    words = f"refusals were measured; if that is what you want, --expect {seen[:3]}"
+    return [f"no request went well (every answer was {seen}): {words}"]
 
 
 def _lateness(tallies: list[Tally]) -> list[str]:

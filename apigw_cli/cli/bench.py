@@ -42,6 +42,7 @@ def bench(
     limit: flags.Limit = None,
     quiet_header: flags.QuietHeader = None,
     assertions: flags.Assertions = None,
+    expect: flags.Expect = None,
     repeat: flags.Repeat = None,
     against: flags.Against = None,
     tolerance: flags.Tolerance = None,
@@ -104,6 +105,7 @@ def bench(
         operations=operations,
         api_key=api_key,
         token_key=token_key,
+        expect=tuple(expect or ()),
     )
     if sweep:
         repeated = {"--repeat": repeat, "--against": against, "--tolerance": tolerance, "--attach": attach}
@@ -137,7 +139,7 @@ def _check_sweep(options: Options, repeated: Mapping[str, object]) -> None:
         mine = {"--header": options.headers or None, "--method": options.method, "--data": options.data}
         _refuse(mine, "a sweep of our own servers")
     _refuse(repeated, "a sweep")
-    many = {"several targets": options.targets or None, "--csv": options.csv}
+    many = {"several targets": options.targets or None, "--csv": options.csv, "--expect": options.expect or None}
     _refuse({**many, "--spec": options.spec, "--operations": options.operations}, "a sweep")
     _refuse({"--api-key": options.api_key, "--token-key": options.token_key}, "a sweep")
 

@@ -136,6 +136,15 @@ Assertions = Annotated[
         show_default=False,
     ),
 ]
+Expect = Annotated[
+    list[int] | None,
+    typer.Option(
+        "--expect",
+        metavar="STATUS",
+        help="This error is what is to be measured: it counts as allowed, as 2xx does; repeat it for more.",
+        show_default=False,
+    ),
+]
 Repeat = Annotated[
     int | None,
     typer.Option(min=1, max=1000, help="So many runs, for `apigw compare`.", show_default="1"),

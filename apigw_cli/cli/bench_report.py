@@ -44,6 +44,8 @@ def _verdict(result: Result) -> str:
     bad = requests.failed + requests.errors
     if bad:
         words += f", {_percent(bad / (requests.answered + requests.errors))} failed"
+    if bad and requests.failed == requests.answered:
+        words += ", only refusals were measured"
     if not result.verdict.trustworthy:
         return f"{symbol('bad')} not trustworthy: {words}, {result.verdict.bound}"
     return f"{symbol('warn' if bad else 'ok')} {words}: {result.verdict.bound}"

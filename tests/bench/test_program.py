@@ -92,8 +92,22 @@ def test_allowed_and_refused_are_shown_apart_and_the_next_command_is_named() -> 
 def test_where_nothing_was_let_through_it_says_what_to_do() -> None:
     with serving(lambda asked: answer(401)) as server:
         done = run(server.url, "--requests", "20")
-    assert "all failed" in done.stdout.splitlines()[0]
+    assert done.returncode == 7
+    assert done.stdout.startswith("✗ not trustworthy") and "only refusals were measured" in done.stdout.splitlines()[0]
+    assert "  ✗ no request went well (every answer was 401)" in done.stdout
     assert "give a credential" in done.stdout.splitlines()[-1]
+
+
+def test_errors_that_are_to_be_measured() -> None:
+    with serving(lambda asked: answer(404)) as server:
+        done = run(server.url, "--requests", "20", "--expect", "404", "--assert", "errors<1%", "--format", "json")
+        other = run(server.url, "--requests", "20", "--expect", "410", "--assert", "errors<1%")
+    result = json.loads(done.stdout)
+    assert (done.returncode, result["requests"]["allowed"], result["plan"]["expected"]) == (0, 20, [404])
+    assert sum(result["series"]["allowed"]) == 20
+    assert other.returncode == 4, "a threshold that every answer breaks is broken"
+    for status in ("200", "429", "600"):
+        assert run("http://127.0.0.1:1/", "--expect", status).returncode == 2
 
 
 def test_a_broken_limit_is_shown_with_its_counter_example_first() -> None:
