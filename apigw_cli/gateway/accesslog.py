@@ -92,7 +92,7 @@ class AccessLog:
                     _CACHE[request.cache],
                     request.trace.field if request.trace is not None else _NO_TRACE,
                     _noticed(request.noticed) if request.noticed is not None else b"",
-                    b',"reason":"%b"}\n' % request.reason.encode() if request.reason else _END,
+                    _why(request) if request.reason else _END,
                 )
             )
         )
@@ -157,6 +157,11 @@ def pieces(batch: bytes, size: int) -> list[bytes]:
     if start < len(batch):
         found.append(batch[start:])
     return found
+
+
+def _why(request: Request) -> bytes:
+    detail = b',"detail":%b' % orjson.dumps(request.detail[:200]) if request.detail else b""
+    return b',"reason":"%b"%b}\n' % (request.reason.encode(), detail)
 
 
 def _noticed(noticed: list[tuple[str, str]]) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from apigw_cli.gateway.canary import Canary
@@ -10,16 +10,15 @@ from apigw_cli.policies.interface import instance
 from apigw_cli.policies.registry import BY_NAME
 from apigw_cli.snapshot.model import HttpIntegration, Route, Snapshot, StaticIntegration
 from apigw_cli.snapshot.schemes import ApiKeys, Basic, Jwt
-from apigw_cli.snapshot.secrets import references
 
 _SHOWN = 6
 
 
-def describe(old: Snapshot, new: Snapshot, secrets_changed: bool) -> list[str]:
-    """Every change, most visible first; empty where clients and upstreams see none."""
+def describe(old: Snapshot, new: Snapshot, secrets: Collection[str] = ()) -> list[str]:
+    """Every change, most visible first; empty where clients and upstreams see none. `secrets`: references to those
+    that are others now."""
     changes = [*_routes(old, new), *_upstreams(old, new)]
-    if secrets_changed:
-        changes.append(" or ".join(_kinds_of_secrets(new)))
+    changes += _secrets(old, new, secrets)
     if old.proxy != new.proxy:
         changes.append("trusted proxies and what upstreams are told of clients")
     if old.listen != new.listen:
@@ -38,11 +37,25 @@ def of_canary(old: Canary | None, new: Canary | None) -> list[str]:
     return [new.words] if new is not None else ["no canary any more"]
 
 
-def _kinds_of_secrets(snapshot: Snapshot) -> list[str]:
-    """What the secrets that a Snapshot refers to are."""
+def _secrets(old: Snapshot, new: Snapshot, changed: Collection[str]) -> Iterator[str]:
+    """What they are, each kind with the files or variables that hold them."""
+    kinds: dict[str, list[str]] = {}
+    for reference in sorted(changed):
+        kind, _, name = reference.partition(":")
+        found = kinds.setdefault(_kind(new, reference) or _kind(old, reference) or "certificates", [])
+        found.append(name if kind == "file" else f"${name}")
+    yield from (f"{kind} ({', '.join(names)})" for kind, names in kinds.items())
+
+
+def _kind(snapshot: Snapshot, reference: str) -> str:
     words: dict[type, str] = {ApiKeys: "API keys", Basic: "users", Jwt: "keys of tokens"}
-    of_schemes = {reference: words[type(one)] for one in snapshot.auth.values() for reference in one.references()}
-    return list(dict.fromkeys(of_schemes.get(one, "certificates") for one in sorted(references(snapshot))))
+    of_schemes = (words[type(one)] for one in snapshot.auth.values() if reference in one.references())
+    limits = snapshot.limits
+    if limits and limits.redis is not None and reference == limits.redis.password:
+        return "the password of the limiter's Redis"
+    if limits and limits.service is not None and reference == limits.service.token:
+        return "the token of the limiter"
+    return next(of_schemes, "")
 
 
 def summary(changes: list[str]) -> str:

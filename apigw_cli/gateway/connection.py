@@ -455,13 +455,13 @@ class ClientConnection(Answering):
         stalled = request.head_sent and handler.idle > 0 and self.site.clock() < request.started + handler.total
         if stalled:
             handler.failed(request.target, failure(Failure.STALLED))
-            self.fail(request, 504, f"upstream {handler.name} stalled in its answer", "upstream_stalled")
+            self.fail(request, 504, "the upstream stalled in its answer", "upstream_stalled")
             return
         if request.complete and not request.head_sent:  # else the client may be the slow one
             handler.failed(request.target, failure(Failure.LATE))
             if handler.again(request, "timeout"):
                 return
-        self.fail(request, 504, f"upstream {handler.name} did not answer in time", "upstream_timeout")
+        self.fail(request, 504, "the upstream did not answer in time", "upstream_timeout")
 
     def _give_up(self) -> None:
         """Idle too long, or still sending what nobody reads."""

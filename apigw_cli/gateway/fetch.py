@@ -326,6 +326,7 @@ class Fetch:
         self.leader, self.followers = None, []
         for guest in guests:
             client = guest.leave()
+            client.detail = request.detail
             if client.head_sent:
                 client.connection.fail(client, code, message, reason)
             else:
@@ -384,7 +385,7 @@ class Fetch:
             return
         what = "stalled in its answer" if stalled else "did not answer in time"
         reason = "upstream_stalled" if stalled else "upstream_timeout"
-        self.fail(ask, 504, f"upstream {handler.name} {what}", reason)
+        self.fail(ask, 504, f"the upstream {what}", reason)
 
     def left(self, guest: Guest) -> None:
         """A client has gone."""

@@ -176,7 +176,7 @@ class UpstreamHandler:
     def _refuse(self, request: Request) -> None:
         """Every target is out."""
         after = b"Retry-After: %d\r\n" % self._balancer.retry_after(self._site.clock())
-        message = f"every target of upstream {self.name} is out"
+        message = "the upstream is out of service for now"
         request.connection.answer(request, 503, message, (after,), "upstream_out")
 
     def ended(self, request: Request) -> None:
@@ -224,7 +224,7 @@ class UpstreamHandler:
         """Send a request that nobody has answered to `target`, which `answered` has returned."""
         self.done(request.target)
         request.tried, request.target = (*request.tried, request.target), target
-        request.status = 0
+        request.status, request.detail = 0, ""
         request.connection.hold(False)
         request.connection.deadline = self.begin_deadline(request)
         self._pools[target.index].start(request)

@@ -89,6 +89,7 @@ class Request(msgspec.Struct, eq=False):
     tried: tuple[Target, ...] = ()  # servers that were asked before `target`
     status: int = 0
     reason: str = ""
+    detail: str = ""  # of the reason, for the log: what is no client's business
     head_sent: bool = False
     answered: bool = False
     bytes_in: int = 0

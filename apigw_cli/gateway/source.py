@@ -13,7 +13,7 @@ import orjson
 
 from apigw_cli.config import project
 from apigw_cli.config.project import Project
-from apigw_cli.errors import UsageError
+from apigw_cli.errors import InputError, UsageError
 from apigw_cli.gateway import canary, overlay, rundir
 from apigw_cli.gateway.canary import Canary
 from apigw_cli.gateway.overlay import Overlay
@@ -24,7 +24,7 @@ from apigw_cli.snapshot import compiler
 from apigw_cli.snapshot import secrets as secret
 from apigw_cli.snapshot.compiler import Compiled
 from apigw_cli.snapshot.deployed import Deployed
-from apigw_cli.snapshot.model import HttpIntegration, ListenTls, MockIntegration, Route, Snapshot
+from apigw_cli.snapshot.model import HttpIntegration, ListenTls, MockIntegration, Route, Snapshot, StaticIntegration
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +90,22 @@ def _from_project(
     compiled = compiler.compile_project(found, stage, POLICIES)
     snapshot = overlay.without_removed(compiled.snapshot, changes)
     files = tuple(file for file in compiled.files if "://" not in str(file))
+    _check_sites(found, snapshot, compiled.root)
     if changes:
         origin = f"{origin}, {len(changes)} changed at run time"
     return Loaded(snapshot, files, compiled.root, origin, declared), compiled
+
+
+def _check_sites(found: Project, snapshot: Snapshot, root: Path) -> None:
+    """Raises InputError for a site whose folder is not there, at the place that names it."""
+    for route in snapshot.routes:
+        site = route.integration
+        if isinstance(site, StaticIntegration) and not (root / site.folder).is_dir():
+            raise InputError(
+                f"site {route.api}: there is no folder {site.folder}",
+                place=found.config.place(("sites", route.api, "folder")),
+                hint=f"make it, or change sites.{route.api}.folder",
+            )
 
 
 def _run_folder(config: Path | None) -> Path:

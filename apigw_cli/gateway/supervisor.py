@@ -354,7 +354,8 @@ class Supervisor:
         before, self._current = self._current, prepared
         self.status.overlay = changed
         self.status.swap(prepared, generation)
-        what = changes.describe(before.loaded.snapshot, prepared.loaded.snapshot, before.secrets != prepared.secrets)
+        others = {name for name, _ in before.secrets.items() ^ prepared.secrets.items()}
+        what = changes.describe(before.loaded.snapshot, prepared.loaded.snapshot, others)
         what += changes.of_canary(before.loaded.canary, prepared.loaded.canary)
         self._say(report.reloaded(because, changes.summary(what), len(self._workers), time.monotonic() - began))
         if self._watcher is not None and before.loaded.files != prepared.loaded.files:

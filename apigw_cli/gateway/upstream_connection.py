@@ -551,8 +551,8 @@ class UpstreamConnection(asyncio.Protocol):
             return
         if not isinstance(cause, Unwanted):
             self._handler.failed(request.target, failure(Failure.INVALID))
-        message = f"upstream {self._handler.name} sent an invalid answer: {cause}"
-        request.connection.fail(request, 502, message, "upstream_invalid")
+        request.detail = str(cause)
+        request.connection.fail(request, 502, "the upstream sent an invalid answer", "upstream_invalid")
 
     def _lost_in_exchange(self, request: Request, error: Exception | None) -> None:
         received = self._received
@@ -569,7 +569,7 @@ class UpstreamConnection(asyncio.Protocol):
         if not received and self._handler.again(request, "closed"):
             return
         how = "closed the connection in the middle of its answer" if received else "closed the connection unanswered"
-        request.connection.fail(request, 502, f"upstream {self._handler.name} {how}", "upstream_closed")
+        request.connection.fail(request, 502, f"the upstream {how}", "upstream_closed")
 
     def _is_whole(self) -> bool:
         """Whether the end of the connection was meant: in TLS only a close_notify says so (RFC 9112, section 9.8)."""

@@ -186,7 +186,7 @@ class Pool:
         """There is no connection for `request`: another target has one, or the answer is 503."""
         handler = cast("UpstreamHandler", request.handler)
         if not handler.again(request, "connect"):
-            message = f"upstream {handler.name} {_REFUSALS[reason]}"
+            message = f"the upstream {_REFUSALS[reason]}"
             request.connection.answer(request, 503, message, _RETRY_AFTER, reason)
 
     def _queue(self, request: Request) -> None:
@@ -257,12 +257,15 @@ class Pool:
         except TimeoutError:
             self._failed(request, target, "did not accept a connection in time", failure(Failure.NO_CONNECTION))
         except ssl.SSLCertVerificationError as error:
-            self._failed(request, target, f"did not prove who it is: {error.verify_message}", failure(Failure.UNPROVEN))
+            request.detail = error.verify_message
+            self._failed(request, target, "did not prove who it is", failure(Failure.UNPROVEN))
         except ssl.SSLError as error:
-            self._failed(request, target, f"failed in the TLS handshake: {error.reason}", failure(Failure.TLS))
+            request.detail = error.reason or str(error)
+            self._failed(request, target, "failed in the TLS handshake", failure(Failure.TLS))
         except (OSError, UnicodeError) as error:
-            why = f"is not reachable: {getattr(error, 'strerror', None) or error}"
-            self._failed(request, target, why, failure(Failure.NAME) if self._is_unknown() else of_error(error))
+            request.detail = getattr(error, "strerror", None) or str(error)
+            how = failure(Failure.NAME) if self._is_unknown() else of_error(error)
+            self._failed(request, target, "is not reachable", how)
         except Exception as error:  # a bug: it costs one request, and no slot
             self.site.report(error)
             self._failed(request, target, "could not be connected to", failure(Failure.UNKNOWN))
@@ -327,4 +330,4 @@ class Pool:
         handler = cast("UpstreamHandler", request.handler)
         handler.failed(target, how)
         if not handler.again(request, "connect"):
-            request.connection.fail(request, 502, f"upstream {handler.name} {why}", "upstream_unreachable")
+            request.connection.fail(request, 502, f"the upstream {why}", "upstream_unreachable")

@@ -209,7 +209,7 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     write(tmp_path)
     (tmp_path / "apigw.yaml").write_text(CONFIG.replace("folder: web", "folder: wbe"))
     one = Gateway(tmp_path, "--workers", "1")
-    one.line("site shop: there is no folder .*wbe")
+    one.line(r"apigw\.yaml:\d+:\d+ .*site shop: there is no folder wbe")
     assert one.process.wait(30) == 1
     one.stop()
 

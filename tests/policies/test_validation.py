@@ -530,10 +530,12 @@ def test_what_a_change_does_to_the_protection(old: Any, new: Any, change: Change
 def test_it_describes_itself() -> None:
     assert POLICY.describe(Validate()) == "requests validated"
     assert POLICY.describe(Validate("report", max_body=100, unknown_query="refuse")) == (
-        "requests validated, reported, bodies to 100 bytes, no other query parameters"
+        "faults of requests and answers reported, none refused, bodies to 100 bytes, no other query parameters"
     )
-    assert POLICY.describe(Validate(response="enforce")) == "requests validated, answers too"
-    assert POLICY.describe(Validate("off")) == "requests not validated, answers reported"
+    assert POLICY.describe(Validate(response="enforce")) == "requests and answers validated"
+    assert POLICY.describe(Validate("report", "off")) == "faults of requests reported, none refused"
+    assert POLICY.describe(Validate(response="off")) == "requests validated, answers not looked at"
+    assert POLICY.describe(Validate("off")) == "faults of answers reported, none refused"
     assert POLICY.describe(Validate("off", "off")) == "nothing validated"
 
 

@@ -18,12 +18,18 @@ from apigw_cli.policies.validation.watching import watch
 from apigw_cli.snapshot.model import Route, StaticIntegration
 
 _LEVELS = ("off", "report", "enforce")
-_LEVEL_TEXTS = {
-    "off": "requests not validated",
-    "report": "requests validated, reported",
-    "enforce": "requests validated",
+# What happens, by the levels of requests and of answers. Nothing is said of what is so unless told otherwise.
+_TEXTS = {
+    ("off", "off"): "nothing validated",
+    ("off", "report"): "faults of answers reported, none refused",
+    ("off", "enforce"): "answers validated",
+    ("report", "off"): "faults of requests reported, none refused",
+    ("report", "report"): "faults of requests and answers reported, none refused",
+    ("report", "enforce"): "faults of requests reported, answers validated",
+    ("enforce", "off"): "requests validated, answers not looked at",
+    ("enforce", "report"): "requests validated",
+    ("enforce", "enforce"): "requests and answers validated",
 }
-_ANSWER_TEXTS = {"off": "answers not", "report": "answers reported", "enforce": "answers too"}
 _SIZES = {"KiB": 1024, "MiB": 1024 * 1024}
 
 Level = Literal["off", "report", "enforce"]
@@ -91,11 +97,9 @@ class _Policy:
             yield Reason(Change.STRENGTHEN, "query parameters that are not declared are refused")
 
     def describe(self, value: Validate) -> str:
-        parts = [_LEVEL_TEXTS[value.request]]
+        parts = [_TEXTS[value.request, value.response]]
         if value.request == value.response == "off":
-            return "nothing validated"
-        if value.request == "off" or value.response != "report":
-            parts.append(_ANSWER_TEXTS[value.response])
+            return parts[0]
         if value.max_body != Validate().max_body:
             parts.append(f"bodies to {_size(value.max_body)}")
         if value.unknown_query == "refuse":
