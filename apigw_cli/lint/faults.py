@@ -242,6 +242,10 @@ SHOWN: dict[str, tuple[str, str]] = {
         "listen: {tls: {certificates: [{cert: {file: a}, key: {file: b}}], client_ca: {file: partners.pem}}}",
     ),
     "gateway-site-files": ("sites: {shop: {folder: nowhere}}", "sites: {shop: {folder: site}}"),
+    "gateway-foreign-template": (
+        "request: {headers: {set: {X-Tenant: $http_x_tenant}}}",
+        "request: {headers: {set: {X-Tenant: '${request.header.X-Tenant}'}}}",
+    ),
     "gateway-security-off": ("security: 'off'", "security: spec"),
     "aws-rest-timeout": ("timeout: {total: 60s}", "timeout: {total: 29s}"),
     "aws-http-timeout": ("timeout: {total: 60s}", "timeout: {total: 30s}"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from apigw_cli.lint import baseline, diagnostics, full, gateway_rules, ignores, structure, upstreams
+from apigw_cli.lint import baseline, diagnostics, foreign_templates, full, gateway_rules, ignores, structure, upstreams
 from apigw_cli.lint.model import Rule
 from apigw_cli.lint.rules import (
     components,
@@ -39,6 +39,7 @@ _MODULES: tuple[ModuleType, ...] = (
     versions,
     routes,
     gateway_rules,
+    foreign_templates,
     upstreams,
 )
 

@@ -232,6 +232,41 @@ def test_a_sites_files_that_are_not_there(
     assert [one[1:] for one in said] == [(line, "gateway-site-files", message)]
 
 
+@pytest.mark.parametrize(
+    ("written", "hint"),
+    [
+        ("$http_x_tenant", "${request.header.X-Tenant}"),
+        ("a $arg_page of ${request.ip}", "${request.query.page}"),
+        ("https://$host$request_uri", "${request.host}"),
+        ("$context.identity.sourceIp", "${request.ip}"),
+        ("$context.authorizer.claims.sub", "${auth.claim.sub}"),
+        ("$request.header.x-tenant", "${request.header.X-Tenant}"),
+        ("method.request.querystring.page", "${request.query.page}"),
+        ("$stageVariables.name", "${name}"),
+        ("$input.path('$.pet.name')", "${request.body/pet/name}"),
+        ("$(headers.x-tenant)", "${request.header.X-Tenant}"),
+        ("$(query_params['page'])", "${request.query.page}"),
+        ("$(uri_captures.id)", "${request.path.id}"),
+        ("%REQ(X-Tenant)%", "${request.header.X-Tenant}"),
+        ("{{ headers.x-tenant }}", "${request.header.X-Tenant}"),
+        ("{{ anything }}", "${request.…}"),
+        ("${request.header.X-Tenant}", ""),
+        ("${request.header.http_x}, US$ 5, 100%, {plain}, $$", ""),
+        ("$${request.header.X}", ""),
+    ],
+)
+def test_values_as_other_gateways_write_them(shop: Path, capsys: Captured, written: str, hint: str) -> None:
+    path = shop / "apigw.yaml"
+    text = path.read_text()
+    edit = f"        request: {{headers: {{set: {{X-A: {json.dumps(written)}}}}}}}\n"
+    at = text.index("\n", text.index("      createPet:")) + 1
+    path.write_text(text[:at] + edit + text[at:])
+    line = text[:at].count("\n") + 1
+    said = [one for one in found(capsys, "--ruleset", "apigw:gateway") if one[2] == "gateway-foreign-template"]
+    assert [one[1] for one in said] == ([line] if hint else [])
+    assert all(f"write {hint}" in one[3] for one in said)
+
+
 def test_a_scheme_that_the_gateway_has_no_configuration_for(shop: Path, capsys: Captured) -> None:
     text = (shop / "apigw.yaml").read_text()
     (shop / "apigw.yaml").write_text(text.replace("  ApiKeyAuth:  ", "  OtherAuth:  "))

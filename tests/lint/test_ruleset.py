@@ -46,6 +46,7 @@ def test_built_in_names() -> None:
         "gateway-overlapping-paths",
         "gateway-no-client-certificates",
         "gateway-site-files",
+        "gateway-foreign-template",
         "gateway-security-off",
         "gateway-limit-undocumented",
         "gateway-unsecured-beside-secured",
