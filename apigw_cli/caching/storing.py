@@ -125,8 +125,8 @@ def entry(asked: Asked, came: Came, rules: Rules) -> Entry | None:
         lifetime,
         asked.since,
         asked.mark,
-        stale_revalidate=max(said.seconds(b"stale-while-revalidate") or 0, rules.stale_revalidate),
-        stale_error=max(said.seconds(b"stale-if-error") or 0, _grace(rules, lifetime)),
+        stale_revalidate=max(_extension(said, b"stale-while-revalidate", rules), rules.stale_revalidate),
+        stale_error=max(_extension(said, b"stale-if-error", rules), _grace(rules, lifetime)),
         strict=_is_strict(said),
         no_cache=said.has(b"no-cache") and not said.directives[b"no-cache"] and rules.ttl is None,
         date=date,
@@ -167,6 +167,11 @@ def _lifetime(asked: Asked, said: Said, found: Fields, status: int, date: int, r
     if not rules.heuristic or asked.has_cookie or asked.identified:
         return 0
     return freshness.heuristic(said, found, status, date)
+
+
+def _extension(said: Said, name: bytes, rules: Rules) -> int:
+    """Seconds that an answer itself may be used for after its freshness (RFC 5861); with a time of ours it is that."""
+    return (said.seconds(name) or 0) if rules.ttl is None else 0
 
 
 def _grace(rules: Rules, lifetime: float) -> float:

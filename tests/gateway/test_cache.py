@@ -705,6 +705,17 @@ def test_an_answer_whose_length_is_not_known_is_passed_on_and_not_kept_when_it_i
 # --- by time alone
 
 
+@pytest.mark.parametrize("said", ["stale-while-revalidate=600", "max-age=60, stale-if-error=600"])
+def test_ttl_ends_whatever_an_answer_says_of_being_stale(said: str) -> None:
+    async def story(b: Bench) -> None:
+        b.origin.says(Reply({"Cache-Control": said}, b"old"), Reply(status=503, body=b"new"))
+        await b.ask()
+        b.clock.seconds = 21
+        assert (await b.ask()).body == b"new"
+
+    run(story, mode="ttl", ttl="20s")
+
+
 def test_ttl_keeps_by_chosen_parameters_and_not_what_is_private() -> None:
     async def story(b: Bench) -> None:
         b.origin.script = lambda seen: Reply({}, seen.target.encode())
