@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
+
 # Where clients say who they are, beside what authentication here found.
 CREDENTIALS = (
     *("authorization", "proxy-authorization", "x-api-key", "api-key", "x-auth-token", "x-access-token"),
@@ -15,3 +17,10 @@ OVERRIDES = (
     *("x-host", "x-original-host", "x-http-host-override", "x-forwarded-domain"),
     *("x-forwarded-scheme", "x-forwarded-protocol", "x-forwarded-ssl", "x-url-scheme", "front-end-https"),
 )
+
+IDENTIFYING = frozenset(name.encode() for name in CREDENTIALS)
+
+
+def is_identified(principal: str | None, certificate: object | None, names: Set[bytes]) -> bool:
+    """Whether a request says who asks, so that its answer may be theirs alone. `names`: of its header fields."""
+    return principal is not None or certificate is not None or not IDENTIFYING.isdisjoint(names)

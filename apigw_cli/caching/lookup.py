@@ -10,8 +10,9 @@ all others ───────────────────────
 from __future__ import annotations
 
 import enum
+from collections.abc import Set
 
-from apigw_cli.caching import fields
+from apigw_cli.caching import conditions, fields
 from apigw_cli.caching.entry import Entry
 from apigw_cli.caching.fields import FOREVER, Directives, Fields, joined, members
 from apigw_cli.caching.rules import Rules
@@ -39,6 +40,18 @@ def directives_of(request: Fields) -> Directives:
     if b"pragma" in request and b"no-cache" in members((joined(request, b"pragma") or b"").lower()):
         return {b"no-cache": None}
     return _NONE
+
+
+_LOOKED_UP = frozenset((b"GET", b"HEAD"))
+
+
+def why_around(method: bytes, has_body: bool, names: Set[bytes]) -> str:
+    """Why the cache has no part in a request, whatever its directives say; '' where it has. `names`: of its fields."""
+    if method not in _LOOKED_UP:
+        return "only GET and HEAD are looked up"
+    if has_body:
+        return "the request has a body"
+    return "" if conditions.OTHERS.isdisjoint(names) else "its condition is the origin's to weigh"
 
 
 def decide(entry: Entry | None, asked: Directives, now: float, rules: Rules) -> Outcome:

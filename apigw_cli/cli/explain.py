@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from apigw_cli.cli import columns, terminal
-from apigw_cli.errors import Exit, Place
+from apigw_cli.errors import Exit, Place, UsageError
 
 if TYPE_CHECKING:
     from apigw_cli.generate.explain import Explanation, Step
+    from apigw_cli.generate.sending import Sent
     from apigw_cli.snapshot.model import Route, Upstream
+
+_LARGEST = 64 << 20  # bytes of a body
 
 
 def explain(
@@ -25,21 +29,33 @@ def explain(
     header: Annotated[
         list[str] | None, typer.Option("--header", "-H", help="'Name: value'; repeat it for more.", show_default=False)
     ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            "--data", "-d", metavar="BODY|@FILE", help="The body; application/json unless -H says.", show_default=False
+        ),
+    ] = None,
+    client: Annotated[
+        str | None, typer.Option("--from", metavar="ADDRESS|unix", help="Who sends it.", show_default="nobody said")
+    ] = None,
     stage: Annotated[str | None, typer.Option(help="The stage to look at.", show_default="the first one")] = None,
     config: Annotated[
         Path | None, typer.Option("--config", "-c", help="The configuration.", show_default="./apigw.yaml")
     ] = None,
     output: Annotated[Literal["text", "json"], typer.Option("--format", help="How to say it.")] = "text",
 ) -> None:
-    """Explain one request: its route, the steps in order, and the file and line of every value.
+    """Explain one request: its route, the steps in the order in which they run, and the file and line of every value.
 
-    With -H 'X-Api-Key: …' it also says whose key that is; the key itself is never printed. Nothing is sent.
-    Exit code 0 where a route takes the request, 4 where the gateway would answer 404, 405 or 400.
+    With headers, a query, a body or --from, each step also says what it would decide of that very request: whose key
+    it is, what does not fit the specification, what the upstream would be asked. No secret is printed; nothing is sent.
+    Limits and quotas depend on what others ask: of them nothing is foretold.
+    Exit code 4 where the gateway would answer 4xx or 5xx itself, as far as that can be known (404, 405, 400, 401 …).
     """
     from apigw_cli.generate import explain as core
     from apigw_cli.generate.run import load
 
-    options = core.Options(method, target, host, tuple(header or ()), config, stage)
+    body = _body(data) if data is not None else None
+    options = core.Options(method, target, host, tuple(header or ()), config, stage, body, client)
     found = core.explain(options, load(config, stage))
     if output == "json":
         _print_json(found)
@@ -47,8 +63,23 @@ def explain(
         _print_match(found)
     else:
         _print_refusal(found)
-    if found.route is None:
+    if found.status is not None and found.status >= 400:
         raise typer.Exit(Exit.BLOCKED)
+
+
+def _body(text: str) -> bytes:
+    """What -d says. Raises UsageError for a file that cannot be read, or is too large to look at."""
+    if not text.startswith("@"):
+        return text.encode("utf-8", "surrogateescape")
+    name = text[1:]
+    try:
+        with sys.stdin.buffer if name == "-" else Path(name).open("rb") as file:
+            data = file.read(_LARGEST + 1)
+    except OSError as error:
+        raise UsageError(f"-d @{name} cannot be read: {error.strerror or error}") from None
+    if len(data) > _LARGEST:
+        raise UsageError(f"-d @{name} is larger than {_LARGEST >> 20} MiB")
+    return data
 
 
 def _print_match(found: Explanation) -> None:
@@ -64,28 +95,71 @@ def _print_match(found: Explanation) -> None:
     if found.redirect:
         terminal.out(f"  {arrow} 308 to {found.redirect} (trailing_slash: redirect)")
         return
-    rows = [
-        (f"{number}" if step.on else "·", step.policy, step.text, _where(step))
-        for number, step in enumerate(found.steps, 1)
-    ]
-    if rows:
-        limit = columns.available()
-        widths = columns.widths(rows, limit and limit - 2, (2,))
-        for row, step in zip(rows, found.steps, strict=True):
-            _print_step(columns.line(row, widths), step)
-    else:
+    rows = _rows(found)
+    limit = columns.available()
+    widths = columns.widths(rows, limit and limit - 2, (2,)) if rows else []
+    steps = len(found.steps)
+    for row, step in zip(rows[:steps], found.steps, strict=True):
+        _print_step(columns.line(row, widths), step)
+    if not rows:
         terminal.out("  · no policies: everything goes through")
-    terminal.out(_answer(found))
+    terminal.out(_end(found))
+    if found.sent is not None and found.request.shown:
+        _print_sent(found.sent)
+    if found.answers:
+        terminal.out("  every answer, on its way to the client:")
+    for row, step in zip(rows[steps:], found.answers, strict=True):
+        _print_step(columns.line(row, widths), replace(step, over=() if _is_above(step, found) else step.over))
+
+
+def _rows(found: Explanation) -> list[tuple[str, str, str, str]]:
+    """Numbered in the order in which they run; what does nothing has no number."""
+    rows, number = [], 0
+    for step in (*found.steps, *found.answers):
+        number += step.on
+        rows.append((f"{number}" if step.on else "·", step.policy, step.text, _where(step)))
+    return rows
+
+
+def _is_above(step: Step, found: Explanation) -> bool:
+    return any(step.policy == other.policy for other in found.steps)
+
+
+def _end(found: Explanation) -> str:
+    """What answers the request."""
+    arrow, bad = terminal.symbol("arrow"), terminal.symbol("bad")
+    if found.preflight:
+        return f"  {arrow if found.status == 204 else bad} {found.status}: the gateway answers preflights itself"
+    if found.status is not None and found.status >= 400:
+        return f"  {bad} {found.status} from {found.ended_by}: nothing behind it is asked"
+    return _answer(found)
+
+
+def _print_sent(sent: Sent) -> None:
+    rest = f"  (+ {', '.join(sent.told)})"
+    open_end = "" if sent.known else "; what depends on the caller is not known here"
+    terminal.out(terminal.style(f"      {sent.method} {sent.target}{rest}{open_end}", "dim"))
+    for name, value in sent.headers:
+        terminal.out(terminal.style(f"      {name}: {value}", "dim"))
+    if sent.body is not None:
+        terminal.out(terminal.style(f"      {sent.body}", "dim"))
 
 
 def _print_step(line: str, step: Step) -> None:
     verdict = step.verdict
     said = f"   {terminal.symbol('ok' if verdict.holds else 'bad')} {verdict.text}" if verdict else ""
     terminal.out(f"  {line}{said}")
+    for one in verdict.violations if verdict else ():
+        terminal.out(f"      {_violation(one)}")
     for source in step.schemes:
         terminal.out(terminal.style(f"      {source.text} ({_short(source.place)})", "dim"))
     for source in step.over:
         terminal.out(terminal.style(f"      over {source.note} {source.text} ({_short(source.place)})", "dim"))
+
+
+def _violation(one: dict[str, str]) -> str:
+    named = f" {one['name']}" if one.get("name") else ""
+    return f"{one['in']}{named}{one['pointer']}: {one['reason']}"
 
 
 def _where(step: Step) -> str:
@@ -109,11 +183,20 @@ def _answer(found: Explanation) -> str:
     time = upstream.timeout
     idle = f"idle {time.idle:g} s, " if time.idle else ""
     times = f"connect {time.connect:g} s, first byte {time.first_byte:g} s, {idle}total {time.total:g} s"
-    changed = f" as {found.forwarded_path}" if found.forwarded_path != found.request.path else ""
+    changed = _as_forwarded(found)
     return (
         f"  {arrow} upstream {upstream.name} {', '.join(upstream.targets)}{changed}, {_balance(upstream)}{many}, "
         f"{times}{_care(upstream)}{where}"
     )
+
+
+def _as_forwarded(found: Explanation) -> str:
+    sent, request = found.sent, found.request
+    if request.shown or sent is None:  # it follows, whole
+        return ""
+    path = sent.target.partition("?")[0]
+    method = f"{sent.method} " if sent.method != request.method else ""
+    return f" as {method}{path}" if method or path != request.path else ""
 
 
 def _balance(upstream: Upstream) -> str:
@@ -148,6 +231,9 @@ def _print_refusal(found: Explanation) -> None:
     if found.outcome == "bad_request":
         terminal.out(f"{bad} {asked}: 400, the path is not valid")
         return
+    if found.outcome == "too_large":
+        terminal.out(f"{bad} {asked}: 413, the body is larger than listen.max_body")
+        return
     if found.outcome == "method_not_allowed":
         terminal.out(f"{bad} {asked}: 405, no route takes {request.method} there (Allow: {', '.join(found.allow)})")
     else:
@@ -165,13 +251,13 @@ def _route_line(route: Route, host: str) -> str:
 
 
 def _print_json(found: Explanation) -> None:
-    """The request's headers and query are left out: they may hold a key. Literal secrets are masked, as in the text."""
+    """The request's headers, query and body are left out: they may hold a key. Literal secrets are masked."""
     import msgspec
     import orjson
 
     from apigw_cli.config.secrecy import masked
 
     data: dict[str, Any] = masked(msgspec.to_builtins(found))
-    for secret in ("headers", "query"):
+    for secret in ("headers", "query", "body"):
         del data["request"][secret]
     sys.stdout.write(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode() + "\n")

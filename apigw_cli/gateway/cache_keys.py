@@ -16,7 +16,8 @@ from urllib.parse import urljoin, urlsplit
 
 from apigw_cli.caching import asking, fields, tags
 from apigw_cli.caching.fields import Fields
-from apigw_cli.gateway.forward import DROP_REQUEST, forwarded, spellings
+from apigw_cli.gateway.forward import forwarded
+from apigw_cli.integrations.outgoing import DROP_REQUEST, spellings
 from apigw_cli.routing.path import normalise
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from apigw_cli.policies.cache import Chosen
     from apigw_cli.policies.interface import Rewrite
 
-CREDENTIALS = frozenset(name.encode() for name in asking.CREDENTIALS)
 # These go on, as without a cache, and are part of the key: who sends one chooses what others get who send the same.
 _OVERRIDES = frozenset(spelling for name in asking.OVERRIDES for spelling in spellings(name.encode()))
 # What an upstream hears from a trusted proxy of how it was asked; the client's address is not among it.
@@ -78,7 +78,7 @@ def _caller(request: Request) -> bytes:
     certificate = request.connection.certificate
     digest = blake2b(digest_size=16)
     parts = [(request.principal or "").encode(), certificate.fingerprint.encode() if certificate is not None else b""]
-    names = (*CREDENTIALS, b"cookie")
+    names = (*asking.IDENTIFYING, b"cookie")
     parts += sorted(name + b":" + value for name, value in request.headers if name in names)
     for part in parts:
         digest.update(b"%d:" % len(part) + part)
@@ -100,11 +100,7 @@ def told(request: Request) -> Fields:
 
 def is_identified(request: Request) -> bool:
     """Whether a request says who asks, so that its answer may be theirs alone."""
-    return (
-        request.principal is not None
-        or request.connection.certificate is not None
-        or not CREDENTIALS.isdisjoint(request.fields)
-    )
+    return asking.is_identified(request.principal, request.connection.certificate, request.fields.keys())
 
 
 @lru_cache(maxsize=1024)

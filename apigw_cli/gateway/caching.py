@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from apigw_cli.gateway.site import Site
     from apigw_cli.policies.answer_filter import Head
 
-_LOOKED_UP = frozenset((b"GET", b"HEAD"))
 _TELLING = frozenset((b"cache-control", b"pragma"))
 _NOTHING: Directives = {}
 _NOT_CACHED = "it is not in the cache, and only-if-cached forbids to ask for it"
@@ -59,12 +58,7 @@ class CachedRoute:
     # --- handler
 
     def start(self, request: Request) -> None:
-        if (
-            request.method not in _LOOKED_UP
-            or request.has_body
-            or request.websocket
-            or not conditions.OTHERS.isdisjoint(request.fields)
-        ):
+        if lookup.why_around(request.method, request.has_body, request.fields.keys()) or request.websocket:
             self._around(request)
             return
         directives = _NOTHING

@@ -5,45 +5,19 @@ Nothing is echoed: request line, framing and hop-by-hop fields are written anew 
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from itertools import product
 from typing import TYPE_CHECKING
 
 from apigw_cli.gateway.framing import HOLD_MAXIMUM, IDEMPOTENT, UNFIT_TRAILERS
+from apigw_cli.integrations.outgoing import DROP_REQUEST, HOP_BY_HOP, passed_on, rewritten
 
 if TYPE_CHECKING:
     from apigw_cli.gateway.request import Header, Request
-    from apigw_cli.policies.interface import Rewrite
 
 CRLF = b"\r\n"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 LAST_CHUNK = b"0\r\n\r\n"
 
-_HOP_BY_HOP = (
-    b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection", b"te",
-    b"trailer", b"transfer-encoding", b"upgrade",
-)  # fmt: skip
-# What the gateway says itself (forwarding.py); a client's or a proxy's own lines are never passed on as they are.
-_OWN = (
-    b"client-cert", b"client-cert-chain", b"forwarded", b"x-forwarded-client-cert", b"x-forwarded-for",
-    b"x-forwarded-host", b"x-forwarded-port", b"x-forwarded-proto", b"x-forwarded-server", b"x-real-ip",
-    b"x-request-id",
-)  # fmt: skip
-
-
-def spellings(name: bytes) -> set[bytes]:
-    """`x-real-ip` also as `x_real_ip`: servers of the CGI family (WSGI, PHP) take them for the same field."""
-    parts = name.split(b"-")
-    found = set()
-    for signs in product((b"-", b"_"), repeat=len(parts) - 1):
-        found.add(b"".join(part + sign for part, sign in zip(parts, (*signs, b""), strict=True)))
-    return found
-
-
-DROP_REQUEST = frozenset(
-    {b"expect", b"host", *(s for name in (*_HOP_BY_HOP, *_OWN, b"content-length") for s in spellings(name))}
-)
-DROP_RESPONSE = frozenset({*_HOP_BY_HOP, b"content-length", b"x-request-id"})
+DROP_RESPONSE = frozenset({*HOP_BY_HOP, b"content-length", b"x-request-id"})
 
 
 def request_head(request: Request, authority: bytes, strip: int) -> bytes:
@@ -73,29 +47,11 @@ def request_head(request: Request, authority: bytes, strip: int) -> bytes:
     )
 
 
-def rewritten(request: Request, rewrite: Rewrite, path: str) -> tuple[bytes, str, bytes]:
-    """The method, path and query that an upstream is asked with, where a policy says others; `path`: the client's."""
-    method = request.method if rewrite.method is None or request.websocket else rewrite.method
-    return (
-        method,
-        path if rewrite.path is None else rewrite.path,
-        request.query if rewrite.query is None else rewrite.query,
-    )
-
-
 def is_idempotent(request: Request) -> bool:
     """Whether the upstream may be asked twice what it is asked (RFC 9110, section 9.2.2)."""
     rewrite = request.rewrite
     method = request.method if rewrite is None or rewrite.method is None else rewrite.method
     return method in IDEMPOTENT
-
-
-def passed_on(headers: list[Header], remove: Collection[bytes] = ()) -> bytes:
-    """The header lines of a request that go on to an upstream, less those named in `remove`."""
-    drop = DROP_REQUEST
-    if remove:
-        return b"".join([b"%b: %b\r\n" % h for h in headers if h[0] not in drop and h[0] not in remove])
-    return b"".join([b"%b: %b\r\n" % h for h in headers if h[0] not in drop])
 
 
 def forwarded(request: Request) -> bytes:

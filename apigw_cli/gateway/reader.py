@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import httptools
 
-from apigw_cli.gateway import forward, framing, repeated
+from apigw_cli.gateway import framing, repeated
 from apigw_cli.gateway.framing import FRAMING, MAX_HEAD, MAX_HEADERS, MAX_TARGET, METHODS, Malformed
 from apigw_cli.gateway.repeated import PATIENCE, Repeated
 from apigw_cli.gateway.request import Header, Request
+from apigw_cli.integrations import outgoing
 
 if TYPE_CHECKING:
     from apigw_cli.gateway.site import Site
@@ -175,7 +176,7 @@ class Reader(asyncio.Protocol):
         method, url, path, query = understood
         if known.passed is None:
             self._patience = PATIENCE
-            known.passed = forward.passed_on(known.headers)
+            known.passed = outgoing.passed_on(known.headers)
         other: Any = self
         request = Request(
             other,

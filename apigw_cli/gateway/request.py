@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from apigw_cli.policies.interface import Refusal
+from apigw_cli.policies.interface import Refusal, too_large
 
 if TYPE_CHECKING:
     import asyncio
@@ -135,7 +135,7 @@ class Request(msgspec.Struct, eq=False):
         if max(self.length, self.bytes_in) <= self.body_maximum:
             return None
         self.keep_alive = False
-        return Refusal(413, f"the request's body is larger than {maximum} bytes", (), "too_large")
+        return too_large(maximum)
 
     def notice(self, what: str, detail: str) -> None:
         """Count and log that."""

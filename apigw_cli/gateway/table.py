@@ -17,7 +17,7 @@ from apigw_cli.gateway.slashes import REDIRECT
 from apigw_cli.policies import cors
 from apigw_cli.policies.interface import Runtime, Step
 from apigw_cli.policies.plan import filters, steps
-from apigw_cli.routing.router import Match, MethodNotAllowed, NotFound, Router
+from apigw_cli.routing.router import Match, MethodNotAllowed, NotFound, Router, nearest
 from apigw_cli.snapshot.model import Route, Snapshot
 
 if TYPE_CHECKING:
@@ -143,12 +143,8 @@ class Table:
 
     def _nearest(self, request: Request, method: str, among: Container[int]) -> int | None:
         """The route that a method at a request's host and path takes; else one that takes another method there."""
-        found = self._match(request.host, method, request.path)
-        if isinstance(found, MethodNotAllowed):
-            others = (self._match(request.host, one, request.path) for one in found.allow)
-            indices = (other.index for other in others if isinstance(other, Match))
-            return next((index for index in indices if index in among), None)
-        return found.index if isinstance(found, Match) and found.index in among else None
+        found = nearest(self._match, request.host, method, request.path, among)
+        return None if found is None else found.index
 
     def find(self, request: Request) -> Plan | MethodNotAllowed | NotFound:
         """The plan of the route for a request, or why there is none."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
+from apigw_cli.generate.probe import Probe, Request
 from apigw_cli.limits.store import MemoryStore
 from apigw_cli.policies import auth
 from apigw_cli.policies.interface import Refusal, Runtime, Whole, instance
@@ -17,50 +16,16 @@ from apigw_cli.snapshot.schemes import ApiKeys, Scheme
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """The request as the gateway would see it; header names in lower case."""
-
-    method: str
-    host: str
-    path: str
-    query: str
-    headers: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a step says of this very request. `status`: of the answer, where it does not let it through."""
+    """What a step says of this very request. `status`: of the answer, where the gateway gives one itself.
+
+    `violations`: what does not fit the specification, as the gateway's answer lists it.
+    """
 
     holds: bool
     text: str
     status: int | None = None
-
-
-class _Exchange:
-    """The request as a policy's step looks at it."""
-
-    def __init__(self, request: Request) -> None:
-        self.method = _bytes(request.method)
-        self.path = request.path
-        self.query = _bytes(request.query)
-        self.headers = [(_bytes(name), _bytes(value)) for name, value in request.headers]
-        self.client_ip = "127.0.0.1"
-        self.principal: str | None = None
-        self.claims: Mapping[str, Any] | None = None
-        self.usage_plan: str | None = None
-        self.extra: list[bytes] = []
-        self.remove: set[bytes] = set()
-        self.answer_extra: list[bytes] = []
-        self.client_certificate = None
-        self.kept = None
-
-    def header(self, name: bytes) -> bytes | None:
-        return next((value for header, value in self.headers if header == name), None)
-
-
-def _bytes(text: str) -> bytes:
-    """What was typed, byte for byte, as the command line hands it over."""
-    return text.encode("utf-8", "surrogateescape")
+    violations: tuple[dict[str, str], ...] = ()
 
 
 def schemes(route: Route, snapshot: Snapshot) -> list[Scheme]:
@@ -69,23 +34,25 @@ def schemes(route: Route, snapshot: Snapshot) -> list[Scheme]:
     return [snapshot.auth[name] for name in names if name in snapshot.auth]
 
 
-def verdict(route: Route, request: Request, compiled: Compiled) -> Verdict | None:
-    """What the key of the request says; None where the request shows neither headers nor a query. Never the key."""
-    if not request.headers and not request.query:
+def verdict(route: Route, request: Request, probe: Probe, compiled: Compiled) -> Verdict | None:
+    """What the key of the request says; None where only the request's first line is known. Never the key.
+
+    Who calls is noted in the probe.
+    """
+    if not request.shown:
         return None
     store = MemoryStore(1)
     try:
         runtime = Runtime(compiled.snapshot, lambda: 0, store, partial(secrets.read, root=compiled.root))
         step = auth.POLICY.compile(instance(auth.POLICY, route.policies["auth"]), route, runtime)
-        exchange = _Exchange(request)
-        refusal = step(exchange)
+        refusal = step(probe)
     finally:
         store.close()
     asked = schemes(route, compiled.snapshot)
     keys = all(isinstance(scheme, ApiKeys) for scheme in asked)
     if refusal is None:
         kind = "key" if keys else "caller"
-        return Verdict(True, f'{kind} "{exchange.principal}"' if exchange.principal is not None else "anyone may call")
+        return Verdict(True, f'{kind} "{probe.principal}"' if probe.principal is not None else "anyone may call")
     if not isinstance(refusal, Refusal):
         if not isinstance(refusal, Whole):
             refusal.close()

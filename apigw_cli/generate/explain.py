@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import ipaddress
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -12,12 +13,15 @@ from urllib.parse import SplitResult, urlsplit
 
 from apigw_cli.errors import Place, UsageError
 from apigw_cli.generate import caller
-from apigw_cli.generate.caller import Request, Verdict
-from apigw_cli.generate.table import descriptions
-from apigw_cli.policies import auth
+from apigw_cli.generate.caller import Verdict
+from apigw_cli.generate.probe import Probe, Request
+from apigw_cli.generate.sending import Sent, Veil, sent
+from apigw_cli.generate.verdicts import Asked, of_answer, of_request
+from apigw_cli.policies import auth, cors
+from apigw_cli.policies.plan import Stop, way_in, way_out
 from apigw_cli.policies.registry import POLICIES
 from apigw_cli.routing.path import normalise, normalise_host
-from apigw_cli.routing.router import Match, MethodNotAllowed, NotFound, Router
+from apigw_cli.routing.router import Match, MethodNotAllowed, NotFound, Router, nearest
 from apigw_cli.snapshot.compiler import Compiled
 from apigw_cli.snapshot.model import Api, HttpIntegration, Route, Snapshot, StaticIntegration, Upstream
 from apigw_cli.snapshot.provenance import Origin
@@ -28,7 +32,7 @@ NEAREST = 3
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The request as it was typed. `headers` are `Name: value`."""
+    """The request as it was typed. `headers` are `Name: value`; `client` is an address, or `unix`."""
 
     method: str
     target: str
@@ -36,6 +40,8 @@ class Options:
     headers: tuple[str, ...] = ()
     config: Path | None = None
     stage: str | None = None
+    body: bytes | None = None
+    client: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +71,15 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """The answer. `status` is what the gateway says itself; None where the request goes on to the integration."""
+    """The answer. `status` is what the gateway says itself; None where the request goes on to the integration.
+
+    `steps` are what the request meets, `answers` what an answer meets on its way back, both in the order in which they
+    run. `ended_by`: the policy that gives the answer. `sent`: what the upstream is asked.
+    """
 
     stage: str
     request: Request
-    outcome: Literal["match", "not_found", "method_not_allowed", "bad_request"]
+    outcome: Literal["match", "not_found", "method_not_allowed", "bad_request", "too_large"]
     status: int | None = None
     route: Route | None = None
     declared: Place | None = None
@@ -81,6 +91,10 @@ class Explanation:
     allow: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
     nearest: tuple[Route, ...] = ()
+    answers: tuple[Step, ...] = ()
+    sent: Sent | None = None
+    preflight: bool = False  # it asks about the request that is to follow, and is answered in the name of its route
+    ended_by: str = ""
     redirect: str = ""  # the form of the path to ask for, where the gateway answers 308
 
 
@@ -91,13 +105,27 @@ def explain(options: Options, compiled: Compiled) -> Explanation:
     headers = tuple(_header(text) for text in options.headers)
     host, raw_path, query = _target(options, dict(headers))
     path = normalise(raw_path.encode("utf-8", "surrogateescape"))
-    make = partial(Request, options.method.upper(), query=query, headers=headers)
+    make = partial(
+        Request,
+        options.method.upper(),
+        query=query,
+        headers=headers,
+        body=options.body,
+        client=_client(options.client),
+        secure=snapshot.listen.tls is not None,
+    )
     if path is None:
         shown = raw_path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
         return Explanation(snapshot.stage, make(host=host or "", path=shown), "bad_request", 400)
     if host is None:
         host = _best_host(router, snapshot, options.method.upper(), path)
     request = make(host=host, path=path)
+    most = snapshot.listen.max_body
+    if most is not None and len(request.body or b"") > most:  # before it is routed
+        return Explanation(snapshot.stage, request, "too_large", 413)
+    about = _asked_about(request, router, snapshot)
+    if about is not None:
+        return _matched(about, request, compiled, preflight=True)
     found = router.match(request.host, request.method, request.path)
     if isinstance(found, Match):
         return (_redirected if found.redirects else _matched)(found, request, compiled)
@@ -112,6 +140,26 @@ def _header(text: str) -> tuple[str, str]:
     if not colon or not name.strip() or name != name.strip():
         raise UsageError(f"-H {_without_value(text)!r} is not a header", hint="write -H 'Name: value'")
     return name.lower(), value.strip()
+
+
+def _client(text: str | None) -> str | None:
+    """An address as the gateway has it; '' for a Unix socket."""
+    if text is None or text == "unix":
+        return None if text is None else ""
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        raise UsageError(f'--from "{text}" is not an address', hint="write 192.0.2.7, 2001:db8::7 or unix") from None
+
+
+def _asked_about(request: Request, router: Router, snapshot: Snapshot) -> Match | None:
+    """The route that a preflight is about; None for any other request."""
+    probe = Probe(request)
+    if request.method != "OPTIONS" or not cors.is_preflight(probe):
+        return None
+    has = {index for index, route in enumerate(snapshot.routes) if cors.POLICY.name in route.policies}
+    method = (probe.header(b"access-control-request-method") or b"").decode("latin-1")
+    return nearest(router.match, request.host, method, request.path, has)
 
 
 def _without_value(text: str) -> str:
@@ -169,26 +217,33 @@ def _hosts(apis: Iterable[Api]) -> tuple[str, ...]:
 # --- a route matches
 
 
-def _matched(found: Match, request: Request, compiled: Compiled) -> Explanation:
-    route, provenance = found.route, compiled.provenance
-    steps = tuple(_steps(route, request, compiled))
-    refused = next((step for step in steps if step.verdict is not None and not step.verdict.holds), None)
+def _matched(found: Match, request: Request, compiled: Compiled, preflight: bool = False) -> Explanation:
+    route, provenance, snapshot = found.route, compiled.provenance, compiled.snapshot
+    asked = Asked(route, request, Probe(request), compiled, preflight)
+    veil = Veil(request, route, snapshot)
+    steps = tuple(_veiled(step, veil) for step in _steps(asked))
+    said = next((step for step in steps if step.verdict is not None and step.verdict.status is not None), None)
+    status = said.verdict.status if said is not None and said.verdict is not None else None
     integration = route.integration
     http = isinstance(integration, HttpIntegration)
     return Explanation(
-        compiled.snapshot.stage,
+        snapshot.stage,
         request,
         "match",
-        refused.verdict.status if refused and refused.verdict else None,
+        status,
         route,
         provenance.place(route.id, "operation"),
         found.parameters,
         steps,
-        compiled.snapshot.upstreams[integration.upstream] if isinstance(integration, HttpIntegration) else None,
+        snapshot.upstreams[integration.upstream] if isinstance(integration, HttpIntegration) else None,
         (request.path[len(integration.strip) :] or "/") if isinstance(integration, HttpIntegration) else "",
         _source(next(iter(provenance.of(route.id, "integration")), None))
         if http or isinstance(integration, StaticIntegration)
         else None,
+        answers=tuple(_veiled(step, veil) for step in _answer_steps(asked)),
+        sent=sent(route, asked.probe, snapshot, veil, asked.caller_known) if status is None else None,
+        preflight=preflight,
+        ended_by=said.policy if said is not None else "",
     )
 
 
@@ -199,19 +254,33 @@ def _redirected(found: Match, request: Request, compiled: Compiled) -> Explanati
     return Explanation(compiled.snapshot.stage, request, "match", 308, found.route, place, redirect=other)
 
 
-def _steps(route: Route, request: Request, compiled: Compiled) -> list[Step]:
-    """What is on, in order, then what is switched off for this route."""
-    steps = []
-    for name, text in descriptions(route).items():
-        verdict = None
-        if name == auth.POLICY.name:
+def _steps(asked: Asked) -> Iterator[Step]:
+    """What is on, in the order in which it runs, then what is switched off for this route."""
+    route, compiled = asked.route, asked.compiled
+    for stop in way_in(route):
+        if asked.preflight and stop.policy.order > cors.ORDER:
+            continue
+        text = stop.text
+        is_auth = stop.policy.name == auth.POLICY.name
+        if is_auth:
             text += "".join(f", {scheme.place}" for scheme in caller.schemes(route, compiled.snapshot))
-            verdict = caller.verdict(route, request, compiled)
-        step = _step(name, text, route, compiled, verdict)
-        steps.append(replace(step, schemes=_schemes(route, compiled)) if name == auth.POLICY.name else step)
-    off = (policy.name for policy in POLICIES if policy.name not in route.policies)
-    named = [name for name in off if compiled.provenance.of(route.id, f"policies.{name}")]
-    return steps + [_step(name, "off", route, compiled, None) for name in named]
+        step = _step(stop, text, asked, of_request(stop, asked))
+        yield replace(step, schemes=_schemes(route, compiled)) if is_auth else step
+    off = (policy for policy in POLICIES if policy.name not in route.policies)
+    for policy in () if asked.preflight else off:
+        if compiled.provenance.of(route.id, f"policies.{policy.name}"):
+            yield _step(Stop(policy, None, "off"), "off", asked, None)
+
+
+def _answer_steps(asked: Asked) -> Iterator[Step]:
+    """The way back of every answer, the gateway's own too. That of a preflight is what `cors` has said."""
+    if not asked.preflight:
+        yield from (_step(stop, stop.text, asked, of_answer(stop, asked)) for stop in way_out(asked.route))
+
+
+def _veiled(step: Step, veil: Veil) -> Step:
+    verdict = step.verdict
+    return replace(step, verdict=replace(verdict, text=veil.text(verdict.text))) if verdict is not None else step
 
 
 def _schemes(route: Route, compiled: Compiled) -> tuple[Source, ...]:
@@ -221,16 +290,13 @@ def _schemes(route: Route, compiled: Compiled) -> tuple[Source, ...]:
     return tuple(source for source in found if source is not None)
 
 
-def _step(name: str, text: str, route: Route, compiled: Compiled, verdict: Verdict | None) -> Step:
-    origins = [_source(origin) for origin in compiled.provenance.of(route.id, f"policies.{name}")]
+def _step(stop: Stop, text: str, asked: Asked, verdict: Verdict | None) -> Step:
+    name, provenance = stop.policy.name, asked.compiled.provenance
+    origins = [_source(origin) for origin in provenance.of(asked.route.id, f"policies.{name}")]
     sources = tuple(source for source in origins if source is not None)
-    on = name in route.policies
-    if on and name in _OF_UPSTREAMS and isinstance(route.integration, StaticIntegration):
-        text, on = f"{text}: no effect, a site's files are at hand", False
+    text = f"{text}: no effect, {stop.idle}" if stop.idle else text
+    on = name in asked.route.policies and not stop.idle
     return Step(name, text, sources[0] if sources else None, sources[1:], verdict, on)
-
-
-_OF_UPSTREAMS = {"cache", "request", "request_headers"}  # what is done for, or with, an answer that is fetched
 
 
 def _source(origin: Origin | None) -> Source | None:

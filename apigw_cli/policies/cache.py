@@ -19,8 +19,9 @@ from apigw_cli.caching import fields
 from apigw_cli.caching.rules import Rules
 from apigw_cli.config.values import DURATION, parse_duration
 from apigw_cli.policies import cache_changes
-from apigw_cli.policies.interface import Change, Exchange, Reason, Refusal, Runtime, Step
+from apigw_cli.policies.interface import Change, Exchange, Reason, Refusal, Runtime, Step, needs_an_upstream
 from apigw_cli.policies.judging import judged
+from apigw_cli.routing.methods import ANY
 from apigw_cli.snapshot.model import Route
 
 _NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}"
@@ -231,6 +232,7 @@ class _Policy:
     model: type[Struct] = Cache
     derived = False
     refuses = False
+    looks_up = True
     neutral: ClassVar = {
         "ttl": "how old an answer may be: nobody gets one that was not meant for them",
         "max_object": "how large a kept answer may be: the memory for all of them is bounded",
@@ -244,7 +246,7 @@ class _Policy:
 
     def compile(self, value: Cache, route: Route, runtime: Runtime) -> Step | None:
         """A step only where the permission to invalidate has something to refuse or to say."""
-        if value.invalidation is None or value.invalidation.otherwise == "ignore":
+        if value.invalidation is None or not self.asks_permission(value):
             return None
         rejects = value.invalidation.otherwise == "reject"
 
@@ -257,12 +259,22 @@ class _Policy:
 
         return step
 
+    def asks_permission(self, value: Cache) -> bool:
+        """Whether clients that may not invalidate hear of it."""
+        return value.invalidation is not None and value.invalidation.otherwise != "ignore"
+
+    def idle(self, route: Route) -> str:
+        return needs_an_upstream(route)
+
     def compare(self, old: Cache | None, new: Cache | None) -> Change:
         """Less apart, kept against what the answers say, or more who may invalidate: weaker."""
         return judged(self.reasons(old, new))
 
     def reasons(self, old: Cache | None, new: Cache | None) -> Iterator[Reason]:
         return cache_changes.reasons(old, new)
+
+    def describe_answers(self, value: Cache, route: Route) -> str:
+        return "kept for others, before what follows changes it" if route.method in ("GET", "HEAD", ANY) else ""
 
     def describe(self, value: Cache) -> str:
         made = rules(value)
@@ -273,6 +285,12 @@ class _Policy:
         words += [f"up to {value.max_object} bytes"] if value.max_object != 1 << 20 else []
         words += [f"invalidated by {_allowed(value)}"] if value.invalidation is not None else []
         return ", ".join(words)
+
+
+def key_in_words(value: Cache) -> str:
+    """What requests are told apart by (`gateway/cache_keys.py`), beside what Vary names."""
+    own = ", caller" if value.per_caller else ""
+    return f"scheme, host, {_parameters(value).replace('+', ', ')}{own}"
 
 
 def _parameters(value: Cache) -> str:

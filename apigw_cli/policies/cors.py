@@ -264,6 +264,7 @@ class _Policy:
     name = "cors"
     order = ORDER
     answer_order = 90
+    meets_requests = True
     model: type[Struct] = Cors
     derived = False
     neutral: ClassVar = {"max_age": "it says how long browsers remember a preflight, not what they may do"}
@@ -287,6 +288,9 @@ class _Policy:
             return
         for found in differences({Cors: _TABLE}, old, new):
             yield Reason(found.change, f"{found.path}: {found.why} ({found.words[0]} → {found.words[1]})")
+
+    def describe_answers(self, value: Cors, route: Route) -> str:
+        return "says which scripts may read it"
 
     def describe(self, value: Cors) -> str:
         words = [f"scripts of {', '.join(value.origins) if value.origins != [EVERY] else 'every origin'}"]

@@ -5,10 +5,13 @@
     compare   old value, new value -> strengthen, neutral or weaken (None stands for "not there")
     describe  one line for people: `apigw explain`, plans, findings
 
-Five more that a policy may have: `reasons` (see `Explaining`); `problems` (see `Checking`); `neutral`, a mapping of
+More that a policy may have: `reasons` (see `Explaining`); `problems` (see `Checking`); `neutral`, a mapping of
 the model's fields that no `compare` needs to look at, each with the reason why (a test finds a field that is neither);
-`refuses = False` where a stricter value refuses no call, so that clients need not hear of it; and `answers = True`
-where its step always ends the request, so that a route with it needs nothing behind.
+`refuses = False` where a stricter value refuses no call, so that clients need not hear of it; `answers = True`
+where its step always ends the request, so that a route with it needs nothing behind; `idle` (see `Idling`). One that
+filters answers (`answer_filter.py`) says `meets_requests = True` where it has a say in requests too, and may have
+`describe_answers(value, route)`: what it does to answers, in one line, '' for nothing. One that keeps answers says
+`looks_up = True` and has `asks_permission(value)`: whether it also needs its step.
 
 `Route.policies` holds each value as plain JSON, `msgspec.to_builtins` of the model. Whoever calls `compile`,
 `compare` or `describe` hands over the model's instance, made with `instance(policy, value)`.
@@ -36,7 +39,7 @@ from apigw_cli.errors import InputError
 from apigw_cli.limits.slots import Slots
 from apigw_cli.limits.store import NoStore, Store
 from apigw_cli.policies.services import Services
-from apigw_cli.snapshot.model import Route, Snapshot
+from apigw_cli.snapshot.model import Route, Snapshot, StaticIntegration
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +231,26 @@ class Checking(Protocol):
     """A policy whose value may fit its model and yet not a route: the compiler asks, and says it with the place."""
 
     def problems(self, value: Any, route: Route) -> Iterable[Problem]: ...
+
+
+@runtime_checkable
+class Idling(Protocol):
+    """A policy that does nothing on some kinds of routes: an error where written for one, ignored if inherited."""
+
+    def idle(self, route: Route) -> str:
+        """Why it does nothing there, '' where it may do something."""
+
+
+def needs_an_upstream(route: Route) -> str:
+    """`Idling.idle` of what is done for, or with, an answer that is fetched."""
+    if isinstance(route.integration, StaticIntegration):
+        return "a site's files are at hand"
+    return "the redirect is the answer" if "redirect" in route.policies else ""
+
+
+def too_large(maximum: int) -> Refusal:
+    """The answer to a body of more than `maximum` bytes."""
+    return Refusal(413, f"the request's body is larger than {maximum} bytes", (), "too_large")
 
 
 class Reason(NamedTuple):

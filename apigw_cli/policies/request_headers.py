@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from msgspec import Struct, to_builtins
 
-from apigw_cli.policies.interface import Change, Problem, Reason, Runtime, Step
+from apigw_cli.policies.interface import Change, Problem, Reason, Runtime, Step, needs_an_upstream
 from apigw_cli.policies.judging import judged
 from apigw_cli.policies.request import POLICY as REQUEST
 from apigw_cli.policies.request import headers
@@ -45,6 +45,9 @@ class _Policy:
 
     def compile(self, value: Headers, route: Route, runtime: Runtime) -> Step | None:
         return headers.step(value, route.path, "cache" in route.policies)
+
+    def idle(self, route: Route) -> str:
+        return needs_an_upstream(route)
 
     def problems(self, value: Headers, route: Route) -> Iterator[Problem]:
         """Values that requests of this route do not have, or that are not read here, and what `request` names too."""

@@ -12,7 +12,7 @@ route that was declared with that other form always comes first.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from urllib.parse import unquote
 
 from apigw_cli.errors import InputError
@@ -191,6 +191,21 @@ class Router:
                 dot = host.find(".", dot + 1)
         if self._any is not None:
             yield self._any
+
+
+def nearest(
+    match: Callable[[str, str, str], Match | MethodNotAllowed | NotFound],
+    host: str,
+    method: str,
+    path: str,
+    among: Container[int],
+) -> Match | None:
+    """The route, one of `among`, that a method at a host and path takes; else one that takes another method there."""
+    found = match(host, method, path)
+    if isinstance(found, MethodNotAllowed):
+        others = (match(host, one, path) for one in found.allow)
+        return next((other for other in others if isinstance(other, Match) and other.index in among), None)
+    return found if isinstance(found, Match) and found.index in among else None
 
 
 def _by_host(routes: Sequence[Route]) -> dict[str, list[int]]:

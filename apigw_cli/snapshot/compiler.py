@@ -35,7 +35,7 @@ from apigw_cli.snapshot.paths import check_conflicts
 from apigw_cli.snapshot.problems import Problems
 from apigw_cli.snapshot.provenance import SETTINGS, Origin, Provenance
 from apigw_cli.snapshot.release import Release, raw
-from apigw_cli.snapshot.routes import ApiSource, RouteCompiler
+from apigw_cli.snapshot.routes import ApiSource, RouteCompiler, refuse_idle
 from apigw_cli.snapshot.security import Security
 from apigw_cli.snapshot.surroundings import Surroundings
 
@@ -197,7 +197,11 @@ class _Compiler:
             self.provenance.add(owner, "integration", Origin("site", folder, f"files of {answers.folder}"))
             policies = layers.policies(owner, said, self.provenance)
             path = base + operation.path
-            routes.append(model.Route(name, operation.name, operation.method, path, hosts, answers, policies))
+            route = model.Route(name, operation.name, operation.method, path, hosts, answers, policies)
+            for policy in policies:
+                layer = next(one for one in said if policy in one.policies.policies)
+                refuse_idle(layers.registry[policy], route, layer, self.problems)
+            routes.append(route)
 
     def _check_references(self) -> None:
         """Every reference leads to a value: one that does not would fail a request, long after the load."""

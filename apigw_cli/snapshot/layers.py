@@ -20,6 +20,8 @@ from apigw_cli.openapi.yaml import Steps
 from apigw_cli.snapshot.problems import Problems
 from apigw_cli.snapshot.provenance import Origin, Provenance
 
+_OWN = ("route", "x-apigw of the operation", "site")
+
 
 @dataclass(slots=True)
 class Layer:
@@ -28,6 +30,11 @@ class Layer:
     note: str
     policies: Policies
     place: Callable[..., Place]  # of one of its keys, or of what is below that
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is about one route, or one site, and nothing else."""
+        return self.note in _OWN
 
 
 class Layers:
@@ -38,7 +45,7 @@ class Layers:
     ) -> None:
         self._config = config
         self._variables = variables
-        self._registry = registry
+        self.registry = registry
         self._problems = problems
 
     def of_operation(
@@ -61,7 +68,7 @@ class Layers:
     def policies(self, owner: str, layers: list[Layer], provenance: Provenance) -> dict[str, Any]:
         """Each policy whole, from the first layer that names it; without those that are switched off there."""
         resolved: dict[str, Any] = {}
-        for name, policy in self._registry.items():
+        for name, policy in self.registry.items():
             named = [layer for layer in layers if name in layer.policies.policies]
             for layer in named:
                 value = layer.policies.policies[name]
@@ -87,7 +94,7 @@ class Layers:
         data, undefined = located.filled(data, self._variables, place)
         for problem in undefined:
             self._problems.once("x-apigw", f"{problem.place}{problem.message}", problem)
-        decoder = Decoder(place, tuple(self._registry.values()))
+        decoder = Decoder(place, tuple(self.registry.values()))
         try:
             policies = decoder.decode(data, Policies)
         except Wrong:

@@ -24,6 +24,15 @@ from apigw_cli.snapshot.provenance import Origin, Provenance
 from apigw_cli.snapshot.security import Security
 
 
+def refuse_idle(policy: Any, route: model.Route, layer: Layer, problems: Problems) -> None:
+    """A policy that does nothing on this kind of route is a mistake where it is written for it, and not for others."""
+    why = policy.idle(route) if layer.is_own and hasattr(policy, "idle") else ""
+    if why:
+        place = layer.place(policy.name)
+        message = f"{policy.name} has no effect here: {why}"
+        problems.once(policy.name, f"{place}{message}", InputError(message, place=place, hint="take it out"))
+
+
 @dataclass(frozen=True, slots=True)
 class ApiSource:
     """What all routes of an API are made from: its part of `apigw.yaml` and of what is around it, its specification."""
@@ -86,6 +95,8 @@ class RouteCompiler:
         for name in route.policies:
             problems = getattr(self._registry.get(name), "problems", None)
             layer = next((layer for layer in layers if name in layer.policies.policies), None)
+            if layer is not None:
+                refuse_idle(self._registry[name], route, layer, self._problems)
             if problems is None or layer is None:
                 continue
             for at, message, hint in problems(layer.policies.policies[name], route):

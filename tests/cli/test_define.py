@@ -98,26 +98,35 @@ def test_a_redirect_asks_nobody(sample: Path, capsys: Captured) -> None:
 EXPLAINED = """\
 POST /v1/pets → createPet (petstore, petstore.yaml:41)
   POST /v1/pets; host api.petshop.localhost, stage qa
-  1  auth             ApiKeyAuth, header X-Api-Key  petstore.yaml:12   ✓ key "alice"
+  1  auth             ApiKeyAuth, header X-Api-Key          petstore.yaml:12   ✓ key "alice"
       ApiKeyAuth: keys of file:keys.yaml (apigw.yaml:38)
-  2  rate_limit       5/s burst 5 per api_key       apigw.yaml:16
+  2  rate_limit       5/s burst 5 per api_key               apigw.yaml:16
       over API default 50/s burst 20 per api_key (apigw.yaml:12)
-  3  validate         requests validated            apigw.yaml:13
-  4  request_headers  + X-Gateway: apigw            apigw.yaml:17
+  3  validate         requests validated                    apigw.yaml:13   ✓ fits
+  4  request_headers  + X-Gateway: apigw                    apigw.yaml:17
   → upstream pets http://127.0.0.1:9001, least_outstanding, connect 1 s, first byte 5 s, total 30 s, GET /health every 2 s   apigw.yaml:10
+      POST /v1/pets  (+ X-Forwarded-For, X-Forwarded-Proto, X-Forwarded-Host, X-Request-Id)
+      Host: 127.0.0.1:9001
+      x-api-key: [secret]
+      content-type: application/json
+      X-Gateway: apigw
+      Content-Length: 15
+      {"name":"Rex"}
+  every answer, on its way to the client:
+  5  validate         answers that do not fit are reported  apigw.yaml:13
 """  # noqa: E501
 
 
 def test_explain_a_request(capsys: Captured) -> None:
-    assert run(["explain", "POST", "/v1/pets", "-H", "X-Api-Key: demo-alice"]) == Exit.OK
+    assert run(["explain", "POST", "/v1/pets", "-H", "X-Api-Key: demo-alice", "-d", '{"name": "Rex"}']) == Exit.OK
     assert capsys.readouterr().out == EXPLAINED
 
 
 def test_explain_shows_parameters_and_an_unknown_key(capsys: Captured) -> None:
-    assert run(["explain", "GET", "http://localhost:8080/v1/pets/a%20b?x=1", "-H", "X-Api-Key: s3cret"]) == Exit.OK
+    assert run(["explain", "GET", "http://localhost:8080/v1/pets/a%20b?x=1", "-H", "X-Api-Key: s3cret"]) == Exit.BLOCKED
     shown = capsys.readouterr().out
     assert "GET /v1/pets/{petId}, petId = a b; host localhost, stage qa" in shown
-    assert "✗ unknown key: 401" in shown
+    assert "✗ unknown key: 401" in shown and "✗ 401 from auth: nothing behind it is asked" in shown
     assert "s3cret" not in shown
 
 
@@ -136,6 +145,34 @@ def test_what_no_route_takes_exits_4(arguments: list[str], said: str, capsys: Ca
     assert said in capsys.readouterr().out
 
 
+def test_explain_lists_what_does_not_fit(capsys: Captured, tmp_path: Path) -> None:
+    body = tmp_path / "body.json"
+    body.write_text('{"name": 1}')
+    arguments = ["explain", "POST", "/v1/pets", "-H", "X-Api-Key: demo-alice", "-d", f"@{body}"]
+    assert run(arguments) == Exit.BLOCKED
+    shown = capsys.readouterr().out
+    assert '✗ 1 violation: 400\n      body/name: value is not of type "string"\n' in shown
+    assert "✗ 400 from validate: nothing behind it is asked" in shown
+    assert run([*arguments, "--format", "json"]) == Exit.BLOCKED
+    data = json.loads(capsys.readouterr().out)
+    step = next(one for one in data["steps"] if one["policy"] == "validate")
+    assert step["verdict"]["violations"][0]["pointer"] == "/name"
+    assert step["source"]["place"]["line"] == 13
+    assert (data["status"], data["ended_by"], data["sent"]) == (400, "validate", None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["-d", "@nowhere.json"], "-d @nowhere.json cannot be read"),
+        (["--from", "10.0.0"], '--from "10.0.0" is not an address'),
+    ],
+)
+def test_what_cannot_be_explained(arguments: list[str], said: str, capsys: Captured) -> None:
+    assert run(["explain", "POST", "/v1/pets", *arguments]) == Exit.USAGE
+    assert said in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("target", ["/v1/pets", "/v1/nowhere"])
 def test_explain_as_json_holds_no_key(target: str, capsys: Captured) -> None:
     code = run(["explain", "GET", f"{target}?key=demo-alice", "-H", "X-Api-Key: demo-alice", "--format", "json"])
@@ -144,7 +181,12 @@ def test_explain_as_json_holds_no_key(target: str, capsys: Captured) -> None:
     assert "demo-alice" not in shown
     assert data["outcome"] == ("match" if code == Exit.OK else "not_found")
     if code == Exit.OK:
-        assert data["steps"][0]["verdict"] == {"holds": True, "text": 'key "alice"', "status": None}
+        assert data["steps"][0]["verdict"] == {
+            "holds": True,
+            "text": 'key "alice"',
+            "status": None,
+            "violations": [],
+        }
         assert data["steps"][1]["source"]["place"] == {"file": "apigw.yaml", "line": 12, "column": 19}
 
 

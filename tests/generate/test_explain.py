@@ -144,15 +144,34 @@ def test_what_is_switched_off_is_shown_with_what_it_went_over(build: Build) -> N
     assert found.forwarded_path == "/open"
 
 
+AUTH = "auth: {Key: {keys: {env: APIGW_TEST_KEYS}}}"
+UNUSED = "cache: {}, request: {path: /x}, request_headers: {set: {A: b}}"
+
+
 def test_what_a_site_has_no_use_for_is_said(tmp_path: Path) -> None:
-    policies = "{cache: {}, request: {path: /x}, max_body: 9, request_headers: {set: {A: b}}}"
     (tmp_path / "apigw.yaml").write_text(
-        f"version: 1\napis: {{}}\nsites: {{www: {{folder: web, defaults: {policies}}}}}\n"
+        f"version: 1\ndefaults: {{{UNUSED}}}\napis: {{}}\nsites: {{www: {{folder: web, defaults: {{max_body: 9}}}}}}\n"
     )
     found = ask(load(tmp_path, None), "GET", "/a.html")
     told = {step.policy: (step.on, "no effect" in step.text) for step in found.steps}
     assert told.pop("max_body") == (True, False)
     assert set(told) == {"cache", "request", "request_headers"} and set(told.values()) == {(False, True)}
+    assert found.answers == ()
+
+
+@pytest.mark.parametrize("policy", ["cache: {}", "request: {path: /x}", "request_headers: {set: {A: b}}"])
+def test_what_is_written_for_a_route_that_has_no_use_for_it_is_refused(build: Build, policy: str) -> None:
+    name = policy.partition(":")[0]
+    api = "apis: {shop: {spec: shop.yaml, mock: true, routes: {open: {redirect: {to: /new}, %s}}}}"
+    with pytest.raises(InputError, match=f"{name} has no effect here: the redirect is the answer") as caught:
+        build(f"version: 1\n{api % policy}\n{AUTH}", shop=SHOP)
+    assert caught.value.place is not None and caught.value.place.line == 2
+    with pytest.raises(InputError, match=f"{name} has no effect here: a site's files are at hand"):
+        build(f"version: 1\napis: {{}}\nsites: {{www: {{folder: web, defaults: {{{policy}}}}}}}\n")
+    inherited = api.replace("routes:", "defaults: {%s}, routes:") % (policy, "max_body: 9")
+    compiled = build(f"version: 1\n{inherited}\n{AUTH}", shop=SHOP)
+    step = next(one for one in ask(compiled, "GET", "/open").steps if one.policy == name)
+    assert not step.on and "no effect, the redirect is the answer" in step.text
 
 
 def test_a_wrong_method_names_what_is_there(sample: Compiled) -> None:

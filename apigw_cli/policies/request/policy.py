@@ -11,7 +11,7 @@ from msgspec import Struct, to_builtins
 from apigw_cli.config import secrecy, template
 from apigw_cli.config.template import Value
 from apigw_cli.policies.interface import Change as Verdict
-from apigw_cli.policies.interface import Exchange, Problem, Reason, Refusal, Runtime, Step, Whole
+from apigw_cli.policies.interface import Exchange, Problem, Reason, Refusal, Runtime, Step, Whole, needs_an_upstream
 from apigw_cli.policies.judging import judged
 from apigw_cli.policies.request import body, headers, target
 from apigw_cli.policies.request.change import Change, Edit, Unsuitable
@@ -36,6 +36,9 @@ class _Policy:
         if not edits:
             return None
         return _step(value, edits, "cache" in route.policies)
+
+    def idle(self, route: Route) -> str:
+        return needs_an_upstream(route)
 
     def problems(self, value: Request, route: Route) -> Iterator[Problem]:
         """Values that requests of this route do not have."""

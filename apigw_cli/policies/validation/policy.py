@@ -30,6 +30,7 @@ _TEXTS = {
     ("enforce", "report"): "requests validated",
     ("enforce", "enforce"): "requests and answers validated",
 }
+_ON_ANSWERS = {"off": "", "report": "answers that do not fit are reported", "enforce": "answers that do not fit: 502"}
 _SIZES = {"KiB": 1024, "MiB": 1024 * 1024}
 
 Level = Literal["off", "report", "enforce"]
@@ -56,6 +57,7 @@ class _Policy:
     name = "validate"
     order = 60
     answer_order = 20
+    meets_requests = True
     model: type[Struct] = Validate
     derived = False
 
@@ -95,6 +97,9 @@ class _Policy:
             yield Reason(Change.WEAKEN, "query parameters that are not declared reach the upstream")
         elif _refuses_queries(after) and not _refuses_queries(before):
             yield Reason(Change.STRENGTHEN, "query parameters that are not declared are refused")
+
+    def describe_answers(self, value: Validate, route: Route) -> str:
+        return "" if isinstance(route.integration, StaticIntegration) else _ON_ANSWERS[value.response]
 
     def describe(self, value: Validate) -> str:
         parts = [_TEXTS[value.request, value.response]]
