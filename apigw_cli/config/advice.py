@@ -1,7 +1,7 @@
 """What to write instead of a value that does not fit, as a hint. Pure.
 
 A model says much of what it takes: the pattern, the examples and the description of a key, which keys are needed. From
-these comes what a person most likely meant: `rate: 5` → `5/s`, `max_body: 1MB` → `1000000`,
+these comes what a person most likely meant: `rate: 5` → `5/s`, `max_body: 10m` → `10485760`,
 `cors: "*"` → `{origins: ["*"]}`.
 """
 

@@ -18,7 +18,7 @@ from apigw_cli.config import advice, secrecy, template
 from apigw_cli.config.located import nearest
 from apigw_cli.config.model import OFF, Policies
 from apigw_cli.config.reference import SecretReference
-from apigw_cli.config.values import Duration, Percent, parse_duration, parse_percent
+from apigw_cli.config.values import Duration, Percent, is_size, parse_duration, parse_percent, parse_size
 from apigw_cli.errors import InputError, Place
 from apigw_cli.openapi.yaml import Steps
 
@@ -76,13 +76,20 @@ class Decoder:
         try:
             if words is not None:
                 return self._template(data, base, words, steps)
-            value = self.decode(data, base, steps)
+            sized = isinstance(data, str) and not isinstance(data, template.Open) and is_size(metas)
+            value = self._size(data, steps) if sized else self.decode(data, base, steps)
             self._check(value, metas, steps)
             return value
         except Wrong:
             if _is_plain(base) and get_origin(_bare(base)) is not Literal:  # what a Literal takes has been said
                 self._advise(before, advice.of_value(data, _bare(base), metas))
             raise
+
+    def _size(self, text: str, steps: Steps) -> int:
+        try:
+            return parse_size(text)
+        except ValueError as error:
+            raise self._fail(steps, str(error)) from None
 
     def _advise(self, since: int, hint: str | None) -> None:
         """Say what to write instead where nothing more exact was said."""

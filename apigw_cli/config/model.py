@@ -13,7 +13,7 @@ from msgspec import Meta, Struct, field
 
 from apigw_cli.config.auth import AuthConfig
 from apigw_cli.config.reference import SecretReference
-from apigw_cli.config.values import Duration, Percent
+from apigw_cli.config.values import BYTES, Duration, Percent
 
 
 class Off:
@@ -308,7 +308,8 @@ class ListenConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
     tls: Annotated[ListenTlsConfig | None, Meta(description="Serve https; without it http.")] = None
     max_body: Annotated[
-        Annotated[int, Meta(ge=0)] | None, Meta(description="Bytes that a request's body may have. Default: no limit.")
+        Annotated[int, Meta(ge=0, extra=BYTES)] | None,
+        Meta(description="Bytes that a request's body may have. Default: no limit."),
     ] = None
     header_timeout: Annotated[Duration, Meta(description="From a head's first byte to its last.")] = Duration(10)
     idle_timeout: Annotated[Duration, Meta(description="Between the requests of a connection.")] = Duration(75)

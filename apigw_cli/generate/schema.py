@@ -16,7 +16,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 import msgspec
 
 from apigw_cli.config.model import Config, Policies, StageFile
-from apigw_cli.config.values import DURATION, PERCENT, Duration, Percent
+from apigw_cli.config.values import DURATION, PERCENT, SIZE, Duration, Percent, is_size
 from apigw_cli.errors import UsageError
 from apigw_cli.generate import text
 from apigw_cli.generate.target import Options, Rendered
@@ -88,11 +88,11 @@ class _Writer:
             if value is not None
         }
         if base in (str, int, float, bool):
-            return described | self._scalar(Annotated[(base, *metas)], base)
+            return described | self._scalar(Annotated[(base, *metas)], base, is_size(metas))
         bounds = {} if isinstance(base, type) else _bounds_of_list(metas)
         return described | self.of(base) | bounds
 
-    def _scalar(self, kind: Any, base: Any = None) -> Json:
+    def _scalar(self, kind: Any, base: Any = None, sized: bool = False) -> Json:
         if kind is Duration:
             return self._or_variable({"type": "string", "pattern": DURATION, "examples": ["250ms", "5s", "1m"]})
         if kind is Percent:
@@ -100,6 +100,9 @@ class _Writer:
         plain = {k: v for k, v in msgspec.json.schema(kind).items() if k not in ("title", "description", "examples")}
         if (base or kind) is str and "pattern" not in plain:
             return plain  # text with a variable in it is text
+        if sized:
+            ways = [plain, {"type": "string", "pattern": SIZE}]
+            return {"anyOf": [*ways, _VARIABLE] if self.variables else ways}
         return self._or_variable(plain)
 
     def _or_variable(self, plain: Json) -> Json:

@@ -17,7 +17,7 @@ from msgspec import Meta, Struct
 
 from apigw_cli.caching import fields
 from apigw_cli.caching.rules import Rules
-from apigw_cli.config.values import DURATION, parse_duration
+from apigw_cli.config.values import BYTES, DURATION, parse_duration
 from apigw_cli.policies import cache_changes
 from apigw_cli.policies.interface import Change, Exchange, Reason, Refusal, Runtime, Step, needs_an_upstream
 from apigw_cli.policies.judging import judged
@@ -67,9 +67,9 @@ class Cache(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
         Invalidation | None, Meta(description="With mode: ttl, who may have an answer fetched anew. Default: nobody.")
     ] = None
     per_caller: Annotated[bool, Meta(description="Each caller has answers of their own.")] = False
-    max_object: Annotated[int, Meta(description="Bytes that a kept answer's body may have.", ge=0, le=1 << 30)] = (
-        1 << 20
-    )
+    max_object: Annotated[
+        int, Meta(description="Bytes that a kept answer's body may have.", ge=0, le=1 << 30, extra=BYTES)
+    ] = 1 << 20
     heuristic: Annotated[
         bool, Meta(description="Keep answers that say nothing of freshness for a tenth of the time since their change.")
     ] = True

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from apigw_cli.config.values import BYTES
 from apigw_cli.policies.interface import Change, Exchange, Reason, Refusal, Runtime, Step
 from apigw_cli.policies.judging import judged, less
 from apigw_cli.snapshot.model import Route
@@ -14,7 +15,7 @@ from apigw_cli.snapshot.model import Route
 _UNITS = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
 
 MaxBody = Annotated[
-    int, Meta(description="Bytes that a request's body may have; more is 413. 0: none.", ge=0, le=1 << 50)
+    int, Meta(description="Bytes that a request's body may have; more is 413. 0: none.", ge=0, le=1 << 50, extra=BYTES)
 ]
 
 

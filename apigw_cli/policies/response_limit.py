@@ -6,6 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from apigw_cli.config.values import BYTES
 from apigw_cli.policies.answer_filter import AnswerFilter, Flowing, Head, Unfit, has_body
 from apigw_cli.policies.interface import Change, Exchange, Runtime
 from apigw_cli.policies.judging import less
@@ -15,7 +16,9 @@ from apigw_cli.snapshot.model import Route
 class ResponseLimit(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """How large answers may be."""
 
-    max_body: Annotated[int, Meta(description="Bytes of an answer's body, as the upstream sends it.", ge=0, le=1 << 40)]
+    max_body: Annotated[
+        int, Meta(description="Bytes of an answer's body, as the upstream sends it.", ge=0, le=1 << 40, extra=BYTES)
+    ]
 
 
 class _Counted:

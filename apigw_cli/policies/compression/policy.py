@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta, Struct
 
+from apigw_cli.config.values import BYTES
 from apigw_cli.errors import InputError
 from apigw_cli.policies.answer_filter import AnswerFilter, Flowing, Head, has_body, name_of, value, vary
 from apigw_cli.policies.compression.codings import PREFERRED, installed, maker
@@ -36,7 +37,9 @@ class Compress(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
         list[Literal["zstd", "br", "gzip"]] | None,
         Meta(description="Codings, the preferred one first. Default: zstd, br, gzip, as far as they are installed."),
     ] = None
-    min_size: Annotated[int, Meta(description="Bytes; smaller answers are sent as they are.", ge=0, le=1 << 30)] = 1024
+    min_size: Annotated[
+        int, Meta(description="Bytes; smaller answers are sent as they are.", ge=0, le=1 << 30, extra=BYTES)
+    ] = 1024
     types: Annotated[
         list[Annotated[str, Meta(pattern=_TYPE)]] | None,
         Meta(description="Media types: text/html, text/*, application/*+json. Default: text, JSON, XML, scripts, SVG."),

@@ -9,6 +9,7 @@ from msgspec import Meta, Struct, field
 
 from apigw_cli.config import template
 from apigw_cli.config.template import takes
+from apigw_cli.config.values import BYTES
 from apigw_cli.policies.header_edits import HeaderName, check_line, check_name, check_twice
 from apigw_cli.policies.templates import documents
 from apigw_cli.routing.path import normalise
@@ -154,7 +155,13 @@ class Request(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
         None
     )
     max_body: Annotated[
-        int, Meta(description="Bytes of a body that is read or changed here, decompressed too.", ge=1, le=64 * MEBIBYTE)
+        int,
+        Meta(
+            description="Bytes of a body that is read or changed here, decompressed too.",
+            ge=1,
+            le=64 * MEBIBYTE,
+            extra=BYTES,
+        ),
     ] = MEBIBYTE
 
     def __post_init__(self) -> None:

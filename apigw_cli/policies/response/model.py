@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct, to_builtins
 
 from apigw_cli.config.template import takes
+from apigw_cli.config.values import BYTES
 from apigw_cli.policies.header_edits import HeaderName, check_line, check_name, check_twice
 from apigw_cli.policies.request.model import MEBIBYTE, MediaType, Pointer, check_members, check_whole
 from apigw_cli.policies.response import statuses
@@ -90,7 +91,13 @@ class Response(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
         bool, Meta(description="Change status and body of the gateway's own refusals and errors too, not only headers.")
     ] = False
     max_body: Annotated[
-        int, Meta(description="Bytes of a body that is read or changed here, decompressed too.", ge=1, le=64 * MEBIBYTE)
+        int,
+        Meta(
+            description="Bytes of a body that is read or changed here, decompressed too.",
+            ge=1,
+            le=64 * MEBIBYTE,
+            extra=BYTES,
+        ),
     ] = MEBIBYTE
 
     def __post_init__(self) -> None:

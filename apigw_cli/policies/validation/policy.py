@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from apigw_cli.config.values import BYTES
 from apigw_cli.policies.answer_filter import AnswerFilter
 from apigw_cli.policies.interface import Change, Exchange, Reason, Refusal, Runtime, Step, Whole
 from apigw_cli.policies.judging import judged
@@ -46,7 +47,10 @@ class Validate(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
         Level, Meta(description="enforce: 502 in place of answers that do not fit. report: log and count them. off.")
     ] = "report"
     max_body: Annotated[
-        int, Meta(description="Bytes of a body that is looked at, decompressed too.", ge=1, le=64 * 1024 * 1024)
+        int,
+        Meta(
+            description="Bytes of a body that is looked at, decompressed too.", ge=1, le=64 * 1024 * 1024, extra=BYTES
+        ),
     ] = 1024 * 1024
     unknown_query: Annotated[
         Literal["allow", "refuse"], Meta(description="Query parameters that the operation does not declare.")
