@@ -17,7 +17,7 @@ from apigw_cli.generate.caller import Verdict
 from apigw_cli.generate.probe import Probe, Request
 from apigw_cli.generate.sending import Sent, Veil, sent
 from apigw_cli.generate.verdicts import Asked, of_answer, of_request
-from apigw_cli.policies import auth, cors
+from apigw_cli.policies import auth, cors, redirect
 from apigw_cli.policies.plan import Stop, way_in, way_out
 from apigw_cli.policies.registry import POLICIES
 from apigw_cli.routing.path import normalise, normalise_host
@@ -280,7 +280,10 @@ def _answer_steps(asked: Asked) -> Iterator[Step]:
 
 def _veiled(step: Step, veil: Veil) -> Step:
     verdict = step.verdict
-    return replace(step, verdict=replace(verdict, text=veil.text(verdict.text))) if verdict is not None else step
+    if verdict is None:
+        return step
+    hide = veil.url if step.policy == redirect.POLICY.name else veil.text
+    return replace(step, verdict=replace(verdict, text=hide(verdict.text)))
 
 
 def _schemes(route: Route, compiled: Compiled) -> tuple[Source, ...]:

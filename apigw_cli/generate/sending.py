@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, quote_plus, unquote_plus, urlsplit
@@ -56,6 +56,11 @@ class Veil:
         """What stands under a name."""
         return secrecy.MASK if text and self._is_secret(name) else self.text(text)
 
+    def url(self, url: str) -> str:
+        rest, sign, query = url.partition("?")
+        query, mark, fragment = query.partition("#")
+        return self.text(rest) + sign + (self.query(query) if sign else "") + mark + self.text(fragment)
+
     def query(self, query: str) -> str:
         pairs = (pair.partition("=") for pair in query.split("&"))
         return "&".join(name + sign + self.value(unquote_plus(name), value) for name, sign, value in pairs)
@@ -89,20 +94,22 @@ class Veil:
             if self._is_secret(unquote_plus(name)):
                 yield from (value, unquote_plus(value))
         try:
-            yield from self._of_json(orjson.loads(request.body or b"null"))
-        except (ValueError, RecursionError):
+            data = orjson.loads(request.body or b"null")
+        except ValueError:
             return
+        yield from self._of_json(data)
 
-    def _of_json(self, value: Any, name: str = "") -> Iterator[str]:
-        children: Iterable[tuple[str, Any]] = ()
-        if isinstance(value, dict):
-            children = value.items()
-        elif isinstance(value, list):
-            children = ((name, child) for child in value)
-        elif isinstance(value, (str, int, float)) and not isinstance(value, bool) and self._is_secret(name):
-            yield str(value)
-        for key, child in children:
-            yield from self._of_json(child, key)
+    def _of_json(self, data: Any) -> Iterator[str]:
+        """However deep it is nested."""
+        left: list[tuple[str, Any]] = [("", data)]
+        while left:
+            name, value = left.pop()
+            if isinstance(value, dict):
+                left += value.items()
+            elif isinstance(value, list):
+                left += [(name, child) for child in value]
+            elif isinstance(value, (str, int, float)) and not isinstance(value, bool) and self._is_secret(name):
+                yield str(value)
 
 
 def _parts(name: str, value: str) -> Iterator[str]:

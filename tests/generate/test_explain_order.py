@@ -8,11 +8,14 @@ from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 from apigw_cli.generate.explain import Explanation, Options, explain
+from apigw_cli.generate.probe import Request
 from apigw_cli.generate.run import load
+from apigw_cli.generate.sending import Veil
 from apigw_cli.limits.store import NoStore
 from apigw_cli.policies.interface import Runtime
 from apigw_cli.policies.plan import steps, way_in, way_out
@@ -180,6 +183,26 @@ def test_a_body_that_is_too_large_for_the_listener(gateway: Gateway, compiled: C
     assert send(gateway, target, {}, body)[0] == 413
     found = told(compiled, target, {}, body)
     assert (found.outcome, found.status) == ("too_large", 413)
+
+
+@pytest.mark.parametrize("secret", ["abc", f"{CANARY} é/+\udcff", 'quoted"'])
+def test_no_secret_is_shown_wherever_it_is_copied(compiled: Compiled, secret: str) -> None:
+    written = quote(secret.encode("utf-8", "surrogateescape"), safe="")
+    found = told(compiled, f"/no_check/7?token={written}", {"Cookie": f"session={secret}"}, "")
+    said = next(step.verdict for step in found.steps if step.policy == "redirect")
+    assert said is not None and said.text == "308 Location: /new/7?token=[secret]"
+    pairs = {"X-Api-Key": CANARY, "Authorization": f"Bearer {secret}", "X-Other": f"<{secret}>"}
+    found = told(compiled, "/changed/7", pairs, "{}")
+    assert found.sent is not None
+    assert dict(found.sent.headers)["x-other"] == ("<abc>" if secret == "abc" else "<[secret]>"), "short ones stay"
+
+
+def test_a_secret_is_found_however_deep_it_stands(compiled: Compiled) -> None:
+    body = b'{"a":' * 900 + b'{"password": "%b"}' % CANARY.encode() + b"}" * 900
+    request = Request("POST", "localhost", "/changed/7", "", (), body)
+    veil = Veil(request, compiled.snapshot.routes[0], compiled.snapshot)
+    assert veil.text(f"a {CANARY} b") == "a [secret] b"
+    assert CANARY not in veil.body(body, "application/json")
 
 
 def test_the_order_that_is_told_is_the_order_that_is_run(compiled: Compiled) -> None:
