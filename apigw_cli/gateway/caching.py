@@ -324,6 +324,10 @@ class CachedRoute:
         if not self._give(request, entry, line, entry.current_age(self.now())):
             self.alone(request)
 
+    def is_not_modified(self, request: Request, entry: Entry) -> bool:
+        """Whether `give` answers with 304, of which the body need not be there."""
+        return self._ttl is None and conditions.not_modified(_asked_with(request), entry)
+
     def _give(self, request: Request, entry: Entry, line: bytes, age: float) -> bool:
         asks = self._ttl is None and answer.is_conditional(request.fields_passed())
         found = answer.of(entry, _asked_with(request) if asks else None, age)

@@ -220,7 +220,7 @@ class Fetch:
             self.reason.why != b"bypass"
             and entry.status == 200
             and conditions.CONDITIONS.isdisjoint(client.remove)  # else they are not about what is stored
-            and conditions.not_modified(self.asked.fields, entry)
+            and self.route.is_not_modified(client, entry)
         )
 
     def _came(self, code: int, reason: bytes, lines: Any) -> Came:

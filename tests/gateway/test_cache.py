@@ -705,6 +705,23 @@ def test_an_answer_whose_length_is_not_known_is_passed_on_and_not_kept_when_it_i
 # --- by time alone
 
 
+@pytest.mark.parametrize(("policy", "status"), [({}, 304), ({"mode": "ttl"}, 200)])
+@pytest.mark.parametrize("framing", ["Connection: close", "Transfer-Encoding: chunked"])
+def test_who_has_an_answer_that_finds_no_room_never_gets_an_empty_one(
+    policy: dict[str, Any], status: int, framing: str
+) -> None:
+    """Neither what only the connection's end ends, nor what is larger than `max_object`, is stored."""
+
+    async def story(b: Bench) -> None:
+        body = b"5\r\nhello\r\n0\r\n\r\n" if framing.endswith("chunked") else b"hello"
+        lines = f'Cache-Control: max-age=60\r\nETag: "1"\r\n{framing}'.encode()
+        b.origin.says(Reply(raw=b"HTTP/1.1 200 OK\r\n%b\r\n\r\n%b" % (lines, body)))
+        got = await b.ask(if_none_match='"1"')
+        assert (got.status, got.body) == (status, b"hello" if status == 200 else b"")
+
+    run(story, max_object=3, **policy)
+
+
 @pytest.mark.parametrize("said", ["stale-while-revalidate=600", "max-age=60, stale-if-error=600"])
 def test_ttl_ends_whatever_an_answer_says_of_being_stale(said: str) -> None:
     async def story(b: Bench) -> None:
