@@ -552,7 +552,8 @@ class UpstreamConnection(asyncio.Protocol):
         if not isinstance(cause, Unwanted):
             self._handler.failed(request.target, failure(Failure.INVALID))
         request.detail = str(cause)
-        request.connection.fail(request, 502, "the upstream sent an invalid answer", "upstream_invalid")
+        told = f": {cause}" if isinstance(cause, Unfit) else ""  # what clients may know, and a parser's words are not
+        request.connection.fail(request, 502, f"the upstream sent an invalid answer{told}", "upstream_invalid")
 
     def _lost_in_exchange(self, request: Request, error: Exception | None) -> None:
         received = self._received
