@@ -32,6 +32,7 @@ def request(path: str = "/pets") -> Any:
         bytes_in=1,
         bytes_out=2,
         reason="",
+        detail="",
         noticed=None,
         cache="",
         asked=b"",
