@@ -42,7 +42,7 @@ apis:
     upstream: server
     defaults: {security_headers: {hsts_subdomains: true}, compress: {min_size: 0}}
 sites: {shop: {folder: web, hosts: [shop.localhost], defaults: {security_headers: {}, compress: {}}}}
-upstreams: {server: {targets: ["URL"]}}
+upstreams: {server: {targets: ["URL"], timeout: {connect: 20s, first_byte: 20s}}}
 """
 TLS = "listen: {tls: {certificates: [{cert: {file: server.pem}, key: {file: server.key}}]}}\n"
 PAGE = b"<p>page</p>" * 1000
