@@ -68,6 +68,21 @@ def storable(asked: Asked, status: int, found: Fields, rules: Rules) -> str:
     return "" if status in _TTL or rules.ttl is None else "status"
 
 
+def mergeable(asked: Asked, status: int, lines: Sequence[bytes], came: Sequence[bytes], rules: Rules) -> str:
+    """Why an answer must not be stored whose `lines` are those stored and those of a later answer, which `came`.
+
+    What the first one said, `public` say, does not make everybody's what the later one says to one client alone: a
+    304 repeats the Cache-Control that the whole answer would have now (RFC 9110, section 15.4.5).
+    """
+    own = fields.of_lines(came)
+    said = Said(own)
+    if asked.identified and not rules.per_caller and not _is_shared(said, rules):
+        return THEIRS
+    if b"set-cookie" in own and not _is_for_all(said):
+        return THEIRS
+    return storable(asked, status, fields.of_lines(lines), rules)
+
+
 def _is_withheld(said: Said, status: int) -> bool:
     """`no-store`, unless `must-understand` stands beside it and the status is understood (section 5.2.2.3)."""
     if said.has(b"must-understand"):

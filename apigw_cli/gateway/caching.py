@@ -297,7 +297,7 @@ class CachedRoute:
         """An entry with the lines of a later answer; stored where it still may be."""
         lines = conditions.updated(entry.lines, came.lines)
         later = Came(entry.status, entry.reason, lines, came.at, came.now)
-        why_not = storing.storable(asked, entry.status, fields.of_lines(lines), self.rules)
+        why_not = storing.mergeable(asked, entry.status, lines, came.lines, self.rules)
         fresh = storing.entry(asked, later, self.rules) if not why_not else None
         if fresh is None:
             if why_not != storing.THEIRS:

@@ -163,7 +163,7 @@ class Fetch:
         lines = completing.lines(entry, head.lines)
         came = self._came(200, b"OK", lines)
         fits = head.status == 206 and completing.fits(entry, part, found)
-        if fits and not storing.storable(self.asked, 200, fields.of_lines(lines), self.route.rules):
+        if fits and not storing.mergeable(self.asked, 200, lines, head.lines, self.route.rules):
             self.stored = storing.entry(self.asked, came, self.route.rules)
         if self.stored is None:
             self._discards = self._again = True

@@ -63,6 +63,27 @@ def test_a_stale_answer_is_validated_and_takes_the_new_header_lines() -> None:
     run(story)
 
 
+@pytest.mark.parametrize(("asks", "says"), [({}, {"Set-Cookie": "sid=1"}), ({"authorization": "Basic YTph"}, {})])
+def test_a_304_for_one_client_is_not_made_everybodys_by_what_was_said_before(
+    asks: dict[str, str], says: dict[str, str]
+) -> None:
+    """The stored answer says `public`, the 304 does not: its lines go to who asked, and to nobody else."""
+
+    async def story(b: Bench) -> None:
+        whole = Reply({"Cache-Control": "public, max-age=10", "ETag": '"1"'})
+        b.origin.says(whole, Reply({"ETag": '"1"', "X-Own": "theirs", **says}, status=304), Reply(status=304))
+        await b.ask()
+        b.clock.seconds = 30
+        theirs = await b.ask(**asks)
+        assert (theirs.status, theirs.body, theirs.fields["x-own"]) == (200, b"hello", "theirs")
+        assert theirs.fields.get("set-cookie") == says.get("Set-Cookie")
+        other = await b.ask()
+        assert (other.status, other.body, len(b.origin.seen)) == (200, b"hello", 3)
+        assert not {"x-own", "set-cookie"} & other.fields.keys()
+
+    run(story)
+
+
 def test_an_answer_that_has_changed_takes_the_place_of_the_stale_one() -> None:
     async def story(b: Bench) -> None:
         b.origin.says(fresh(10, ETag='"1"'), fresh(10, b"new", ETag='"2"'))
