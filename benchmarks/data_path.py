@@ -9,9 +9,10 @@
 Bytes are fed to `ClientConnection`s as the event loop would, and answers to the connections of the upstream's pool;
 what they write is thrown away. In `paths` no request has a path that was seen before, in `differ` and `differ_all` no
 request has the header lines of another, and no answer those of another; elsewhere they all have the same, as in most
-benchmarks, which caches make cheaper. The variants take turns, so that a noisy moment meets all of
-them; the least time of all rounds counts. Sockets and kernel are not in these figures: a race on the wire says what
-they add. Between two callbacks the kernel has the processor, and its caches: `--cold` tells what that does.
+benchmarks, which caches make cheaper. In `put` and what begins so, requests have a small JSON body. The variants take
+turns, so that a noisy moment meets all of them; the least time of all rounds counts. Sockets and kernel are not in
+these figures: a race on the wire says what they add. Between two callbacks the kernel has the processor, and its
+caches: `--cold` tells what that does.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import argparse
 import asyncio
 import cProfile
 import itertools
+import json
 import os
 import pstats
 import sys
@@ -43,6 +45,11 @@ from apigw_cli.snapshot.schemes import ApiKeys
 CONNECTIONS = 64
 TARGET = "http://127.0.0.1:9"  # never connected to
 REQUEST = b"GET /pets/1 HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nX-Api-Key: bench-key\r\n\r\n"
+PUT = (
+    b"PUT /pets/1?limit=10 HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nX-Api-Key: bench-key\r\n"
+    b"Content-Type: application/json\r\n"
+    b'Content-Length: 45\r\n\r\n{"id":7,"name":"Rex","tags":["good","small"]}'
+)
 BODY = b'{"id":1,"name":"Rex","tag":"dog"}'
 ANSWER = (
     b"HTTP/1.1 200 OK\r\nServer: nginx\r\nDate: Sun, 22 Nov 2026 10:45:10 GMT\r\nContent-Type: application/json\r\n"
@@ -58,7 +65,29 @@ CORS = {"cors": {"origins": ["https://app.example"]}}
 ANSWER_HEADERS = {"response": {"headers": {"set": {"X-Gateway": "apigw"}}}, "security_headers": {}}
 RESPONSE_BODY = {"response": {"body": {"remove": ["/tag"], "set": {"/status": "${response.status}"}}}}
 COMPRESS = {"compress": {"min_size": 0, "codings": ["gzip"]}}  # the client takes none: what looking costs
+VALIDATE = {"validate": {"request": "enforce", "response": "off"}}
+BOTH_VALID = {"validate": {"request": "enforce", "response": "report"}}
 ALL = KEY | LIMIT | HEADERS
+PET = {
+    "type": "object",
+    "required": ["id", "name"],
+    "properties": {
+        "id": {"type": "integer", "format": "int32"},
+        "name": {"type": "string", "maxLength": 50},
+        "tags": {"type": "array", "items": {"type": "string"}},
+    },
+}
+CONTENT = {"content": {"application/json": {"schema": PET}}}
+OPERATION = {
+    "operationId": "getPet",
+    "parameters": [
+        {"name": "id", "in": "path", "required": True, "schema": {"type": "integer"}},
+        {"name": "limit", "in": "query", "schema": {"type": "integer", "maximum": 100}},
+    ],
+    "requestBody": CONTENT,
+    "responses": {"200": {"description": "ok", **CONTENT}},
+}
+SPEC = {"openapi": "3.1.0", "info": {"title": "Pets", "version": "1"}, "paths": {"/pets/{id}": {"put": OPERATION}}}
 VARIANTS: dict[str, tuple[dict[str, Any], bool, int]] = {  # policies, log, workers that share the limiter
     "bare": ({}, False, 1),
     "key": (KEY, False, 1),
@@ -77,6 +106,9 @@ VARIANTS: dict[str, tuple[dict[str, Any], bool, int]] = {  # policies, log, work
     "all2": (ALL, True, 2),
     "routes": ({}, False, 1),
     "paths": ({}, False, 1),
+    "put": ({}, False, 1),
+    "put_validate": (VALIDATE, False, 1),
+    "put_validate_both": (BOTH_VALID, False, 1),
     "differ": ({}, False, 1),
     "differ_all": (ALL, True, 1),
 }
@@ -103,17 +135,18 @@ class Nowhere:
     abort = close
 
 
-def snapshot(policies: dict[str, Any], more: int) -> Snapshot:
-    """`GET /pets/{id}`, and `more` routes beside it in the shape of GitHub's."""
+def snapshot(policies: dict[str, Any], more: int, method: str = "GET") -> Snapshot:
+    """`/pets/{id}` of `method`, and `more` routes beside it in the shape of GitHub's."""
     upstream = Upstream("up", (TARGET,), "round_robin", Timeout(1, 5, 5))
     integration = HttpIntegration("up")
-    routes = [Route("pets", "getPet", "GET", "/pets/{id}", (), integration, policies)]
+    routes = [Route("pets", "getPet", method, "/pets/{id}", (), integration, policies)]
     for number in range(more):
         path = f"/repos/{{owner}}/{{repo}}/kind{number % 40}/{{id}}/part{number}"
         routes.append(Route("pets", f"op{number}", "GET", path, (), integration, policies))
     scheme = ApiKeys("Key", "header", "X-Api-Key", ("file:keys.yaml",))
     api = Api("pets", "http", "spec", (), "", "t")
-    return Snapshot(1, "bench", (api,), tuple(routes), {"up": upstream}, {"Key": scheme}, {})
+    documents: Any = {"spec": json.dumps(SPEC).encode()}
+    return Snapshot(1, "bench", (api,), tuple(routes), {"up": upstream}, {"Key": scheme}, documents)
 
 
 def lanes(loop: asyncio.AbstractEventLoop, variant: str, cold: int = 0) -> Callable[[int], float]:
@@ -121,7 +154,8 @@ def lanes(loop: asyncio.AbstractEventLoop, variant: str, cold: int = 0) -> Calla
     policies, logs, workers = VARIANTS[variant]
     log = AccessLog(os.open(os.devnull, os.O_WRONLY)) if logs else None
     site = Site(loop, InFlight.create(workers, 4096), metrics.WorkerCells(metrics.create(workers), 0), log)
-    one = snapshot(policies, 1_100 if variant == "routes" else 0)
+    puts = variant.startswith("put")
+    one = snapshot(policies, 1_100 if variant == "routes" else 0, "PUT" if puts else "GET")
     runtime = Runtime(one, time.monotonic_ns, store(workers), lambda _: KEYS)
     layout = metrics.Layout()
     cells = [(layout.histogram(r.api, r.operation), layout.route(r.api, r.operation)) for r in one.routes]
@@ -135,7 +169,7 @@ def lanes(loop: asyncio.AbstractEventLoop, variant: str, cold: int = 0) -> Calla
     for client in clients:
         client.connection_made(cast("asyncio.Transport", Nowhere()))
 
-    requests, answers = always(REQUEST), always(ANSWER)
+    requests, answers = always(PUT if puts else REQUEST), always(ANSWER)
     if variant == "paths":
         requests = (REQUEST.replace(b"/1 ", b"/%d " % number) for number in itertools.count())
     elif variant.startswith("differ"):

@@ -13,7 +13,7 @@ from apigw_cli.cli import terminal
 def demo() -> None:
     """Take the tour: lint, serve, prove a limit, diff and promote, on a copy of the sample.
 
-    Nothing outside a temporary folder is touched, and everything that was started is stopped. Takes about ten seconds.
+    Nothing outside a temporary folder is touched, and everything that was started is stopped. Takes about 15 seconds.
     """
     from apigw_cli import tour
     from apigw_cli.sample import copy_sample

@@ -157,12 +157,13 @@ def test_what_the_soak_calls_a_failure() -> None:
 
 
 def test_the_data_path_is_measured() -> None:
+    variants = ["bare", "all", "put_validate_both"]
     done = subprocess.run(
-        [sys.executable, str(BENCHMARKS / "data_path.py"), "bare", "all", "--rounds", "1"],
+        [sys.executable, str(BENCHMARKS / "data_path.py"), *variants, "--rounds", "1"],
         capture_output=True, text=True, timeout=100, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert [line.split()[0] for line in done.stdout.splitlines()] == ["bare", "all"]
+    assert [line.split()[0] for line in done.stdout.splitlines()] == variants
 
 
 def test_hostile_bodies() -> None:
