@@ -55,10 +55,9 @@ def storable(asked: Asked, status: int, found: Fields, rules: Rules) -> str:
         return "private"
     if b"no-store" in freshness.directives_of(asked.fields):
         return "no-store"
-    if asked.identified and not rules.per_caller and not _is_shared(said, rules):
-        return THEIRS
-    if b"set-cookie" in found and not _is_for_all(said) and b"set-cookie" not in _named(said):
-        return "set-cookie"
+    why_not = _of_one_client(asked, found, said, rules)
+    if why_not:
+        return why_not
     if vary.names(found) is None:
         return "vary"
     if any(value[:17].lower() == b"text/event-stream" for value in found.get(b"content-type", ())):
@@ -75,12 +74,18 @@ def mergeable(asked: Asked, status: int, lines: Sequence[bytes], came: Sequence[
     304 repeats the Cache-Control that the whole answer would have now (RFC 9110, section 15.4.5).
     """
     own = fields.of_lines(came)
-    said = Said(own)
+    if _of_one_client(asked, own, Said(own), rules):
+        return THEIRS  # what is stored stays as it was
+    return storable(asked, status, fields.of_lines(lines), rules)
+
+
+def _of_one_client(asked: Asked, found: Fields, said: Said, rules: Rules) -> str:
+    """Why an answer is for who asked alone; '' for one that says nothing of the kind."""
     if asked.identified and not rules.per_caller and not _is_shared(said, rules):
         return THEIRS
-    if b"set-cookie" in own and not _is_for_all(said):
-        return THEIRS
-    return storable(asked, status, fields.of_lines(lines), rules)
+    if b"set-cookie" in found and not _is_for_all(said) and b"set-cookie" not in _named(said):
+        return "set-cookie"
+    return ""
 
 
 def _is_withheld(said: Said, status: int) -> bool:
